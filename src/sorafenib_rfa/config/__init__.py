@@ -1,0 +1,1 @@
+"""Configuration: models (:mod:`.models`) and loading with errors a person can act on (:mod:`.load`)."""

@@ -1,0 +1,218 @@
+"""Read and validate everything under ``config/``; every problem of every file is reported at once."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from sorafenib_rfa.config.models import CohortConfig, Plan, RunConfig, SiteConfig
+from sorafenib_rfa.errors import ConfigError, Problem
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+class _UniqueKeyLoader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
+    """Safe YAML that refuses a key written twice (plain YAML keeps the last one silently)."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
+        seen: set[Any] = set()
+        for key_node, _ in node.value:
+            key = self.construct_object(key_node, deep=True)
+            if key in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key {key!r} is written twice", key_node.start_mark
+                )
+            seen.add(key)
+        return super().construct_mapping(node, deep)
+
+
+@dataclass(frozen=True)
+class Cohort:
+    """One cohort with its sites, in the order of the site ids."""
+
+    name: str
+    config: CohortConfig
+    sites: Mapping[str, SiteConfig]
+
+
+@dataclass(frozen=True)
+class Study:
+    """All configuration of one run."""
+
+    root: Path
+    run: RunConfig
+    plan: Plan
+    cohorts: Mapping[str, Cohort] = field(default_factory=dict)
+
+
+def read_yaml(path: Path, shown_as: str) -> Any:
+    """Return the content of a YAML file.
+
+    Raises
+    ------
+    ConfigError
+        If the file is missing, is not YAML, is not UTF-8 or repeats a key; names the line.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise ConfigError(Problem("the file does not exist", file=shown_as)) from None
+    except UnicodeDecodeError as error:
+        raise ConfigError(Problem("the file is not UTF-8", file=shown_as, found=str(error))) from None
+    try:
+        return yaml.load(text, Loader=_UniqueKeyLoader)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        raise ConfigError(
+            Problem(
+                "the file is not valid YAML",
+                file=shown_as,
+                row=mark.line + 1 if mark else None,
+                found=getattr(error, "problem", None) or str(error),
+            )
+        ) from None
+
+
+def _known_keys(model: type[BaseModel], location: tuple) -> list[str]:
+    """Return the keys allowed at `location` of `model`, following nested models as far as they are plain."""
+    current: Any = model
+    for part in location:
+        fields = getattr(current, "model_fields", None)
+        if fields is None:
+            return []
+        if part not in fields:
+            return list(fields)
+        annotation = fields[part].annotation
+        candidates = [annotation, *getattr(annotation, "__args__", ())]
+        current = next((c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel)), None)
+        if current is None:
+            return []
+    return list(getattr(current, "model_fields", {}))
+
+
+def validate(model: type[Model], content: Any, shown_as: str) -> Model:
+    """Return `content` as `model`.
+
+    Raises
+    ------
+    ConfigError
+        With one problem a faulty key: the file, the dotted key, what was found and what is expected.
+    """
+    if not isinstance(content, dict):
+        found = "nothing" if content is None else f"a {type(content).__name__}"
+        raise ConfigError(Problem("the file must be a mapping of keys", file=shown_as, found=found))
+    try:
+        return model.model_validate(content)
+    except ValidationError as error:
+        problems = []
+        for fault in error.errors():
+            location = tuple(part for part in fault["loc"] if not (isinstance(part, str) and "[" in part))
+            key = ".".join(str(part) for part in location) or "(whole file)"
+            found = repr(fault.get("input"))
+            found = found if len(found) <= 120 else found[:117] + "..."
+            expected, hint = fault["msg"], None
+            message = f"{key}: this value cannot be used"
+            if fault["type"] == "extra_forbidden":
+                known = _known_keys(model, location[:-1])
+                close = difflib.get_close_matches(str(location[-1]), known, n=1)
+                message = f"{key}: there is no such key"
+                expected = "one of " + ", ".join(known) if known else "no key of this name"
+                hint = f"did you mean {close[0]!r}?" if close else None
+                found = repr(location[-1])
+            elif fault["type"] == "missing":
+                message = f"{key}: this key is required"
+                found, expected = "nothing", f"the key {location[-1]!r}"
+            problems.append(Problem(message, file=shown_as, found=found, expected=expected, hint=hint))
+        raise ConfigError(problems) from None
+
+
+def load_cohort(root: Path, name: str) -> Cohort:
+    """Return the cohort `name` with all its sites.
+
+    Raises
+    ------
+    ConfigError
+        If the cohort's folder, its ``cohort.yaml`` or its sites are missing or not valid.
+    """
+    folder = root / "config" / "cohorts" / name
+    if not folder.is_dir():
+        known = sorted(p.name for p in (root / "config" / "cohorts").glob("*") if (p / "cohort.yaml").exists())
+        close = difflib.get_close_matches(name, known, n=1)
+        raise ConfigError(
+            Problem(
+                "cohort: there is no such cohort",
+                file="config/config.yaml or --config",
+                found=repr(name),
+                expected="one of " + ", ".join(known),
+                hint=f"did you mean {close[0]!r}?" if close else f"make config/cohorts/{name}/cohort.yaml",
+            )
+        )
+    shown = f"config/cohorts/{name}/cohort.yaml"
+    problems: list[Problem] = []
+    config: CohortConfig | None = None
+    try:
+        config = validate(CohortConfig, read_yaml(folder / "cohort.yaml", shown), shown)
+    except ConfigError as error:
+        problems.extend(error.problems)
+    sites: dict[str, SiteConfig] = {}
+    for path in sorted((folder / "sites").glob("*.yaml")):
+        shown_site = f"config/cohorts/{name}/sites/{path.name}"
+        try:
+            sites[path.stem] = validate(SiteConfig, read_yaml(path, shown_site), shown_site)
+        except ConfigError as error:
+            problems.extend(error.problems)
+    if not problems and not sites:
+        problems.append(
+            Problem("the cohort has no site", file=f"config/cohorts/{name}/sites/", expected="one .yaml file a centre")
+        )
+    if problems or config is None:
+        raise ConfigError(problems)
+    return Cohort(name, config, sites)
+
+
+def load_study(root: Path, run: Mapping[str, Any] | None = None) -> Study:
+    """Return the validated configuration of the repository at `root`.
+
+    Parameters
+    ----------
+    root : Path
+        Folder that holds ``config/``.
+    run : mapping, optional
+        The content of ``config/config.yaml`` with command-line overrides already merged (Snakemake's ``config``);
+        read from the file when not given.
+
+    Raises
+    ------
+    ConfigError
+        Carrying the problems of all files.
+    """
+    problems: list[Problem] = []
+    run_config: RunConfig | None = None
+    plan: Plan | None = None
+    shown_run = "config/config.yaml"
+    try:
+        content = dict(run) if run is not None else read_yaml(root / shown_run, shown_run)
+        run_config = validate(RunConfig, content, shown_run)
+    except ConfigError as error:
+        problems.extend(error.problems)
+    shown_plan = "config/plan.yaml"
+    try:
+        plan = validate(Plan, read_yaml(root / shown_plan, shown_plan), shown_plan)
+    except ConfigError as error:
+        problems.extend(error.problems)
+    cohorts: dict[str, Cohort] = {}
+    if run_config is not None:
+        for name in dict.fromkeys([*run_config.cohorts, *run_config.supplement_cohorts]):
+            try:
+                cohorts[name] = load_cohort(root, name)
+            except ConfigError as error:
+                problems.extend(error.problems)
+    if problems or run_config is None or plan is None:
+        raise ConfigError(problems)
+    return Study(root, run_config, plan, cohorts)

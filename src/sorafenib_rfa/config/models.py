@@ -1,0 +1,225 @@
+"""The shape of every file under ``config/``: the one source of the JSON schemas in ``config/schemas/``.
+
+A key that is not declared here is an error, so a misspelling never silently falls back to a default.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Slug = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+"""Names used in paths: lower-case letters, digits, underscores."""
+
+TableName = Literal[
+    "patients", "ablations", "drug_exposure", "imaging", "labs", "adverse_events", "survival_times"
+]
+
+
+class Strict(BaseModel):
+    """A model that refuses keys it does not know and cannot be changed after loading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+# --- config/config.yaml -------------------------------------------------------------------------------------------
+
+
+class RunConfig(Strict):
+    """``config/config.yaml``: what to build."""
+
+    cohort: Slug | list[Slug] = Field(description="Cohort(s) to build: folder name(s) under config/cohorts/.")
+    supplement_cohorts: list[Slug] = Field(
+        default=[], description="Real cohorts whose results the paper's supplement shows beside the main cohort."
+    )
+    seed: int = Field(ge=0, description="Seed of everything random; each job derives its own from it and its name.")
+    publication_date: dt.date = Field(
+        description="Date printed on the paper; also the SOURCE_DATE_EPOCH that keeps files byte-identical."
+    )
+    renderer: Literal["auto", "quarto", "embedded"] = Field(
+        default="auto", description="auto takes Quarto when its binary is on PATH, the embedded renderer otherwise."
+    )
+
+    @property
+    def cohorts(self) -> list[str]:
+        """Cohorts to build, always as a list."""
+        return [self.cohort] if isinstance(self.cohort, str) else list(self.cohort)
+
+
+# --- config/plan.yaml: the statistical analysis plan -----------------------------------------------------------------
+
+
+class Estimand(Strict):
+    """The five attributes of ICH E9(R1), and how it is estimated."""
+
+    title: str
+    population: str
+    treatment_strategies: list[str]
+    endpoint: str = Field(description="PARAMCD of ADTTE, or a safety variable.")
+    intercurrent_events: dict[str, str] = Field(description="Event -> strategy (ICH E9(R1) section A.3.2).")
+    summary_measure: str
+    role: Literal["primary", "secondary", "naive comparison", "safety", "prognostic"]
+
+
+class Covariate(Strict):
+    """One baseline variable of the adjustment set or of Table 1."""
+
+    variable: str = Field(description="Column of ADSL.")
+    label: str
+    kind: Literal["continuous", "binary", "categorical"]
+    transform: Literal["none", "log10", "spline"] = "none"
+    levels: list[str] | None = Field(default=None, description="Order of display; the first is the reference.")
+    positive: str | None = Field(default=None, description="For a binary variable: the level that is reported.")
+    digits: int = 1
+
+
+class Plan(Strict):
+    """``config/plan.yaml``: decided before the data are looked at; every analysis cites an id from here."""
+
+    version: str
+    grace_period_days: int = Field(gt=0, description="Sorafenib started within this many days of RFA counts.")
+    landmark_day: int = Field(gt=0, description="Landmark of the time-zero-aligned analysis, days after index RFA.")
+    baseline_window_days: tuple[int, int] = Field(
+        description="Laboratory values from this many days before to this many after index RFA are baseline."
+    )
+    horizons_months: list[float] = Field(description="Times at which survival and incidence are reported.")
+    rmst_horizon_months: float = Field(gt=0)
+    confidence_level: float = Field(gt=0, lt=1)
+    treatment_emergent_days: int = Field(
+        ge=0, description="Days after the last dose during which an adverse event counts as treatment-emergent."
+    )
+    rfa_complication_days: int = Field(ge=0)
+    ctcae_version: Literal["5.0"]
+    small_group: int = Field(ge=0, description="A group with fewer patients is described, not tested.")
+    estimands: dict[str, Estimand]
+    table_one: list[str] = Field(description="Variables of Table 1, in order.")
+    adjustment_set: list[str] = Field(description="Variables of the propensity score and the adjusted Cox model.")
+    covariates: dict[str, Covariate]
+    events_of_interest: list[str] = Field(description="AEDECOD terms shown first in the safety exhibits.")
+
+    @model_validator(mode="after")
+    def _names_resolve(self) -> Plan:
+        unknown = [name for name in [*self.table_one, *self.adjustment_set] if name not in self.covariates]
+        if unknown:
+            raise ValueError(
+                f"table_one and adjustment_set name covariates that are not declared under covariates: {unknown}"
+            )
+        return self
+
+
+# --- config/cohorts/<cohort>/cohort.yaml -----------------------------------------------------------------------------
+
+
+class ExtraVariable(Strict):
+    """A column of ``patients`` beyond the canonical ones, carried to ADSL under its own name."""
+
+    label: str
+    kind: Literal["continuous", "integer", "categorical"]
+    levels: list[str] | None = None
+    unit: str | None = None
+    note: str | None = None
+
+
+class PrognosticGroup(Strict):
+    """A factor by which a cohort without treatment arms is compared."""
+
+    variable: str
+    label: str
+    levels: list[str]
+    endpoints: list[str]
+    published: dict[str, float] = Field(
+        default={}, description="Published figures, keyed '<endpoint>.<level>.<statistic>', shown beside ours."
+    )
+
+
+class EligibilityStep(Strict):
+    """One declared step of selection; steps run in the order written."""
+
+    id: Slug
+    rule: Slug = Field(description="A rule of sorafenib_rfa.clean.eligibility.")
+    label: str = Field(description="Reason of exclusion as the flow diagram prints it.")
+    params: dict[str, float | int | str | list[str]] = {}
+
+
+class CohortConfig(Strict):
+    """``config/cohorts/<cohort>/cohort.yaml``: where the data lie and what they offer."""
+
+    title: str
+    synthetic: bool = Field(description="True marks every exhibit made from this cohort as synthetic.")
+    raw: str = Field(description="Folder of the raw exports, relative to the repository.")
+    citation: str | None = Field(default=None, description="Key in manuscript/references.bib of the data's paper.")
+    licence: str | None = None
+    index_event: str = Field(description="What time zero is, in words: 'index RFA'.")
+    modules: list[Literal["treatment", "ablations", "imaging", "labs", "adverse_events", "survival_times"]]
+    time_unit: Literal["days", "months"] = Field(description="Resolution of the follow-up times in the source.")
+    data_cutoff: dt.date | None = None
+    endpoints: list[str] = Field(description="PARAMCDs that can be derived.")
+    eligibility: list[EligibilityStep]
+    extra_variables: dict[str, ExtraVariable] = {}
+    prognostic_groups: list[PrognosticGroup] = []
+    prognostic_model: list[str] = Field(default=[], description="ADSL columns of the multivariable prognostic model.")
+    notebooks: list[str] = Field(description="Notebooks run for this cohort, without .ipynb.")
+    figures: list[str] = Field(description="Figures drawn for this cohort.")
+    tables: list[str] = Field(description="Tables made for this cohort.")
+
+    def offers(self, module: str) -> bool:
+        """Say whether the cohort has `module`."""
+        return module in self.modules
+
+
+# --- config/cohorts/<cohort>/sites/<site>.yaml -----------------------------------------------------------------------
+
+
+class ColumnMap(Strict):
+    """How one column of an export becomes one canonical column."""
+
+    column: str = Field(description="Header in the export, exactly as it stands there.")
+    unit: str | None = Field(default=None, description="Unit of the export; converted to the canonical unit.")
+    values: dict[str, str] | None = Field(
+        default=None, description="Export value -> canonical value. A value not listed is quarantined."
+    )
+    date_formats: list[str] | None = Field(default=None, description="Overrides the site's date formats.")
+
+
+class WideTest(Strict):
+    """One laboratory test of a wide export: a column a test."""
+
+    column: str
+    unit: str
+    uln: float | None = Field(default=None, description="Upper limit of normal in `unit`, where the export has none.")
+
+
+class TableMap(Strict):
+    """Where one canonical table lies in a site's export and how to read it."""
+
+    file: str
+    sheet: str | None = Field(default=None, description="Sheet of a workbook; required for .xlsx.")
+    header_row: int = Field(default=1, ge=1, description="Row of the header, counted from 1.")
+    columns: dict[str, str | ColumnMap] = Field(description="Canonical column -> header, or a full column map.")
+    constants: dict[str, str] = Field(default={}, description="Canonical columns with one value for the whole table.")
+    wide_tests: dict[str, WideTest] | None = Field(
+        default=None, description="labs only: PARAMCD -> column, for exports with one column a test."
+    )
+
+
+class SiteConfig(Strict):
+    """``config/cohorts/<cohort>/sites/<site>.yaml``: all that is peculiar to one centre's export."""
+
+    title: str
+    country: str = Field(pattern=r"^[A-Z]{2}$", description="ISO 3166-1 alpha-2.")
+    region: Literal["Asia", "Europe", "North America", "South America", "Africa", "Oceania"]
+    encoding: str = "utf-8"
+    delimiter: str = ","
+    decimal: Literal[".", ","] = "."
+    thousands: str | None = None
+    date_formats: list[str] = Field(description="strptime formats, tried in order; two that both fit are an error.")
+    missing: list[str] = Field(description="Cell texts that mean 'not recorded', besides the empty cell.")
+    test_names: dict[str, str] = Field(default={}, description="labs: name in the export -> PARAMCD.")
+    test_units: dict[str, str] = Field(
+        default={}, description="labs: PARAMCD -> unit, for exports that do not state the unit in a column."
+    )
+    test_uln: dict[str, float] = Field(default={}, description="labs: PARAMCD -> upper limit of normal in that unit.")
+    unit_names: dict[str, str] = Field(default={}, description="Spelling in the export -> unit known to ingest.")
+    tables: dict[TableName, TableMap]

@@ -1,0 +1,73 @@
+"""Words shared by all stages: arms, endpoints, codes and labels. One place for each.
+
+Sources: CDISC ADaM IG 1.3 (PARAMCD, CNSR), STEEP-like endpoint definitions as stated per entry, Ahmed 2014 for local
+tumour progression.
+"""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import Final
+
+DAYS_PER_MONTH: Final = 30.4375
+"""Days in a month of AVAL (365.25 / 12)."""
+
+SORAFENIB: Final = "RFA + sorafenib"
+CONTROL: Final = "RFA alone"
+ARMS: Final = (SORAFENIB, CONTROL)
+"""Values of TRT01A, in the order of display."""
+
+ARM_SLUGS: Final = MappingProxyType({SORAFENIB: "sorafenib", CONTROL: "control", "Overall": "overall"})
+"""Arms as they appear in ARD ids and file names."""
+
+ENDPOINTS: Final = MappingProxyType(
+    {
+        "RFS": "Recurrence-free survival",
+        "TTR": "Time to recurrence",
+        "OS": "Overall survival",
+        "LTP": "Local tumour progression",
+        "IDR": "Intrahepatic distant recurrence",
+        "EHS": "Extrahepatic spread",
+    }
+)
+"""PARAMCD and PARAM of ADTTE."""
+
+RECURRENCE_SITES: Final = ("LTP", "IDR", "EHS")
+"""Where a recurrence was seen, in the order that breaks a tie on one date (most local first)."""
+
+# ADTTE.EVNTCD: the competing-event code, the same in every parameter
+CENSORED: Final = 0
+EVENT_LTP: Final = 1
+EVENT_IDR: Final = 2
+EVENT_EHS: Final = 3
+EVENT_DEATH: Final = 4
+EVENT_RECURRENCE: Final = 5
+EVENT_LABELS: Final = MappingProxyType(
+    {
+        CENSORED: "Censored",
+        EVENT_LTP: "Local tumour progression",
+        EVENT_IDR: "Intrahepatic distant recurrence",
+        EVENT_EHS: "Extrahepatic spread",
+        EVENT_DEATH: "Death without recurrence",
+        EVENT_RECURRENCE: "Recurrence, site not recorded",
+    }
+)
+
+RAW_TABLES: Final = ("patients", "ablations", "drug_exposure", "imaging", "labs", "adverse_events", "survival_times")
+"""Canonical raw tables. ``survival_times`` serves cohorts published with derived times instead of dates."""
+
+LAB_TESTS: Final = MappingProxyType(
+    {
+        # PARAMCD: (label, canonical unit)
+        "ALB": ("Albumin", "g/L"),
+        "BILI": ("Total bilirubin", "umol/L"),
+        "ALT": ("Alanine aminotransferase", "U/L"),
+        "AST": ("Aspartate aminotransferase", "U/L"),
+        "ALP": ("Alkaline phosphatase", "U/L"),
+        "GGT": ("Gamma-glutamyl transferase", "U/L"),
+        "INR": ("International normalised ratio", "ratio"),
+        "PLT": ("Platelets", "10^9/L"),
+        "AFP": ("Alpha-fetoprotein", "ng/mL"),
+        "CREA": ("Creatinine", "umol/L"),
+    }
+)
