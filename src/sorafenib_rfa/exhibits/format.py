@@ -1,8 +1,8 @@
 """The one formatter: how a number of the ARD is printed in text, tables, figures and on the site.
 
-Style follows the common ground of the ICMJE journals: hazard ratios with two decimals, percentages and months with
-one, exact p values with three decimals down to 0.001, "to" instead of a dash within an interval (a dash next to a
-minus sign misleads), and a true minus sign.
+Style follows the common ground of the ICMJE journals: hazard ratios with two decimals, percentages and
+months with one, exact p values with three decimals down to 0.001, "to" instead of a dash within an interval
+(a dash next to a minus sign misleads), and a true minus sign.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ DECIMALS: Final = MappingProxyType(
 NOT_ESTIMABLE: Final = "not estimable"
 MINUS: Final = "\u2212"
 _TIME_UNITS: Final = frozenset({"months", "years", "days"})
-_MARKUP: Final = re.compile(r"([!\"#$&'*+/:;<=>?@\[\\\]^_`{|}~-])")
+_MARKUP: Final = re.compile(r"([!\"#$&'*+:<>@\[\\\]^_`{|}~-])")
 _BIDI: Final = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
@@ -102,8 +102,8 @@ def format_value(
     Returns
     -------
     str
-        Plain text, not escaped for any markup. A missing value reads ``not estimable``; an infinite time reads
-        ``not reached``.
+        Plain text, not escaped for any markup. A missing value reads ``not estimable``; an infinite time
+        reads ``not reached``.
 
     Raises
     ------
@@ -160,9 +160,9 @@ def format_value(
 def escape_markdown(text: str) -> str:
     r"""Return `text` so that pandoc and Quarto print it as it stands, in a paragraph or a table cell.
 
-    Every mark that could begin markup, a shortcode, raw HTML, mathematics, a citation, a footnote, an attribute or a
-    new table cell gets a backslash; line breaks and other control characters become spaces; characters that reverse
-    the reading direction are dropped.
+    Every mark that could begin markup, a shortcode, raw HTML, mathematics, a citation, a footnote, an
+    attribute or a new table cell gets a backslash; line breaks and other control characters become spaces;
+    characters that reverse the reading direction are dropped.
     """
     plain = "".join(
         " " if unicodedata.category(c) in ("Cc", "Zl", "Zp") else c for c in str(text) if c not in _BIDI
@@ -170,9 +170,9 @@ def escape_markdown(text: str) -> str:
     escaped = _MARKUP.sub(r"\\\1", plain)
     # "..." would become an ellipsis; "1." and "1)" start a list, at the start of a cell of a grid table too
     escaped = escaped.replace("..", "\\.\\.")
-    escaped = re.sub(r"^(\s*(?:\(?[A-Za-z0-9]+))([.)])", r"\1\\\2", escaped)
-    escaped = re.sub(r"^(\s*)\(", r"\1\\(", escaped)
-    # a bare web address would become a link; the colon is already escaped, "www." is not a link in pandoc
+    escaped = re.sub(r"^(\s*\(?[A-Za-z0-9]+)([.)])(?=\s|$)", r"\1\\\2", escaped)
+    # "(" right after a span that ends before this text would make that span a link
+    escaped = re.sub(r"^\(", r"\\(", escaped)
     return escaped
 
 
