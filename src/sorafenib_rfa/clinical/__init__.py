@@ -1,0 +1,1 @@
+"""Clinical scores and gradings: liver function (`liver`), stage (`bclc`), toxicity (`ctcae`)."""
