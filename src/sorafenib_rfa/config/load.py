@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from sorafenib_rfa.config.models import CohortConfig, Plan, RunConfig, SiteConfig
+from sorafenib_rfa.config.models import CohortConfig, Plan, RunConfig, SiteConfig, SiteSummary
 from sorafenib_rfa.errors import ConfigError, Problem
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -34,11 +34,15 @@ class _UniqueKeyLoader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
 
 @dataclass(frozen=True)
 class Cohort:
-    """One cohort with its sites, in the order of the site ids."""
+    """One cohort with its sites, in the order of the site ids.
+
+    Loading gives a :class:`SiteConfig` a site; stages after ingest are handed :class:`SiteSummary` only, so that how
+    a centre exports its data cannot change what is computed from them.
+    """
 
     name: str
     config: CohortConfig
-    sites: Mapping[str, SiteConfig]
+    sites: Mapping[str, SiteConfig] | Mapping[str, SiteSummary]
 
 
 @dataclass(frozen=True)

@@ -204,12 +204,20 @@ class TableMap(Strict):
     )
 
 
-class SiteConfig(Strict):
-    """``config/cohorts/<cohort>/sites/<site>.yaml``: all that is peculiar to one centre's export."""
+class SiteSummary(Strict):
+    """What stages after ingest may know of a site."""
 
     title: str
     country: str = Field(pattern=r"^[A-Z]{2}$", description="ISO 3166-1 alpha-2.")
     region: Literal["Asia", "Europe", "North America", "South America", "Africa", "Oceania"]
+
+
+class SiteConfig(SiteSummary):
+    """``config/cohorts/<cohort>/sites/<site>.yaml``: all that is peculiar to one centre's export."""
+
+    folder: str | None = Field(
+        default=None, description="Folder of the exports under the cohort's raw folder; the site's id when not given."
+    )
     encoding: str = "utf-8"
     delimiter: str = ","
     decimal: Literal[".", ","] = "."

@@ -1,0 +1,1 @@
+"""Job records and code identity: what ran, on what, with which result."""

@@ -1,0 +1,57 @@
+"""Raw multicentre exports to the paper on sorafenib combined with radiofrequency ablation.
+
+`snakemake` builds the paper of the cohort named in config/config.yaml; `snakemake analysis --config cohort=NAME`
+builds one stage of another one. No logic here: configuration, rules, targets.
+"""
+
+from snakemake.utils import min_version
+
+min_version("9.27")
+
+
+configfile: "config/config.yaml"
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/simulate.smk"
+include: "workflow/rules/ingest.smk"
+include: "workflow/rules/clean.smk"
+include: "workflow/rules/adam.smk"
+include: "workflow/rules/estimates.smk"
+include: "workflow/rules/exhibits.smk"
+include: "workflow/rules/notebooks.smk"
+include: "workflow/rules/manuscript.smk"
+
+
+# --- targets: each for every cohort named in the configuration ---------------------------------------------------------
+
+
+rule paper:
+    """The manuscript as HTML, PDF and DOCX, with the executed notebooks beside it."""
+    default_target: True
+    input:
+        paper_targets(),
+
+
+rule data:
+    """Clean tables, quarantine, attrition ledger and ADaM datasets."""
+    input:
+        data_targets(),
+
+
+rule analysis:
+    """All results (ARD), with the notebooks that tell them."""
+    input:
+        analysis_targets(),
+
+
+rule notebooks:
+    """Executed notebooks and their HTML."""
+    input:
+        notebook_targets(),
+
+
+rule figures:
+    """Figures in SVG, PDF and PNG, each with the data it drew."""
+    input:
+        figure_targets(),

@@ -1,0 +1,85 @@
+"""Where a cohort's files lie, and what it offers; used by the workflow and by the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from sorafenib_rfa.config.load import Cohort, Study
+from sorafenib_rfa.config.models import CohortConfig
+from sorafenib_rfa.errors import InputError, NotOfferedError, Problem
+
+
+ADAM_DATASETS = ("adsl", "adtte", "adae", "adlb", "adex", "adrecur")
+
+
+def raw_folder(cohort: Cohort, site: str) -> str:
+    """Return the folder of a site's exports, relative to the repository."""
+    folder = cohort.sites[site].folder
+    parts = [cohort.config.raw, site if folder is None else folder]
+    return "/".join(part.rstrip("/") for part in parts if part not in (".", ""))
+
+
+def raw_paths(cohort: Cohort, site: str) -> list[str]:
+    """Return the raw files a site's configuration names, sorted, each once."""
+    folder = raw_folder(cohort, site)
+    return sorted({f"{folder}/{table.file}" for table in cohort.sites[site].tables.values()})
+
+
+def missing_raw_files(study: Study, made_by_workflow: Collection[str]) -> None:
+    """Check that the raw files of every cohort exist, apart from cohorts that the workflow itself simulates.
+
+    Raises
+    ------
+    InputError
+        Naming every missing file, the configuration that asks for it and what lies in its folder instead.
+    """
+    problems = []
+    for name, cohort in study.cohorts.items():
+        if name in made_by_workflow:
+            continue
+        for site in cohort.sites:
+            folder = study.root / raw_folder(cohort, site)
+            for path in raw_paths(cohort, site):
+                if (study.root / path).is_file():
+                    continue
+                there = sorted(p.name for p in folder.iterdir()) if folder.is_dir() else None
+                problems.append(
+                    Problem(
+                        "the file does not exist",
+                        file=path,
+                        found=f"in {raw_folder(cohort, site)}/: {', '.join(there)}"
+                        if there
+                        else f"no folder {raw_folder(cohort, site)}/"
+                        if there is None
+                        else "an empty folder",
+                        expected=f"the export named in config/cohorts/{name}/sites/{site}.yaml",
+                    )
+                )
+    if problems:
+        raise InputError(problems)
+
+
+def adam_datasets(cohort: CohortConfig) -> list[str]:
+    """Return the names of the ADaM datasets that a cohort's modules allow."""
+    needs = {"adae": "adverse_events", "adlb": "labs", "adex": "treatment", "adrecur": "ablations"}
+    return [name for name in ADAM_DATASETS if name not in needs or cohort.offers(needs[name])]
+
+
+def require_treatment(cohort: Cohort) -> None:
+    """Check that a cohort compares treatments, as the paper does.
+
+    Raises
+    ------
+    NotOfferedError
+        Saying which targets the cohort has instead.
+    """
+    if not cohort.config.offers("treatment"):
+        raise NotOfferedError(
+            Problem(
+                f"the paper compares treatments and the cohort {cohort.name!r} has no treatment arm",
+                file=f"config/cohorts/{cohort.name}/cohort.yaml",
+                found="modules: " + ", ".join(cohort.config.modules),
+                expected="modules to hold 'treatment'",
+                hint="the targets data, analysis, notebooks and figures work for this cohort",
+            )
+        )

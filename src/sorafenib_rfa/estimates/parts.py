@@ -1,0 +1,61 @@
+"""Which analyses a cohort gets: decided by what its configuration says it offers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sorafenib_rfa.config.models import CohortConfig
+
+if TYPE_CHECKING:
+    from sorafenib_rfa.estimates.ard import Estimates
+
+
+def estimate_parts(cohort: CohortConfig) -> list[str]:
+    """Return the names of the estimate parts of a cohort, in the order in which they are collected."""
+    parts = ["flow", "baseline"]
+    if cohort.offers("treatment"):
+        parts.append("efficacy")
+    if cohort.offers("treatment") and cohort.offers("adverse_events"):
+        parts.append("safety")
+    if cohort.prognostic_groups:
+        parts.append("prognosis")
+    return parts
+
+
+CURVES = {
+    "flow": ("flow",),
+    "baseline": ("balance", "propensity", "weights"),
+    "efficacy": ("km_rfs", "km_os", "km_ttr", "cif_first_event", "forest_rfs"),
+    "safety": ("ae_dot", "ae_grade"),
+    "prognosis": ("km_prognostic", "cif_prognostic"),
+}
+"""Tidy curve frames each part writes as ``curves/<name>.parquet``."""
+
+
+def curve_names(cohort: CohortConfig) -> list[str]:
+    """Return the curve frames of a cohort."""
+    names = [name for part in estimate_parts(cohort) for name in CURVES[part]]
+    return names if cohort.offers("treatment") else [name for name in names if name not in CURVES["baseline"]]
+
+
+def write_estimates(estimates: Estimates, ard: str, curves: list[str]) -> None:
+    """Write a part's ARD rows, and each of its curve frames to the path that bears its name.
+
+    A curve that the cohort does not offer is written as an empty frame, so that every declared file exists.
+
+    Raises
+    ------
+    ValueError
+        If the part made a curve that no path asks for: it would be lost.
+    """
+    import pandas as pd
+
+    from sorafenib_rfa.files import write_parquet
+
+    write_parquet(estimates.ard, ard)
+    unasked = set(estimates.curves) - {Path(path).stem for path in curves}
+    if unasked:
+        raise ValueError(f"curves without a declared file: {sorted(unasked)}")
+    for path in curves:
+        write_parquet(estimates.curves.get(Path(path).stem, pd.DataFrame()), path)

@@ -1,0 +1,32 @@
+"""Reading and writing of tables, so that the same frame gives the same bytes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+
+def write_parquet(frame: pd.DataFrame, path: str | Path) -> None:
+    """Write `frame` as parquet (zstd, no index); types survive the round trip."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    frame.to_parquet(path, index=False, compression="zstd", engine="pyarrow")
+
+
+def write_csv(frame: pd.DataFrame, path: str | Path) -> None:
+    """Write `frame` as UTF-8 CSV with LF line ends and ISO dates; a missing value is an empty cell."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    frame.to_csv(path, index=False, lineterminator="\n", date_format="%Y-%m-%d")
+
+
+def write_table(frame: pd.DataFrame, stem: str | Path) -> None:
+    """Write `frame` twice, as ``<stem>.parquet`` for machines and ``<stem>.csv`` for people."""
+    write_parquet(frame, f"{stem}.parquet")
+    write_csv(frame, f"{stem}.csv")
+
+
+def read_tables(paths: list[str]) -> dict[str, pd.DataFrame]:
+    """Return the parquet files at `paths`, keyed by file name without suffix."""
+    return {Path(path).stem: pd.read_parquet(path) for path in paths}

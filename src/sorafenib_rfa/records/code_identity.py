@@ -1,0 +1,171 @@
+"""What code a job runs, as a digest that changes when behaviour may change and only then.
+
+The digest covers a script, every module of this package it imports (transitively, imports inside functions included)
+and the code cells of notebooks. Comments, formatting, docstrings and notebook outputs do not count. It goes into the
+``params`` of every rule, so Snakemake itself reruns what changed: Snakemake's own ``code`` trigger looks at the
+script alone, reruns after a mere ``touch`` and misses a changed helper module.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+PACKAGE = "sorafenib_rfa"
+
+
+def _without_docstrings(tree: ast.AST) -> ast.AST:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            first = node.body[0] if node.body else None
+            if (
+                isinstance(first, ast.Expr)
+                and isinstance(first.value, ast.Constant)
+                and isinstance(first.value.value, str)
+            ):
+                node.body = node.body[1:] or [ast.Pass()]
+    return tree
+
+
+def _imports(tree: ast.AST, package: str) -> set[str]:
+    """Return the dotted names of this package that `tree` imports; `package` resolves relative imports."""
+    names: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names if alias.name.split(".")[0] == PACKAGE)
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                parents = package.split(".")[: len(package.split(".")) - node.level + 1]
+                base = ".".join([*parents, base]) if base else ".".join(parents)
+            if base.split(".")[0] == PACKAGE:
+                names.add(base)
+                names.update(f"{base}.{alias.name}" for alias in node.names)
+    return names
+
+
+@dataclass
+class CodeIdentity:
+    """Digests of the code below one repository root.
+
+    Attributes
+    ----------
+    root : Path
+        Repository root; source lies in ``root/src``.
+    cache : Path or None
+        JSON file that remembers, by the sha256 of a file's bytes, what was parsed; keyed by content, so neither
+        ``touch`` nor a restored old modification time can fool it.
+    """
+
+    root: Path
+    cache: Path | None = None
+    _known: dict[str, dict] = field(default_factory=dict, init=False)
+    _parsed: dict[Path, tuple[str, list[str]]] = field(default_factory=dict, init=False)
+    _dirty: bool = field(default=False, init=False)
+
+    def __post_init__(self) -> None:
+        """Read the cache; an unreadable one is started anew."""
+        if self.cache is not None:
+            try:
+                self._known = json.loads(self.cache.read_text(encoding="utf-8"))
+            except (OSError, ValueError):
+                self._known = {}
+
+    def _parse(self, path: Path, package: str) -> tuple[str, list[str]]:
+        """Return the digest of one file and the local modules it imports."""
+        if path not in self._parsed:
+            content = path.read_bytes()
+            key = hashlib.sha256(package.encode() + b"\0" + path.suffix.encode() + b"\0" + content).hexdigest()
+            entry = self._known.get(key)
+            if entry is None:
+                if path.suffix == ".ipynb":
+                    cells = json.loads(content)["cells"]
+                    source = "\n\n".join("".join(c["source"]) for c in cells if c["cell_type"] == "code")
+                    prose = "\n\n".join("".join(c["source"]) for c in cells if c["cell_type"] != "code")
+                else:
+                    source, prose = content.decode("utf-8"), ""
+                tree = ast.parse(source, filename=str(path))
+                imports = sorted(_imports(tree, package))
+                text = ast.dump(_without_docstrings(tree)) + "\0" + prose
+                entry = {"digest": hashlib.sha256(text.encode()).hexdigest(), "imports": imports}
+                self._known[key] = entry
+                self._dirty = True
+            self._parsed[path] = (entry["digest"], entry["imports"])
+        return self._parsed[path]
+
+    def _module_files(self, name: str) -> list[Path]:
+        """Return the file of a module and the ``__init__`` of every package above it; none if it is no module."""
+        parts = name.split(".")
+        found: list[Path] = []
+        for depth in range(1, len(parts) + 1):
+            base = self.root / "src" / Path(*parts[:depth])
+            if (base / "__init__.py").is_file():
+                found.append(base / "__init__.py")
+            elif base.with_suffix(".py").is_file():
+                found.append(base.with_suffix(".py"))
+        return found
+
+    def files(self, *entries: str) -> dict[str, str]:
+        """Return path -> digest of every file that running `entries` may execute.
+
+        Parameters
+        ----------
+        *entries : str
+            Scripts, notebooks or package folders (``src/...``; every ``.py``, ``.lua`` and template in them), relative to
+            the root.
+        """
+        queue: list[tuple[Path, str]] = []
+        result: dict[str, str] = {}
+        for entry in entries:
+            path = self.root / entry
+            if path.is_dir():
+                for member in sorted(path.rglob("*")):
+                    if member.is_file() and "__pycache__" not in member.parts and member.suffix != ".py":
+                        result[member.relative_to(self.root).as_posix()] = hashlib.sha256(
+                            member.read_bytes()
+                        ).hexdigest()
+                    elif member.suffix == ".py":
+                        queue.append((member, self._package_of(member)))
+            else:
+                queue.append((path, self._package_of(path)))
+        seen: set[Path] = set()
+        while queue:
+            path, package = queue.pop()
+            if path in seen:
+                continue
+            seen.add(path)
+            digest, imports = self._parse(path, package)
+            result[path.relative_to(self.root).as_posix()] = digest
+            for name in imports:
+                queue.extend((file, self._package_of(file)) for file in self._module_files(name))
+        self._save()
+        return dict(sorted(result.items()))
+
+    def _package_of(self, path: Path) -> str:
+        try:
+            inside = path.relative_to(self.root / "src")
+        except ValueError:
+            return ""
+        return ".".join(inside.parent.parts)
+
+    def digest(self, *entries: str) -> str:
+        """Return one digest over everything that running `entries` may execute."""
+        return combine(self.files(*entries).items())
+
+    def _save(self) -> None:
+        if self.cache is not None and self._dirty:
+            self.cache.parent.mkdir(parents=True, exist_ok=True)
+            partial = self.cache.with_suffix(".partial")
+            partial.write_text(json.dumps(self._known, sort_keys=True), encoding="utf-8")
+            partial.replace(self.cache)
+            self._dirty = False
+
+
+def combine(items: Iterable[tuple[str, str]]) -> str:
+    """Return the sha256 over (path, digest) pairs in the order of their paths."""
+    joined = "\n".join(f"{path} {digest}" for path, digest in sorted(items))
+    return hashlib.sha256(joined.encode()).hexdigest()

@@ -1,0 +1,30 @@
+"""ADaM datasets and their data dictionary."""
+
+
+rule build_adam:
+    """Derive ADSL, ADTTE and, where the cohort offers them, ADAE, ADLB, ADEX and ADRECUR."""
+    input:
+        tables=expand("results/{{cohort}}/clean/{table}.parquet", table=RAW_TABLES),
+    output:
+        datasets=expand("results/{{cohort}}/adam/{name}.{kind}", name=ADAM_DATASETS, kind=["parquet", "csv"]),
+        dictionary=multiext("results/{cohort}/adam/data_dictionary", ".csv", ".md"),
+        record="results/{cohort}/records/build_adam/{cohort}.json",
+    log:
+        "logs/{cohort}/build_adam.log",
+    benchmark:
+        "benchmarks/rules/{cohort}/build_adam.tsv"
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=800,
+        runtime=10,
+    params:
+        code=code("build_adam"),
+        seed=STUDY.run.seed,
+        source_date_epoch=SOURCE_DATE_EPOCH,
+        cohort_config=cohort_config,
+        sites=site_titles,
+        plan=PLAN,
+    script:
+        "../scripts/build_adam.py"

@@ -1,0 +1,211 @@
+"""Configuration, paths and code identity shared by all rules; no rules here."""
+
+import calendar
+import os
+import sys
+from pathlib import Path
+
+ROOT = Path(workflow.basedir)
+# jobs import the package from the checkout, whichever environment (venv, conda, cluster node) runs them
+sys.path.insert(0, str(ROOT / "src"))
+os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT / "src"), os.environ.get("PYTHONPATH")]))
+
+from snakemake.exceptions import WorkflowError
+
+from sorafenib_rfa.config.load import load_study
+from sorafenib_rfa.config.paths import (
+    ADAM_DATASETS,
+    adam_datasets,
+    missing_raw_files,
+    raw_folder,
+    raw_paths,
+    require_treatment,
+)
+from sorafenib_rfa.errors import UserError
+from sorafenib_rfa.estimates.parts import CURVES, curve_names, estimate_parts
+from sorafenib_rfa.records.code_identity import CodeIdentity
+from sorafenib_rfa.vocabulary import RAW_TABLES
+
+try:
+    STUDY = load_study(ROOT, config)
+    missing_raw_files(STUDY, made_by_workflow={"synthetic"})
+except UserError as error:
+    raise WorkflowError(str(error)) from None
+
+COHORTS = STUDY.run.cohorts
+CODE = CodeIdentity(ROOT, cache=ROOT / ".snakemake" / "code_identity.json")
+ENVIRONMENT = "../../envs/paper.yaml"
+SOURCE_DATE_EPOCH = calendar.timegm(STUDY.run.publication_date.timetuple())
+
+
+MANUSCRIPT_SOURCES = sorted(
+    str(path.relative_to(ROOT))
+    for path in (ROOT / "manuscript").iterdir()
+    if path.suffix in {".qmd", ".yaml", ".yml", ".bib", ".csl"}
+)
+
+
+wildcard_constraints:
+    cohort="|".join(STUDY.cohorts),
+    site=r"[a-z][a-z0-9_]*",
+    figure=r"[a-z][a-z0-9_]*",
+    table=r"[a-z][a-z0-9_]*",
+    notebook=r"[a-z][a-z0-9_]*",
+
+
+# --- tracked parameters --------------------------------------------------------------------------------------------------
+
+
+def code(script, *more):
+    """Digest of all code that `script` (and notebooks or folders in `more`) may run."""
+    return CODE.digest(f"workflow/scripts/{script}.py", *more)
+
+
+def cohort_config(wildcards):
+    """The cohort's configuration without its sites, as plain data."""
+    return STUDY.cohorts[wildcards.cohort].config.model_dump(mode="json")
+
+
+def site_config(wildcards):
+    """One site's configuration, as plain data."""
+    return STUDY.cohorts[wildcards.cohort].sites[wildcards.site].model_dump(mode="json")
+
+
+def site_titles(wildcards):
+    """Title, country and region of each site of the cohort."""
+    sites = STUDY.cohorts[wildcards.cohort].sites
+    return {name: site.model_dump(mode="json", include={"title", "country", "region"}) for name, site in sites.items()}
+
+
+PLAN = STUDY.plan.model_dump(mode="json")
+
+
+# --- paths -----------------------------------------------------------------------------------------------------------------
+
+
+def site_raw_files(wildcards):
+    """Raw files of one site."""
+    return raw_paths(STUDY.cohorts[wildcards.cohort], wildcards.site)
+
+
+def all_raw_files(cohort):
+    """Raw files of all sites of a cohort."""
+    chosen = STUDY.cohorts[cohort]
+    return [path for site in chosen.sites for path in raw_paths(chosen, site)]
+
+
+def ingested(kind):
+    """Ingested tables of every site of the cohort."""
+
+    def paths(wildcards):
+        return expand(
+            "results/{cohort}/ingest/{site}/{kind}.parquet",
+            cohort=wildcards.cohort,
+            site=STUDY.cohorts[wildcards.cohort].sites,
+            kind=kind,
+        )
+
+    return paths
+
+
+def ard_parts(wildcards):
+    """The parts from which the cohort's ARD is collected."""
+    return expand(
+        "results/{cohort}/ard/parts/{part}.parquet",
+        cohort=wildcards.cohort,
+        part=estimate_parts(STUDY.cohorts[wildcards.cohort].config),
+    )
+
+
+def cohort_curves(wildcards):
+    """Tidy curves of the cohort."""
+    return expand(
+        "results/{cohort}/curves/{name}.parquet",
+        cohort=wildcards.cohort,
+        name=curve_names(STUDY.cohorts[wildcards.cohort].config),
+    )
+
+
+def figures_of(cohort, kinds=("svg", "pdf", "png", "csv")):
+    """Figure files of a cohort."""
+    return expand(
+        "results/{cohort}/figures/{name}.{kind}",
+        cohort=cohort,
+        name=STUDY.cohorts[cohort].config.figures,
+        kind=kinds,
+    )
+
+
+def tables_of(cohort):
+    """Table files of a cohort."""
+    return expand(
+        "results/{cohort}/tables/{name}.{kind}",
+        cohort=cohort,
+        name=STUDY.cohorts[cohort].config.tables,
+        kind=["md", "csv"],
+    )
+
+
+def notebooks_of(cohort):
+    """Executed notebooks of a cohort."""
+    return expand(
+        "results/{cohort}/notebooks/{name}.{kind}",
+        cohort=cohort,
+        name=STUDY.cohorts[cohort].config.notebooks,
+        kind=["ipynb", "html"],
+    )
+
+
+def paper_cohorts(wildcards):
+    """The paper's cohort and those of its supplement."""
+    return list(dict.fromkeys([wildcards.cohort, *STUDY.run.supplement_cohorts]))
+
+
+# --- targets ---------------------------------------------------------------------------------------------------------------
+
+
+def paper_targets():
+    """Papers and notebooks; a cohort without treatment arms has none, which is said when it is asked for."""
+
+    def paths(wildcards):
+        try:
+            for cohort in COHORTS:
+                require_treatment(STUDY.cohorts[cohort])
+        except UserError as error:
+            raise WorkflowError(str(error)) from None
+        return [
+            *expand("results/{cohort}/manuscript/paper.{kind}", cohort=COHORTS, kind=["html", "pdf", "docx"]),
+            *(path for cohort in STUDY.cohorts for path in notebooks_of(cohort)),
+        ]
+
+    return paths
+
+
+def data_targets():
+    """Clean stage and ADaM of the cohorts asked for."""
+    return [
+        path
+        for cohort in COHORTS
+        for path in [
+            *expand("results/{cohort}/clean/{name}.csv", cohort=cohort, name=["quarantine", "attrition"]),
+            *expand(
+                "results/{cohort}/adam/{name}.csv", cohort=cohort, name=adam_datasets(STUDY.cohorts[cohort].config)
+            ),
+            f"results/{cohort}/adam/data_dictionary.md",
+        ]
+    ]
+
+
+def analysis_targets():
+    """ARD and notebooks of the cohorts asked for."""
+    return [*expand("results/{cohort}/ard/ard.csv", cohort=COHORTS), *notebook_targets()]
+
+
+def notebook_targets():
+    """Notebooks of the cohorts asked for."""
+    return [path for cohort in COHORTS for path in notebooks_of(cohort)]
+
+
+def figure_targets():
+    """Figures of the cohorts asked for."""
+    return [path for cohort in COHORTS for path in figures_of(cohort)]

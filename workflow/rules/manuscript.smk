@@ -1,0 +1,40 @@
+"""The manuscript: shortcodes bound to ARD are expanded, then one source is rendered three times."""
+
+
+rule render_manuscript:
+    """Expand the manuscript's numbers and claims from ARD and render HTML, PDF and DOCX."""
+    input:
+        sources=MANUSCRIPT_SOURCES,
+        ard=lambda wildcards: expand("results/{cohort}/ard/ard.parquet", cohort=paper_cohorts(wildcards)),
+        tables=lambda wildcards: [path for cohort in paper_cohorts(wildcards) for path in tables_of(cohort)],
+        figures=lambda wildcards: [
+            path for cohort in paper_cohorts(wildcards) for path in figures_of(cohort, kinds=["svg", "png"])
+        ],
+    output:
+        papers=multiext("results/{cohort}/manuscript/paper", ".html", ".pdf", ".docx"),
+        uses="results/{cohort}/manuscript/uses.csv",
+        source=directory("results/{cohort}/manuscript/source"),
+        record="results/{cohort}/records/render_manuscript/{cohort}.json",
+    log:
+        "logs/{cohort}/render_manuscript.log",
+    benchmark:
+        "benchmarks/rules/{cohort}/render_manuscript.tsv"
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        code=code("render_manuscript", "src/sorafenib_rfa/manuscript"),
+        seed=STUDY.run.seed,
+        source_date_epoch=SOURCE_DATE_EPOCH,
+        cohorts=lambda wildcards: {
+            name: STUDY.cohorts[name].config.model_dump(mode="json") for name in paper_cohorts(wildcards)
+        },
+        sites=site_titles,
+        plan=PLAN,
+        publication_date=str(STUDY.run.publication_date),
+        renderer=STUDY.run.renderer,
+    script:
+        "../scripts/render_manuscript.py"

@@ -1,0 +1,30 @@
+"""Simulation of the default cohort; its truth goes where no analysis rule reads (tests/workflow proves it)."""
+
+
+rule simulate_raw:
+    """Simulate the synthetic cohort into the raw exports of six centres."""
+    input:
+        parameters="config/cohorts/synthetic/simulation.yaml",
+    output:
+        exports=all_raw_files("synthetic") if "synthetic" in STUDY.cohorts else [],
+        truth="results/synthetic/validation/truth.parquet",
+        dirt="results/synthetic/validation/dirt.parquet",
+        record="results/synthetic/records/simulate_raw/synthetic.json",
+    log:
+        "logs/synthetic/simulate_raw.log",
+    benchmark:
+        "benchmarks/rules/synthetic/simulate_raw.tsv"
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=800,
+        runtime=10,
+    params:
+        code=code("simulate_raw"),
+        seed=STUDY.run.seed,
+        source_date_epoch=SOURCE_DATE_EPOCH,
+        cohort="synthetic",
+        raw=STUDY.cohorts["synthetic"].config.raw if "synthetic" in STUDY.cohorts else "",
+    script:
+        "../scripts/simulate_raw.py"

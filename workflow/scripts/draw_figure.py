@@ -1,0 +1,22 @@
+"""Draw one figure and save the data it drew."""
+
+from sorafenib_rfa.records.job import job
+
+with job(snakemake) as this:
+    from pathlib import Path
+
+    import pandas as pd
+
+    from sorafenib_rfa.config.models import CohortConfig, Plan
+    from sorafenib_rfa.exhibits.draw import draw_figure, save_figure
+    from sorafenib_rfa.files import read_tables
+
+    figure, drawn = draw_figure(
+        snakemake.wildcards.figure,
+        ard=pd.read_parquet(snakemake.input.ard),
+        curves=read_tables(snakemake.input.curves),
+        cohort=CohortConfig.model_validate(snakemake.params.cohort_config),
+        plan=Plan.model_validate(snakemake.params.plan),
+    )
+    stem = Path(snakemake.output.drawn).with_suffix("")
+    save_figure(figure, drawn, stem, source_date_epoch=snakemake.params.source_date_epoch)

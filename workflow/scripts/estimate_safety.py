@@ -1,0 +1,22 @@
+"""Count adverse events, complications and exposure."""
+
+from sorafenib_rfa.records.job import job
+
+with job(snakemake) as this:
+    import pandas as pd
+
+    from sorafenib_rfa.config.models import CohortConfig, Plan
+    from sorafenib_rfa.estimates.safety import estimate_safety
+    from sorafenib_rfa.estimates.parts import write_estimates
+
+    estimates = estimate_safety(
+        adae=pd.read_parquet(snakemake.input.adae),
+        adsl=pd.read_parquet(snakemake.input.adsl),
+        adex=pd.read_parquet(snakemake.input.adex),
+        ablations=pd.read_parquet(snakemake.input.ablations),
+        plan=Plan.model_validate(snakemake.params.plan),
+        cohort=CohortConfig.model_validate(snakemake.params.cohort_config),
+        cohort_name=this.cohort,
+        record=this.record,
+    )
+    write_estimates(estimates, snakemake.output.ard, snakemake.output.curves)

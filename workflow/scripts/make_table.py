@@ -1,0 +1,21 @@
+"""Make one table whose cells are bound to ARD rows."""
+
+from sorafenib_rfa.records.job import job
+
+with job(snakemake) as this:
+    from pathlib import Path
+
+    import pandas as pd
+
+    from sorafenib_rfa.config.models import CohortConfig, Plan
+    from sorafenib_rfa.exhibits.tables import make_table
+    from sorafenib_rfa.files import write_csv
+
+    table = make_table(
+        snakemake.wildcards.table,
+        ard=pd.read_parquet(snakemake.input.ard),
+        cohort=CohortConfig.model_validate(snakemake.params.cohort_config),
+        plan=Plan.model_validate(snakemake.params.plan),
+    )
+    Path(snakemake.output.markdown).write_text(table.markdown, encoding="utf-8")
+    write_csv(table.data, snakemake.output.data)
