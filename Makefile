@@ -8,7 +8,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
-.PHONY: paper test lint crosscheck bench clean lock environment environment-dev
+.PHONY: paper test lint schemas crosscheck bench clean lock environment environment-dev
 
 PYTHON ?= python3
 VENV := .venv
@@ -59,6 +59,9 @@ $(VENV)/.dev: requirements-dev.lock $(VENV)/.paper
 	$(BIN)/python -m pip install --disable-pip-version-check --quiet --require-hashes --requirement requirements-dev.lock
 	$(BIN)/python -m compileall -q -j 0 $(VENV)/lib || true
 	touch $@
+
+schemas: environment
+	$(BIN)/python -m sorafenib_rfa.config.schema
 
 LOCK := uv pip compile --quiet --generate-hashes --no-emit-index-url --universal --python-version 3.11
 lock: environment-dev
