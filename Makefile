@@ -27,7 +27,7 @@ paper: environment
 	$(BIN)/snakemake paper $(ARGS)
 
 test: environment-dev lint
-	$(BIN)/pytest -n 2 --dist worksteal $(ARGS)
+	$(BIN)/pytest -n 2 --dist loadfile $(ARGS)
 
 lint: environment-dev
 	$(BIN)/ruff check .

@@ -6,8 +6,8 @@ with job(snakemake) as this:
     import pandas as pd
 
     from sorafenib_rfa.config.models import CohortConfig, Plan
-    from sorafenib_rfa.estimates.prognosis import estimate_prognosis
     from sorafenib_rfa.estimates.parts import write_estimates
+    from sorafenib_rfa.estimates.prognosis import estimate_prognosis
 
     estimates = estimate_prognosis(
         adtte=pd.read_parquet(snakemake.input.adtte),

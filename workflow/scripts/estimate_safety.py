@@ -6,8 +6,8 @@ with job(snakemake) as this:
     import pandas as pd
 
     from sorafenib_rfa.config.models import CohortConfig, Plan
-    from sorafenib_rfa.estimates.safety import estimate_safety
     from sorafenib_rfa.estimates.parts import write_estimates
+    from sorafenib_rfa.estimates.safety import estimate_safety
 
     estimates = estimate_safety(
         adae=pd.read_parquet(snakemake.input.adae),

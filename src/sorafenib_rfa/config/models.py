@@ -13,9 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 Slug = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 """Names used in paths: lower-case letters, digits, underscores."""
 
-TableName = Literal[
-    "patients", "ablations", "drug_exposure", "imaging", "labs", "adverse_events", "survival_times"
-]
+TableName = Literal["patients", "ablations", "drug_exposure", "imaging", "labs", "adverse_events", "survival_times"]
 
 
 class Strict(BaseModel):

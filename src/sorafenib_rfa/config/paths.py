@@ -8,7 +8,6 @@ from sorafenib_rfa.config.load import Cohort, Study
 from sorafenib_rfa.config.models import CohortConfig
 from sorafenib_rfa.errors import InputError, NotOfferedError, Problem
 
-
 ADAM_DATASETS = ("adsl", "adtte", "adae", "adlb", "adex", "adrecur")
 
 

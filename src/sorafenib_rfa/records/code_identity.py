@@ -115,8 +115,7 @@ class CodeIdentity:
         Parameters
         ----------
         *entries : str
-            Scripts, notebooks or package folders (``src/...``; every ``.py``, ``.lua`` and template in them), relative to
-            the root.
+            Scripts, notebooks or package folders (every module and template in them), relative to the root.
         """
         queue: list[tuple[Path, str]] = []
         result: dict[str, str] = {}

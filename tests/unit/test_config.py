@@ -1,0 +1,134 @@
+"""Configuration: what a person who makes a mistake gets to read."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from sorafenib_rfa.config.load import load_study
+from sorafenib_rfa.config.paths import adam_datasets, missing_raw_files, raw_paths, require_treatment
+from sorafenib_rfa.errors import ConfigError, InputError, NotOfferedError
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def root(tmp_path):
+    shutil.copytree(ROOT / "config", tmp_path / "config")
+    return tmp_path
+
+
+def edit(path, change):
+    content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    change(content)
+    path.write_text(yaml.safe_dump(content, allow_unicode=True), encoding="utf-8")
+
+
+def problems(root, **overrides):
+    with pytest.raises(ConfigError) as caught:
+        content = yaml.safe_load((root / "config/config.yaml").read_text()) | overrides
+        load_study(root, content)
+    return caught.value.problems
+
+
+def test_the_configuration_of_the_repository_is_valid():
+    study = load_study(ROOT)
+    assert set(study.cohorts) == {"synthetic", "hcc_resection"}
+    assert len(study.cohorts["synthetic"].sites) == 6
+
+
+def test_misspelled_key_names_file_key_and_nearest(root):
+    (problem,) = problems(root, sed=1)
+    assert (problem.file, problem.hint) == ("config/config.yaml", "did you mean 'seed'?")
+    assert "sed: there is no such key" in problem.message
+
+
+def test_nested_misspelled_key_is_named_with_its_path(root):
+    site = root / "config/cohorts/synthetic/sites/fr01.yaml"
+    edit(site, lambda c: c["tables"]["patients"].__setitem__("colums", {}))
+    (problem,) = problems(root)
+    assert problem.file == "config/cohorts/synthetic/sites/fr01.yaml"
+    assert "tables.patients.colums" in problem.message
+
+
+def test_all_problems_of_all_files_are_reported_at_once(root):
+    edit(root / "config/plan.yaml", lambda c: c.pop("landmark_day"))
+    edit(root / "config/cohorts/hcc_resection/cohort.yaml", lambda c: c.__setitem__("time_unit", "weeks"))
+    found = problems(root, seed="many")
+    assert {problem.file for problem in found} == {
+        "config/config.yaml",
+        "config/plan.yaml",
+        "config/cohorts/hcc_resection/cohort.yaml",
+    }
+    assert any(problem.found == "'weeks'" and "'days' or 'months'" in problem.expected for problem in found)
+
+
+def test_unknown_cohort_suggests_the_nearest(root):
+    (problem,) = problems(root, cohort="sinthetic")
+    assert problem.hint == "did you mean 'synthetic'?"
+
+
+def test_plan_that_names_an_undeclared_covariate(root):
+    edit(root / "config/plan.yaml", lambda c: c["adjustment_set"].append("MELD"))
+    (problem,) = problems(root)
+    assert "MELD" in str(problem)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("version: '1'\nversion: '2'\n", "written twice"),
+        ("version: [1\n", "not valid YAML"),
+        ("- a\n", "mapping of keys"),
+        ("", "mapping of keys"),
+    ],
+)
+def test_broken_yaml_names_file(root, text, message):
+    (root / "config/plan.yaml").write_text(text)
+    (problem,) = problems(root)
+    assert problem.file == "config/plan.yaml"
+    assert message in str(problem)
+
+
+def test_yaml_cannot_run_code(root):
+    (root / "config/plan.yaml").write_text("version: !!python/object/apply:os.system ['echo hacked']\n")
+    (problem,) = problems(root)
+    assert "not valid YAML" in problem.message
+
+
+def test_missing_site_file_says_what_lies_there_instead(root):
+    study = load_study(root)
+    folder = root / "data/public/hcc_resection"
+    folder.mkdir(parents=True)
+    (folder / "hcc.csv").write_text("x\n")
+    with pytest.raises(InputError) as caught:
+        missing_raw_files(study, made_by_workflow={"synthetic"})
+    (problem,) = caught.value.problems
+    assert problem.file == "data/public/hcc_resection/hcc_resection.csv"
+    assert "hcc.csv" in problem.found
+
+
+def test_raw_files_of_the_real_cohort_are_in_the_repository():
+    study = load_study(ROOT)
+    missing_raw_files(study, made_by_workflow={"synthetic"})
+    (site,) = study.cohorts["hcc_resection"].sites
+    assert raw_paths(study.cohorts["hcc_resection"], site) == ["data/public/hcc_resection/hcc_resection.csv"]
+
+
+def test_a_cohort_offers_what_its_modules_say():
+    study = load_study(ROOT)
+    assert adam_datasets(study.cohorts["hcc_resection"].config) == ["adsl", "adtte"]
+    assert adam_datasets(study.cohorts["synthetic"].config) == ["adsl", "adtte", "adae", "adlb", "adex", "adrecur"]
+    require_treatment(study.cohorts["synthetic"])
+    with pytest.raises(NotOfferedError, match="no treatment arm"):
+        require_treatment(study.cohorts["hcc_resection"])
+
+
+def test_schemas_and_key_tables_are_those_of_the_models():
+    done = subprocess.run(
+        [sys.executable, "-m", "sorafenib_rfa.config.schema", "--check"], cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout

@@ -1,0 +1,82 @@
+"""A tiny copy of the repository in which the real DAG runs."""
+
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+SNAKEMAKE = Path(sys.executable).parent / "snakemake"
+BUILT = (
+    "results",
+    "logs",
+    ".snakemake",
+    ".git",
+    ".venv",
+    "raw",
+    "__pycache__",
+    ".pytest_cache",
+    ".hypothesis",
+    ".ruff_cache",
+)
+
+
+@dataclass(frozen=True)
+class Checkout:
+    """A copy of the repository."""
+
+    folder: Path
+
+    def snakemake(self, *arguments, check=True):
+        """Run Snakemake here; return what it said, on both streams."""
+        environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+        done = subprocess.run(
+            [str(SNAKEMAKE), *arguments], cwd=self.folder, env=environment, capture_output=True, text=True, timeout=400
+        )
+        said = done.stdout + done.stderr
+        assert not check or done.returncode == 0, said
+        return done.returncode, said
+
+    def planned(self, *targets):
+        """Return the jobs a dry run would run, as 'rule' or 'rule wildcards', sorted."""
+        _, said = self.snakemake("--dry-run", "--quiet", "host", *targets)
+        return planned_jobs(said)
+
+
+def planned_jobs(said):
+    """Return the jobs that a dry run announces, without targets and without the cohort when it is synthetic."""
+    jobs, rule = [], None
+    for line in [*said.splitlines(), ""]:
+        text = line.strip()
+        if text.startswith(("rule ", "localrule ")) and text.endswith(":"):
+            rule, wildcards = text.split()[1][:-1], ""
+        elif text.startswith("wildcards: ") and rule:
+            pairs = [pair.split("=") for pair in text.removeprefix("wildcards: ").split(", ")]
+            wildcards = " ".join(value for key, value in pairs if (key, value) != ("cohort", "synthetic"))
+        elif not text and rule:
+            jobs.append(f"{rule} {wildcards}".strip())
+            rule = None
+    return sorted(jobs)
+
+
+def copy_of_repository(folder, screened):
+    """Copy the repository to `folder` with a synthetic cohort of `screened` patients."""
+    shutil.copytree(ROOT, folder, ignore=shutil.ignore_patterns(*BUILT))
+    path = folder / "config/cohorts/synthetic/simulation.yaml"
+    parameters = yaml.safe_load(path.read_text(encoding="utf-8"))
+    parameters["size"] = screened
+    path.write_text(yaml.safe_dump(parameters, allow_unicode=True, sort_keys=False), encoding="utf-8")
+    return Checkout(folder)
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory):
+    """A finished paper on a tiny cohort; tests that change it put back what they changed."""
+    checkout = copy_of_repository(tmp_path_factory.mktemp("tiny") / "repository", screened=150)
+    checkout.snakemake("paper", "data", "analysis")
+    return checkout

@@ -1,0 +1,193 @@
+"""The real DAG on a tiny cohort: it ends in the paper, reruns exactly what is affected, and never sees the truth."""
+
+import json
+import os
+import re
+from pathlib import Path
+
+import pytest
+
+from .conftest import ROOT, copy_of_repository
+
+pytestmark = [pytest.mark.workflow, pytest.mark.slow]
+
+SITES = ("cn01", "cn02", "fr01", "it01", "jp01", "us01")
+# everything that hangs on the clean tables of the synthetic cohort
+DOWNSTREAM_OF_CLEAN = [
+    "build_adam",
+    "clean_cohort",
+    "collect_ard",
+    *(f"draw_figure {name}" for name in ("ae_dot", "cif_first_event", "flow", "forest_rfs", "km_os", "km_rfs", "love")),
+    *(f"estimate_{part}" for part in ("baseline", "efficacy", "flow", "safety")),
+    *(f"make_table {name}" for name in ("attrition", "baseline", "efficacy", "safety", "sites")),
+    "paper",
+    "render_manuscript",
+    *(f"run_notebook {name}" for name in ("cohort", "efficacy", "safety")),
+]
+
+
+@pytest.fixture
+def change(tiny):
+    """Change a file of the tiny checkout for one test."""
+    undo = []
+
+    def change_file(name, edit):
+        path = tiny.folder / name
+        stat = path.stat()
+        undo.append((path, path.read_bytes(), stat))
+        path.write_bytes(edit(path.read_bytes()))
+        os.utime(path, (stat.st_atime + 100, stat.st_mtime + 100))
+
+    yield change_file
+    for path, content, stat in undo:
+        path.write_bytes(content)
+        os.utime(path, (stat.st_atime, stat.st_mtime))
+
+
+def test_the_paper_is_there_in_three_formats(tiny):
+    folder = tiny.folder / "results/synthetic/manuscript"
+    assert (folder / "paper.pdf").read_bytes().startswith(b"%PDF-")
+    assert (folder / "paper.docx").read_bytes().startswith(b"PK")
+    html = (folder / "paper.html").read_text(encoding="utf-8")
+    assert "Synthetic data" in html
+    assert not re.findall(r'(?:src|srcset)="(?!data:|#)[^"]+"|<link[^>]+href="(?!data:)[^"]+"', html)
+
+
+def test_every_patient_has_one_fate(tiny):
+    import pandas as pd
+
+    fates = pd.read_parquet(tiny.folder / "results/synthetic/clean/fates.parquet")
+    adsl = pd.read_parquet(tiny.folder / "results/synthetic/adam/adsl.parquet")
+    assert fates["USUBJID"].is_unique
+    assert set(fates.loc[fates["fate"] == "analysed", "USUBJID"]) == set(adsl["USUBJID"])
+
+
+def test_a_finished_tree_has_nothing_to_do(tiny):
+    _, said = tiny.snakemake("--dry-run", "paper", "data", "analysis")
+    assert "Nothing to be done" in said
+
+
+def test_touching_without_changing_runs_nothing(tiny, change):
+    for name in (
+        "data/raw/synthetic/fr01/patients.csv",
+        "workflow/scripts/clean_cohort.py",
+        "src/sorafenib_rfa/clinical/liver.py",
+        "notebooks/efficacy.ipynb",
+    ):
+        change(name, lambda content: content)
+    assert tiny.planned("paper") == []
+
+
+def test_a_changed_row_of_one_site_reruns_what_hangs_on_it(tiny, change):
+    def swap_two_rows(content):
+        head, first, second, *rest = content.split(b"\n")
+        return b"\n".join([head, second, first, *rest])
+
+    change("data/raw/synthetic/fr01/patients.csv", swap_two_rows)
+    assert tiny.planned("paper") == sorted([*DOWNSTREAM_OF_CLEAN, "ingest_site fr01"])
+
+
+def test_a_changed_site_configuration_reruns_that_site(tiny, change):
+    change("config/cohorts/synthetic/sites/jp01.yaml", lambda content: content + b'\nthousands: "\'"\n')
+    assert tiny.planned("paper") == sorted([*DOWNSTREAM_OF_CLEAN, "ingest_site jp01"])
+
+
+def test_a_changed_sentence_renders_only(tiny, change):
+    change("manuscript/_discussion.qmd", lambda content: content + b"\nOne more sentence.\n")
+    assert tiny.planned("paper") == ["paper", "render_manuscript"]
+
+
+def test_a_changed_notebook_runs_only_that_notebook(tiny, change):
+    change("notebooks/safety.ipynb", lambda content: content.replace(b'"cells": [', b'"cells": [', 1))
+    assert tiny.planned("paper") == []
+
+    def add_cell(content):
+        notebook = json.loads(content)
+        cell = {"cell_type": "markdown", "id": "added", "metadata": {}, "source": ["One more."]}
+        notebook["cells"].append(cell)
+        return json.dumps(notebook).encode()
+
+    change("notebooks/safety.ipynb", add_cell)
+    assert tiny.planned("paper") == ["paper", "run_notebook safety"]
+
+
+def test_a_changed_helper_module_reruns_what_imports_it(tiny, change):
+    change("src/sorafenib_rfa/exhibits/tables.py", lambda content: content + b"\nADDED = 1\n")
+    planned = tiny.planned("paper")
+    assert {job.split()[0] for job in planned} == {"make_table", "render_manuscript", "run_notebook", "paper"}
+
+
+def test_a_comment_in_a_helper_reruns_nothing(tiny, change):
+    change("src/sorafenib_rfa/clinical/bclc.py", lambda content: content + b"\n# a remark\n")
+    assert tiny.planned("paper") == []
+
+
+def test_no_rule_but_validation_reads_the_truth(tiny):
+    _, said = tiny.snakemake("--detailed-summary", "paper", "data", "analysis", "figures", "notebooks")
+    rows = [line.split("\t") for line in said.splitlines() if line.startswith("results/") or line.startswith("data/")]
+    assert len(rows) > 100
+    readers = [row for row in rows if any("/validation/" in cell for cell in row[1:])]
+    assert readers == []
+    records = [json.loads(p.read_text()) for p in (tiny.folder / "results").glob("*/records/*/*.json")]
+    assert len({record["rule"] for record in records}) > 10
+    for record in records:
+        assert not any("/validation/" in entry["path"] for entry in record["inputs"]), record["rule"]
+    # nor does any code outside the simulator name the place
+    for path in [
+        *(ROOT / "src").rglob("*.py"),
+        *(ROOT / "notebooks").glob("*.ipynb"),
+        *(ROOT / "workflow/scripts").glob("*.py"),
+    ]:
+        if "simulate" not in str(path.relative_to(ROOT)):
+            assert "validation/" not in path.read_text(encoding="utf-8"), path
+
+
+def test_every_job_left_a_record_that_matches_its_files(tiny):
+    from sorafenib_rfa.records.job import sha256_of
+
+    records = [json.loads(p.read_text()) for p in (tiny.folder / "results").glob("*/records/*/*.json")]
+    for record in records:
+        assert record["status"] == "finished"
+        assert record["distributions"].get("pandas") or record["rule"] == "simulate_raw"
+        for entry in record["outputs"]:
+            assert sha256_of(tiny.folder / entry["path"]) == entry["sha256"], entry["path"]
+
+
+def test_every_ard_row_names_a_record_that_exists(tiny):
+    import pandas as pd
+
+    for ard in (tiny.folder / "results").glob("*/ard/ard.parquet"):
+        for record in pd.read_parquet(ard)["record"].unique():
+            assert (ard.parent.parent / record).is_file(), record
+
+
+def test_two_builds_in_two_folders_give_the_same_bytes(tiny, tmp_path):
+    other = copy_of_repository(tmp_path / "elsewhere" / "copy", screened=150)
+    other.snakemake("paper", "data", "analysis", "--cores", "1")
+
+    def built(checkout):
+        return {
+            path.relative_to(checkout.folder): path.read_bytes()
+            for path in sorted((checkout.folder / "results").rglob("*"))
+            if path.is_file() and "records" not in path.parts and not path.name.startswith(".snakemake")
+        }
+
+    first, second = built(tiny), built(other)
+    assert set(first) == set(second)
+    assert [str(name) for name in first if first[name] != second[name]] == []
+
+
+def test_lint_and_style_of_the_workflow(tiny):
+    code, said = tiny.snakemake("--lint", check=False)
+    assert code == 0, said
+
+
+def test_rules_carry_what_the_house_asks(tiny):
+    for path in sorted((ROOT / "workflow/rules").glob("*.smk")):
+        for rule in re.split(r"^rule ", path.read_text(encoding="utf-8"), flags=re.M)[1:]:
+            name = rule.split(":")[0]
+            for part in ('"""', "log:", "benchmark:", "mem_mb=", "runtime=", "conda:", "record="):
+                assert part in rule, f"{name} lacks {part}"
+            assert f'"../scripts/{name}.py"' in rule, f"{name} and its script differ in name"
+            assert (ROOT / "workflow/scripts" / f"{name}.py").is_file()
+    assert not any(Path(p).read_text().count("\n    run:") for p in (ROOT / "workflow/rules").glob("*.smk"))
