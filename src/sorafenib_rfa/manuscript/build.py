@@ -1,0 +1,113 @@
+"""Build one cohort's paper from what the earlier stages wrote: stage the files, expand, render."""
+
+from __future__ import annotations
+
+import platform
+import shutil
+from collections.abc import Mapping, Sequence
+from importlib import metadata
+from pathlib import Path
+
+import pandas as pd
+
+from sorafenib_rfa.config.models import CohortConfig, Plan
+from sorafenib_rfa.manuscript.claims import load_claims
+from sorafenib_rfa.manuscript.expand import expand_manuscript
+from sorafenib_rfa.manuscript.render import render_manuscript
+
+SOFTWARE = ("snakemake", "pandas", "numpy", "scipy", "lifelines", "statsmodels", "matplotlib", "seaborn", "papermill")
+"""Distributions whose versions the Methods section prints."""
+
+
+def context(cohort: CohortConfig, sites: Mapping[str, Mapping], plan: Plan, publication_date: str) -> dict[str, str]:
+    """Return what ``{{< meta key >}}`` may print: facts of the configuration and of the environment."""
+    return {
+        "cohort_title": cohort.title,
+        "publication_date": publication_date,
+        "plan_version": plan.version,
+        "landmark_day": str(plan.landmark_day),
+        "grace_period_days": str(plan.grace_period_days),
+        "n_sites": str(len(sites)),
+        "version.python": platform.python_version(),
+        **{f"version.{name}": metadata.version(name) for name in SOFTWARE},
+    }
+
+
+def build_manuscript(
+    cohort: str,
+    *,
+    manuscript: Path,
+    results: Path,
+    destination: Path,
+    cohorts: Mapping[str, CohortConfig],
+    sites: Mapping[str, Mapping],
+    plan: Plan,
+    publication_date: str,
+    source_date_epoch: int,
+    engine: str,
+    formats: Sequence[str] = ("html", "pdf", "docx"),
+) -> None:
+    """Write ``paper.<format>``, ``uses.csv`` and the expanded ``source/`` of one cohort's paper.
+
+    Parameters
+    ----------
+    cohort : str
+        The paper's cohort.
+    manuscript : Path
+        Folder of the author's sources.
+    results : Path
+        Folder that holds ``<cohort>/ard``, ``<cohort>/tables`` and ``<cohort>/figures``.
+    destination : Path
+        Where the paper goes.
+    cohorts : mapping
+        Configuration of the paper's cohort and of those its supplement shows.
+    sites : mapping
+        Sites of the paper's cohort.
+    plan : Plan
+    publication_date : str
+        ISO date.
+    source_date_epoch : int
+        Time stamp written into PDF and DOCX, seconds.
+    engine : {"auto", "quarto", "embedded"}
+    formats : sequence of str
+
+    Raises
+    ------
+    ManuscriptError
+        With every problem of the sources, each at the author's file and line.
+    """
+    source = destination / "source"
+    shutil.rmtree(source, ignore_errors=True)
+    (source / "figures").mkdir(parents=True)
+    tables: dict[str, Path] = {}
+    for name in cohorts:
+        prefix = "" if name == cohort else f"{name}:"
+        for path in sorted((results / name / "tables").glob("*.md")):
+            tables[f"{prefix}{path.stem}"] = path
+        target = source / "figures" if name == cohort else source / "figures" / name
+        target.mkdir(exist_ok=True)
+        for path in sorted((results / name / "figures").glob("*")):
+            if path.suffix in {".svg", ".png"}:
+                shutil.copyfile(path, target / path.name)
+    for path in sorted(manuscript.iterdir()):
+        if path.suffix in {".bib", ".csl"} or path.name == "_quarto.yml":
+            shutil.copyfile(path, source / path.name)
+
+    expanded = expand_manuscript(
+        manuscript / "index.qmd",
+        ards={name: pd.read_parquet(results / name / "ard" / "ard.parquet") for name in cohorts},
+        claims=load_claims(manuscript / "claims.yaml"),
+        tables=tables,
+        synthetic={name: config.synthetic for name, config in cohorts.items()},
+        cohort=cohort,
+        context=context(cohorts[cohort], sites, plan, publication_date),
+    )
+    expanded.write(source)
+    expanded.uses.to_csv(destination / "uses.csv", index=False, lineterminator="\n")
+    render_manuscript(
+        source,
+        {kind: destination / f"paper.{kind}" for kind in formats},
+        engine=engine,
+        source_date_epoch=source_date_epoch,
+        synthetic=expanded.synthetic,
+    )

@@ -1,0 +1,22 @@
+"""Expand the manuscript and render it to HTML, PDF and DOCX."""
+
+from sorafenib_rfa.records.job import job
+
+with job(snakemake) as this:
+    from pathlib import Path
+
+    from sorafenib_rfa.config.models import CohortConfig, Plan
+    from sorafenib_rfa.manuscript.build import build_manuscript
+
+    build_manuscript(
+        this.cohort,
+        manuscript=Path("manuscript"),
+        results=Path("results"),
+        destination=Path(snakemake.output.uses).parent,
+        cohorts={name: CohortConfig.model_validate(c) for name, c in snakemake.params.cohorts.items()},
+        sites=snakemake.params.sites,
+        plan=Plan.model_validate(snakemake.params.plan),
+        publication_date=snakemake.params.publication_date,
+        source_date_epoch=snakemake.params.source_date_epoch,
+        engine=snakemake.params.renderer,
+    )
