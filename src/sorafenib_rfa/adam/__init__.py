@@ -1,0 +1,67 @@
+"""Analysis datasets (CDISC ADaM) from clean tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pandas as pd
+
+from sorafenib_rfa.adam.dictionary import data_dictionary, dictionary_markdown
+from sorafenib_rfa.adam.schemas import conform, validate
+from sorafenib_rfa.config.load import Cohort
+from sorafenib_rfa.config.models import Plan
+from sorafenib_rfa.config.paths import adam_datasets
+
+__all__ = ["build_adam", "data_dictionary", "dictionary_markdown"]
+
+
+def build_adam(tables: Mapping[str, pd.DataFrame], cohort: Cohort, plan: Plan) -> dict[str, pd.DataFrame]:
+    """Return the ADaM datasets that the cohort's modules allow.
+
+    Parameters
+    ----------
+    tables : mapping of str to DataFrame
+        Clean tables (see ``docs/architecture.md``) with USUBJID. Rows of patients who are not in
+        ``patients`` are left out: the ledger of the clean stage accounts for them.
+    cohort : Cohort
+    plan : Plan
+
+    Returns
+    -------
+    dict of str to DataFrame
+        ``adsl`` and ``adtte`` always; ``adae``, ``adlb``, ``adex``, ``adrecur`` with the modules
+        adverse_events, labs, treatment, ablations. Typed and sorted as :mod:`sorafenib_rfa.adam.schemas`
+        says.
+
+    Raises
+    ------
+    ConfigError, InputError
+        If an endpoint cannot be derived, or published times contradict each other.
+    pandera.errors.SchemaErrors
+        If a derived dataset departs from its specification: a defect, with every departure listed.
+    """
+    from sorafenib_rfa.adam.adae import build_adae
+    from sorafenib_rfa.adam.adex import build_adex
+    from sorafenib_rfa.adam.adlb import build_adlb
+    from sorafenib_rfa.adam.adrecur import build_adrecur
+    from sorafenib_rfa.adam.adsl import build_adsl
+    from sorafenib_rfa.adam.adtte import build_adtte
+
+    config = cohort.config
+
+    def finish(name: str, frame: pd.DataFrame) -> pd.DataFrame:
+        return validate(name, conform(name, frame, config), config)
+
+    out = {"adsl": finish("adsl", build_adsl(tables, cohort, plan))}
+    adsl = out["adsl"]
+    out["adtte"] = finish("adtte", build_adtte(adsl, tables.get("survival_times"), cohort))
+    if config.offers("treatment"):
+        out["adex"] = finish("adex", build_adex(adsl, tables["drug_exposure"]))
+    if config.offers("adverse_events"):
+        out["adae"] = finish("adae", build_adae(adsl, out.get("adex"), tables["adverse_events"], plan))
+    ablations = tables["ablations"] if config.offers("ablations") else None
+    if config.offers("labs"):
+        out["adlb"] = finish("adlb", build_adlb(adsl, tables["labs"], ablations, plan))
+    if ablations is not None:
+        out["adrecur"] = finish("adrecur", build_adrecur(adsl, ablations))
+    return {name: out[name] for name in adam_datasets(config)}

@@ -1,0 +1,76 @@
+"""ADAE: one row an adverse event, with its place in time against RFA and sorafenib."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from sorafenib_rfa.adam.timing import study_day
+from sorafenib_rfa.config.models import Plan
+
+
+def build_adae(adsl: pd.DataFrame, adex: pd.DataFrame | None, adverse_events: pd.DataFrame, plan: Plan) -> pd.DataFrame:
+    """Return one row an event of the patients of `adsl`.
+
+    Parameters
+    ----------
+    adsl : DataFrame
+        As :func:`sorafenib_rfa.adam.adsl.build_adsl` returns it.
+    adex : DataFrame or None
+        As :func:`sorafenib_rfa.adam.adex.build_adex` returns it; None for a cohort without a drug.
+    adverse_events : DataFrame
+        Clean table.
+    plan : Plan
+
+    Returns
+    -------
+    DataFrame
+        The columns of ADAE, not yet sorted or typed.
+
+    Notes
+    -----
+    The period in which an event is treatment-emergent begins with the first dose for the exposed and with
+    the index RFA for the others. It ends ``plan.treatment_emergent_days`` after the last dose for the
+    exposed; for others it does not end, unless they are given sorafenib after a recurrence: from then on an
+    event may be the drug's, and would be held against RFA alone.
+    """
+    subjects = adsl.set_index("USUBJID")
+    events = adverse_events[adverse_events["USUBJID"].isin(subjects.index)].sort_values(
+        ["USUBJID", "start_date", "term", "grade", "src_file", "src_row"], kind="stable", ignore_index=True
+    )
+    subject = events["USUBJID"]
+    start = subject.map(subjects["TRTSDT"])
+    exposed = subject.map(subjects["EXPOSFL"]).eq("Y").fillna(False).astype(bool)
+    first_dose = pd.to_datetime(subject.map(subjects["EXSTDT"]))
+    dosed = adex[(adex["EXDOSE"] > 0).fillna(True).astype(bool)] if adex is not None else None
+    last_dose = pd.to_datetime(subject.map({} if dosed is None else dosed.groupby("USUBJID")["EXENDT"].max()))
+    begin = start.mask(exposed, first_dose)
+    end = (last_dose + pd.Timedelta(days=plan.treatment_emergent_days)).where(
+        exposed, first_dose - pd.Timedelta(days=1)
+    )
+    began, ended = events["start_date"], events["end_date"]
+    in_period = (began >= begin) & ~(began > end)
+    # an event of unknown start is emergent unless it was over before: the assumption that hides no toxicity
+    emergent = in_period.where(began.notna(), ~(ended < begin))
+    return pd.DataFrame(
+        {
+            **{name: subject.map(subjects[name]) for name in ("STUDYID", "SITEID", "TRT01A", "EXPOSFL")},
+            "USUBJID": subject,
+            "AESEQ": events.groupby("USUBJID").cumcount() + 1,
+            "AEDECOD": events["term"],
+            "AEBODSYS": events["soc"],
+            "ATOXGR": events["grade"],
+            "AESER": events["serious"],
+            "AREL": events["related_drug"],
+            "ARELRFA": events["related_rfa"],
+            "AEACN": events["action"],
+            "AEOUT": events["outcome"],
+            "ASTDT": began,
+            "AENDT": ended,
+            "ASTDY": study_day(began, start),
+            "AENDY": study_day(ended, start),
+            "TRTEMFL": emergent.map({True: "Y", False: "N"}),
+            "AEOIFL": events["term"].isin(plan.events_of_interest).map({True: "Y", False: "N"}),
+            "SRCFILE": events["src_file"],
+            "SRCROW": events["src_row"],
+        }
+    )

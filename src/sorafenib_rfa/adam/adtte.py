@@ -1,0 +1,220 @@
+"""ADTTE: time to event, one row a patient and endpoint.
+
+One first event a patient is derived once and read by every endpoint but overall survival, so that RFS, TTR
+and the competing risks can never disagree: recurrence (the first positive imaging), death without
+recurrence, or censoring.
+
+Conventions, each chosen and stated here:
+
+* A recurrence happened on the day it was seen; INTLO and INTHI hold the interval in which it arose.
+* A death without a recurrence seen is an RFS event on the day of death, however long ago the last imaging
+was. * Alive without recurrence is censored at the last clear imaging, not at the last contact: nobody
+looked later. * A recurrence and a death on one day are a recurrence. * Time zero itself: a time of 0
+becomes half a unit of the source's resolution (half a day; half a month for times
+  published in months). Estimators refuse times of 0, and an event on the day of RFA must not be lost.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+import pandas as pd
+
+from sorafenib_rfa.adam.timing import DATE, study_day
+from sorafenib_rfa.config.load import Cohort
+from sorafenib_rfa.errors import ConfigError, Problem
+from sorafenib_rfa.vocabulary import (
+    CENSORED,
+    DAYS_PER_MONTH,
+    ENDPOINTS,
+    EVENT_DEATH,
+    EVENT_EHS,
+    EVENT_IDR,
+    EVENT_LABELS,
+    EVENT_LTP,
+    EVENT_RECURRENCE,
+    RECURRENCE_SITES,
+)
+
+_SITE_CODES: Final = dict(zip(RECURRENCE_SITES, (EVENT_LTP, EVENT_IDR, EVENT_EHS), strict=True))
+_RECURRENCES: Final = (*_SITE_CODES.values(), EVENT_RECURRENCE)
+EVENTS: Final = {
+    "RFS": (*_RECURRENCES, EVENT_DEATH),
+    "TTR": _RECURRENCES,
+    "LTP": (EVENT_LTP,),
+    "IDR": (EVENT_IDR,),
+    "EHS": (EVENT_EHS,),
+    "OS": (EVENT_DEATH,),
+}
+"""PARAMCD -> codes of EVNTCD that are events of it."""
+
+ANY_DEATH: Final = "Death from any cause"
+LAST_CLEAR_IMAGING: Final = "Last imaging without recurrence"
+NO_IMAGING: Final = "No imaging after index RFA: censored at time zero"
+LAST_CONTACT: Final = "Last date known alive"
+SOURCE_CENSORED: Final = "Censored in the source"
+
+
+def build_adtte(adsl: pd.DataFrame, survival_times: pd.DataFrame, cohort: Cohort) -> pd.DataFrame:
+    """Return one row a patient and endpoint of the cohort.
+
+    Parameters
+    ----------
+    adsl : DataFrame
+        As :func:`sorafenib_rfa.adam.adsl.build_adsl` returns it.
+    survival_times : DataFrame
+        Clean table; read only when the cohort has the module ``survival_times``.
+    cohort : Cohort
+
+    Returns
+    -------
+    DataFrame
+        The columns of ADTTE, not yet sorted or typed.
+
+    Raises
+    ------
+    ConfigError
+        If an endpoint cannot be derived from the cohort's modules.
+    InputError
+        If a published recurrence-free time is longer than the survival time, or an endpoint's time is
+        missing.
+    """
+    _derivable(cohort)
+    subjects = adsl.set_index("USUBJID", drop=False)
+    if cohort.config.offers("survival_times"):
+        first, death = _published_times(subjects, survival_times)
+    else:
+        first, death = _first_event(subjects), _death(subjects)
+    frames = [_parameter(paramcd, death if paramcd == "OS" else first, subjects) for paramcd in cohort.config.endpoints]
+    return pd.concat(frames, ignore_index=True)
+
+
+def _derivable(cohort: Cohort) -> None:
+    config = cohort.config
+    unknown = [name for name in config.endpoints if name not in ENDPOINTS]
+    from_times, from_imaging = config.offers("survival_times"), config.offers("imaging")
+    possible = {"OS", "RFS", "TTR"} if from_times else set(ENDPOINTS) if from_imaging else {"OS"}
+    impossible = [name for name in config.endpoints if name in ENDPOINTS and name not in possible]
+    if unknown or impossible:
+        raise ConfigError(
+            Problem(
+                "endpoints: cannot be derived from what the cohort offers",
+                file=f"config/cohorts/{cohort.name}/cohort.yaml",
+                found=f"endpoints {', '.join([*unknown, *impossible])} with modules {', '.join(config.modules)}",
+                expected=f"some of {', '.join(sorted(possible))}",
+                hint="recurrence needs the module imaging or survival_times, its site needs imaging",
+            )
+        )
+
+
+def _first_event(subjects: pd.DataFrame) -> pd.DataFrame:
+    """Return each patient's first event or censoring, for all endpoints but OS."""
+    recurred = subjects["RECDT"].notna()
+    died = ~recurred & subjects["DTHDT"].notna()
+    imaged = ~recurred & ~died & subjects["LASTIMDT"].notna()
+    most_local = subjects["RECSITE"].str.split("+").str[0].map(_SITE_CODES)
+    code = pd.Series(CENSORED, index=subjects.index)
+    code = code.mask(recurred, most_local.fillna(EVENT_RECURRENCE).astype("int64")).mask(died, EVENT_DEATH)
+    date = (
+        subjects["TRTSDT"]
+        .mask(recurred, subjects["RECDT"])
+        .mask(died, subjects["DTHDT"])
+        .mask(imaged, subjects["LASTIMDT"])
+    )
+    last_clear = subjects["LASTIMDT"].fillna(subjects["TRTSDT"])
+    clear_months = (last_clear - subjects["TRTSDT"]).dt.days / DAYS_PER_MONTH
+    return pd.DataFrame(
+        {
+            "ADT": date,
+            "months": _months(date, subjects["TRTSDT"]),
+            "EVNTCD": code,
+            "reason": np.select([recurred | died, imaged], ["", LAST_CLEAR_IMAGING], NO_IMAGING),
+            "SRCDOM": np.select([recurred | imaged, died], ["imaging", "patients"], "ablations"),
+            "INTLO": clear_months.astype("Float64"),
+            "INTHI": _months(date, subjects["TRTSDT"]).astype("Float64").where(recurred),
+        }
+    )
+
+
+def _death(subjects: pd.DataFrame) -> pd.DataFrame:
+    """Return each patient's death or last date known alive."""
+    died = subjects["DTHDT"].notna()
+    date = subjects["LSTALVDT"].fillna(subjects["TRTSDT"]).mask(died, subjects["DTHDT"])
+    return pd.DataFrame(
+        {
+            "ADT": date,
+            "months": _months(date, subjects["TRTSDT"]),
+            "EVNTCD": pd.Series(CENSORED, index=subjects.index).mask(died, EVENT_DEATH),
+            "reason": np.where(died, "", LAST_CONTACT),
+            "SRCDOM": "patients",
+            "INTLO": pd.Series(pd.NA, index=subjects.index, dtype="Float64"),
+            "INTHI": pd.Series(pd.NA, index=subjects.index, dtype="Float64"),
+        }
+    )
+
+
+def _months(date: pd.Series, start: pd.Series) -> pd.Series:
+    """Return months from `start` to `date`; the first day itself counts as half a day."""
+    days = (date - start).dt.days
+    return days.mask(days == 0, 0.5) / DAYS_PER_MONTH
+
+
+def _published_times(subjects: pd.DataFrame, survival_times: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return first events and deaths of a cohort published with times instead of dates.
+
+    The source's RFS event is the composite. At the source's resolution a dead patient whose RFS ended when
+    life did died without an earlier recurrence; any other RFS event is a recurrence, of unrecorded site. A
+    censored RFS stays censored at its time even when a death follows: the source stopped looking.
+    """
+    times = survival_times[survival_times["USUBJID"].isin(subjects.index)]
+    wide = {endpoint: rows.set_index("USUBJID").reindex(subjects.index) for endpoint, rows in times.groupby("endpoint")}
+    os, rfs = wide["OS"], wide["RFS"]
+    died_first = rfs["event"].eq(1) & os["event"].eq(1) & rfs["time_months"].eq(os["time_months"])
+    recurred = rfs["event"].eq(1) & ~died_first
+    code = pd.Series(CENSORED, index=subjects.index)
+    first = _from_source(rfs, code.mask(died_first, EVENT_DEATH).mask(recurred, EVENT_RECURRENCE))
+    return first, _from_source(os, code.mask(os["event"].eq(1), EVENT_DEATH))
+
+
+def _from_source(rows: pd.DataFrame, code: pd.Series) -> pd.DataFrame:
+    months = rows["time_months"].astype("Float64")
+    return pd.DataFrame(
+        {
+            "ADT": pd.Series(pd.NaT, index=rows.index, dtype=DATE),
+            "months": months.mask(months == 0, 0.5),
+            "EVNTCD": code,
+            "reason": np.where(code == CENSORED, SOURCE_CENSORED, ""),
+            "SRCDOM": "survival_times",
+            "INTLO": pd.Series(pd.NA, index=rows.index, dtype="Float64"),
+            "INTHI": pd.Series(pd.NA, index=rows.index, dtype="Float64"),
+        }
+    )
+
+
+def _parameter(paramcd: str, timed: pd.DataFrame, subjects: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of one endpoint."""
+    event = timed["EVNTCD"].isin(EVENTS[paramcd])
+    labels = {**EVENT_LABELS, EVENT_DEATH: ANY_DEATH} if paramcd == "OS" else EVENT_LABELS
+    description = timed["EVNTCD"].map(labels)
+    exact = timed["EVNTCD"].eq(EVENT_DEATH) & event & timed["INTLO"].notna()
+    return pd.DataFrame(
+        {
+            **{name: subjects[name] for name in ("STUDYID", "USUBJID", "SITEID", "TRT01A", "LMFL", "LMTRT")},
+            "PARAMCD": paramcd,
+            "PARAM": ENDPOINTS[paramcd],
+            "STARTDT": subjects["TRTSDT"],
+            "ADT": timed["ADT"],
+            "ADY": study_day(timed["ADT"], subjects["TRTSDT"]),
+            "AVAL": timed["months"],
+            "AVALU": "months",
+            "CNSR": (~event).astype("int64"),
+            "EVNTCD": timed["EVNTCD"],
+            "EVNTDESC": description,
+            # what comes first instead of the endpoint ends its observation, and is the reason
+            "CNSDTDSC": timed["reason"].mask(timed["reason"].eq(""), description).mask(event, None),
+            "SRCDOM": timed["SRCDOM"],
+            "INTLO": timed["INTLO"].mask(exact, timed["months"]),
+            "INTHI": timed["INTHI"].mask(exact, timed["months"]),
+        }
+    )

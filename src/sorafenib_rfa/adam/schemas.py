@@ -1,0 +1,725 @@
+"""The one specification of every ADaM variable; checks and data dictionary are both made from it.
+
+What a variable is called, means, may hold and how it is derived is written here once: :func:`conform` gives
+a frame these columns and types, :func:`validate` refuses a frame that departs from them,
+:mod:`~sorafenib_rfa.adam.dictionary` prints them. Names follow CDISC ADaM IG 1.3 where it has one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final, Literal
+
+import pandas as pd
+
+from sorafenib_rfa.clinical.bclc import STAGES
+from sorafenib_rfa.config.models import CohortConfig
+from sorafenib_rfa.errors import ConfigError, Problem
+from sorafenib_rfa.ingest.tables import TABLES
+from sorafenib_rfa.vocabulary import (
+    ARMS,
+    DAYS_PER_MONTH,
+    ENDPOINTS,
+    EVENT_LABELS,
+    LAB_TESTS,
+    RECURRENCE_SITES,
+)
+
+if TYPE_CHECKING:
+    import pandera.pandas as pa
+
+Kind = Literal["text", "integer", "number", "date"]
+
+DTYPES: Final[Mapping[str, str]] = MappingProxyType(
+    {"text": "string", "integer": "Int64", "number": "Float64", "date": "datetime64[s]"}
+)
+"""Kind of a variable -> dtype of its column."""
+
+Y_N: Final = ("Y", "N")
+SITE_NOT_RECORDED: Final = "not recorded"
+RECURRENCE_PATTERNS: Final = (
+    *RECURRENCE_SITES,
+    *(f"{a}+{b}" for i, a in enumerate(RECURRENCE_SITES) for b in RECURRENCE_SITES[i + 1 :]),
+    "+".join(RECURRENCE_SITES),
+    SITE_NOT_RECORDED,
+)
+"""Values of ADSL.RECSITE: the kinds seen on the day of the first recurrence."""
+
+REPEAT_RFA, DEATH, END_OF_FOLLOW_UP = "RFA session", "death", "end of follow-up"
+RECURRENT_EVENTS: Final = (REPEAT_RFA, DEATH, END_OF_FOLLOW_UP)
+"""Values of ADRECUR.EVTYPE."""
+
+
+@dataclass(frozen=True)
+class Variable:
+    """One column of one dataset.
+
+    Attributes
+    ----------
+    name, label : str
+    kind : {"text", "integer", "number", "date"}
+    derivation : str
+        How the value is obtained, in one or two sentences.
+    source : str
+        Tables and columns it comes from, ``<table>.<column>``; settings of the plan as ``plan.<key>``.
+    unit : str or None
+    codelist : tuple of str or int, or None
+        The only values allowed.
+    required : bool
+        Whether a missing value is an error.
+    """
+
+    name: str
+    label: str
+    kind: Kind
+    derivation: str
+    source: str
+    unit: str | None = None
+    codelist: tuple[str, ...] | tuple[int, ...] | None = None
+    required: bool = False
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """One ADaM dataset: `keys` identify a row and give the order of rows."""
+
+    name: str
+    label: str
+    keys: tuple[str, ...]
+    variables: tuple[Variable, ...]
+
+    @property
+    def columns(self) -> list[str]:
+        """Names of the columns, in order."""
+        return [variable.name for variable in self.variables]
+
+
+def _flag(name: str, label: str, derivation: str, source: str, *, required: bool = False) -> Variable:
+    return Variable(name, label, "text", derivation, source, codelist=Y_N, required=required)
+
+
+def _copied(name: str, label: str, kind: Kind, source: str, **more: object) -> Variable:
+    """Return a variable taken over unchanged; its codes are those that ingest allows in `source`."""
+    table, column = source.split(".")
+    codes = TABLES[table][column].codes or None
+    return Variable(name, label, kind, "As recorded", source, codelist=more.pop("codelist", codes), **more)  # type: ignore[arg-type]
+
+
+# --- variables of several datasets ----------------------------------------------------------------------------------
+
+_STUDYID = Variable("STUDYID", "Study identifier", "text", "Name of the cohort", "cohort", required=True)
+_USUBJID = Variable(
+    "USUBJID",
+    "Unique subject identifier",
+    "text",
+    "<STUDYID>-<SITEID>-<subject_id>",
+    "patients.subject_id",
+    required=True,
+)
+_SITEID = Variable("SITEID", "Site identifier", "text", "Site the record came from", "patients.site", required=True)
+_TRT01A = Variable(
+    "TRT01A",
+    "Arm: treatment received",
+    "text",
+    f"'{ARMS[0]}' when sorafenib began within plan.grace_period_days after the index RFA and before a recurrence, "
+    f"otherwise '{ARMS[1]}'. Known only after the grace period: comparing these arms from time zero credits the "
+    "first with immortal time (see LMTRT)",
+    "drug_exposure.start_date, ablations.ablation_date, imaging, plan.grace_period_days",
+    codelist=ARMS,
+)
+_EXPOSFL = _flag(
+    "EXPOSFL",
+    "Exposed to sorafenib",
+    "Y when any sorafenib was taken before the first recurrence (EXSTDT earlier than RECDT, or no recurrence)",
+    "drug_exposure, imaging",
+)
+_LMFL = _flag(
+    "LMFL",
+    "At risk at the landmark",
+    "Y when on day plan.landmark_day after index RFA the patient is alive (no death on or before it), recurrence-free "
+    "(no positive imaging on or before it) and under observation (LSTALVDT on or after it)",
+    "plan.landmark_day, ADSL.DTHDT, ADSL.RECDT, ADSL.LSTALVDT",
+)
+_LMTRT = Variable(
+    "LMTRT",
+    "Arm at the landmark",
+    "text",
+    f"For LMFL = Y: '{ARMS[0]}' when sorafenib began on or before the landmark day, otherwise '{ARMS[1]}'",
+    "ADSL.EXSTDT, plan.landmark_day",
+    codelist=ARMS,
+)
+_SRCFILE = Variable("SRCFILE", "Source file", "text", "File of the raw record", "src_file")
+_SRCROW = Variable("SRCROW", "Source row", "integer", "Row of the raw record in its file, counted from 1", "src_row")
+
+_STUDY_DAY = "1 on the day of index RFA, 2 on the day after, -1 on the day before; there is no day 0"
+
+
+def _study_day(name: str, label: str, date: str) -> Variable:
+    return Variable(name, label, "integer", f"Study day of {date}: {_STUDY_DAY}", f"{date}, ADSL.TRTSDT", unit="days")
+
+
+def _baseline(name: str, test: str) -> Variable:
+    label, unit = LAB_TESTS[test]
+    return Variable(
+        name,
+        f"{label} at baseline",
+        "number",
+        "Last value in the baseline window (plan.baseline_window_days) around index RFA",
+        f"labs ({test}), plan.baseline_window_days",
+        unit=unit,
+    )
+
+
+BASELINE_VARIABLES: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "ALB": "ALBBL",
+        "BILI": "BILIBL",
+        "INR": "INRBL",
+        "ALT": "ALTBL",
+        "AST": "ASTBL",
+        "ALP": "ALPBL",
+        "GGT": "GGTBL",
+        "PLT": "PLTBL",
+        "AFP": "AFPBL",
+        "CREA": "CREABL",
+    }
+)
+"""PARAMCD of a laboratory test -> its baseline column in ADSL."""
+
+_ADSL = Dataset(
+    "adsl",
+    "Subject-level analysis dataset: one row an analysed patient",
+    ("USUBJID",),
+    (
+        _STUDYID,
+        _USUBJID,
+        Variable(
+            "SUBJID", "Subject identifier at the site", "text", "As recorded", "patients.subject_id", required=True
+        ),
+        _SITEID,
+        Variable("COUNTRY", "Country", "text", "ISO 3166-1 code of the site", "sites/<site>.yaml", required=True),
+        Variable("REGION", "Region", "text", "Region of the site", "sites/<site>.yaml", required=True),
+        _TRT01A,
+        _EXPOSFL,
+        Variable(
+            "TRTSDT", "Date of index RFA", "date", "First recorded RFA session: time zero", "ablations.ablation_date"
+        ),
+        Variable(
+            "EXSTDT",
+            "Date of first sorafenib",
+            "date",
+            "First day with a dose above zero, whether before or after a recurrence (EXPOSFL tells)",
+            "drug_exposure.start_date",
+        ),
+        Variable(
+            "EXDELAY",
+            "Delay from RFA to sorafenib",
+            "integer",
+            "EXSTDT minus TRTSDT: 0 on the day of RFA",
+            "ADSL.EXSTDT, ADSL.TRTSDT",
+            unit="days",
+        ),
+        Variable(
+            "AGE",
+            "Age",
+            "integer",
+            "Completed years on the day of index RFA from the date of birth, else the recorded age in completed years",
+            "patients.birth_date, patients.age_years",
+            unit="years",
+        ),
+        _copied("SEX", "Sex", "text", "patients.sex"),
+        _copied("ETIOLOGY", "Aetiology", "text", "patients.etiology"),
+        _flag("ANTIVFL", "Antiviral therapy", "As recorded", "patients.antiviral"),
+        _flag("CIRRHFL", "Cirrhosis", "As recorded", "patients.cirrhosis"),
+        _copied("ECOG", "ECOG performance status", "integer", "patients.ecog", codelist=(0, 1, 2, 3, 4)),
+        _flag("RECURFL", "Recurrent HCC at entry", "As recorded", "patients.recurrent_hcc"),
+        _copied("TUMCOUNT", "Number of tumours", "integer", "patients.tumour_count"),
+        _copied("TUMSIZE", "Diameter of the largest tumour", "number", "patients.largest_tumour_cm", unit="cm"),
+        Variable(
+            "BCLC",
+            "BCLC stage",
+            "text",
+            "Computed from tumour number and size, ECOG, vascular invasion, extrahepatic spread and CPSCORE; B split "
+            "after Bolondi 2012 (clinical.bclc.stage_frame); missing when what is missing could change it",
+            "patients, ADSL.CPSCORE",
+            codelist=STAGES,
+        ),
+        Variable(
+            "CPSCORE",
+            "Child-Pugh score",
+            "integer",
+            "Points for BILIBL, ALBBL, INRBL, ascites, encephalopathy (clinical.liver.child_pugh_score)",
+            "ADSL, patients.ascites, patients.encephalopathy",
+        ),
+        Variable(
+            "CPCLASS", "Child-Pugh class", "text", "A 5-6, B 7-9, C 10-15", "ADSL.CPSCORE", codelist=("A", "B", "C")
+        ),
+        Variable(
+            "ALBISC",
+            "ALBI score",
+            "number",
+            "0.66 log10(BILIBL) - 0.085 ALBBL (Johnson 2015)",
+            "ADSL.BILIBL, ADSL.ALBBL",
+        ),
+        Variable(
+            "ALBIGR",
+            "ALBI grade",
+            "integer",
+            "1 at most -2.60, 2 at most -1.39, 3 above",
+            "ADSL.ALBISC",
+            codelist=(1, 2, 3),
+        ),
+        *(_baseline(name, test) for test, name in BASELINE_VARIABLES.items()),
+        _copied("RECBCLC", "BCLC stage as the site recorded it (never analysed)", "text", "patients.recorded_bclc"),
+        _flag(
+            "DTHFL",
+            "Death",
+            "Y when recorded as dead, otherwise N",
+            "patients.vital_status, patients.death_date",
+            required=True,
+        ),
+        Variable(
+            "DTHDT",
+            "Date of death",
+            "date",
+            "As recorded",
+            "patients.death_date",
+        ),
+        Variable(
+            "LSTALVDT",
+            "Last date known alive",
+            "date",
+            "Latest of last contact, RFA, imaging, sample and first day of a dosing interval",
+            "patients.last_contact_date, ablations, imaging, labs, drug_exposure",
+        ),
+        Variable(
+            "RECDT",
+            "Date of first recurrence",
+            "date",
+            "First positive imaging after the day of index RFA",
+            "imaging.imaging_date, imaging.finding",
+        ),
+        Variable(
+            "RECSITE",
+            "Kinds of recurrence seen at the first",
+            "text",
+            "All kinds found by any examination on RECDT, most local first",
+            "imaging.finding",
+            codelist=RECURRENCE_PATTERNS,
+        ),
+        _LMFL,
+        _LMTRT,
+        Variable(
+            "LASTIMDT",
+            "Date of last recurrence-free imaging",
+            "date",
+            "Last clear imaging from index RFA on, before RECDT when there is a recurrence",
+            "imaging.imaging_date, imaging.finding",
+        ),
+    ),
+)
+
+_ADTTE = Dataset(
+    "adtte",
+    "Time-to-event analysis dataset: one row a patient and parameter",
+    ("USUBJID", "PARAMCD"),
+    (
+        _STUDYID,
+        _USUBJID,
+        _SITEID,
+        Variable(
+            "PARAMCD",
+            "Parameter code",
+            "text",
+            "Endpoint",
+            "cohort.endpoints",
+            codelist=tuple(ENDPOINTS),
+            required=True,
+        ),
+        Variable(
+            "PARAM",
+            "Parameter",
+            "text",
+            "Label of PARAMCD",
+            "PARAMCD",
+            codelist=tuple(ENDPOINTS.values()),
+            required=True,
+        ),
+        _TRT01A,
+        _LMFL,
+        _LMTRT,
+        Variable("STARTDT", "Time zero", "date", "TRTSDT", "ADSL.TRTSDT"),
+        Variable(
+            "ADT",
+            "Date of event or censoring",
+            "date",
+            "Recurrence: RECDT (the day it was seen). Death without recurrence: DTHDT, however long after the last "
+            "imaging. Otherwise LASTIMDT, or TRTSDT without any imaging. OS: DTHDT, otherwise LSTALVDT",
+            "ADSL",
+        ),
+        _study_day("ADY", "Study day of ADT", "ADT"),
+        Variable(
+            "AVAL",
+            "Time to event or censoring",
+            "number",
+            f"(ADT - STARTDT) / {DAYS_PER_MONTH}; with times published in months, the month of the source. A time of "
+            "zero becomes half a unit of the source (half a day, or half a month), so that an event on the day of "
+            "RFA is not lost",
+            "ADTTE.ADT, ADTTE.STARTDT, survival_times.time_months",
+            unit="months",
+            required=True,
+        ),
+        Variable("AVALU", "Unit of AVAL", "text", "Constant", "AVAL", codelist=("months",), required=True),
+        Variable(
+            "CNSR",
+            "Censored",
+            "integer",
+            "0 event, 1 censored. RFS: recurrence or death is an event. TTR: recurrence. LTP, IDR, EHS: a first "
+            "recurrence of that kind. OS: death",
+            "ADTTE.EVNTCD",
+            codelist=(0, 1),
+            required=True,
+        ),
+        Variable(
+            "EVNTCD",
+            "Code of the first event",
+            "integer",
+            "; ".join(f"{code} {label}" for code, label in EVENT_LABELS.items())
+            + ". Several kinds on one day count as the most local (LTP before IDR before EHS). The same in all "
+            "parameters but OS, where 4 is death from any cause",
+            "ADSL.RECSITE, ADSL.DTHFL, survival_times",
+            codelist=tuple(EVENT_LABELS),
+            required=True,
+        ),
+        Variable("EVNTDESC", "Event", "text", "Meaning of EVNTCD", "ADTTE.EVNTCD", required=True),
+        Variable("CNSDTDSC", "Reason of censoring", "text", "Missing for an event", "ADTTE", required=False),
+        Variable("SRCDOM", "Source table", "text", "Raw table ADT came from", "ADTTE.ADT", required=True),
+        Variable(
+            "INTLO",
+            "Recurrence not before",
+            "number",
+            "Time of the last clear imaging, 0 without one; for a death without recurrence in RFS the time of death. "
+            "Missing in OS and for times published without dates",
+            "ADSL.LASTIMDT, ADSL.DTHDT",
+            unit="months",
+        ),
+        Variable(
+            "INTHI",
+            "Recurrence not after",
+            "number",
+            "Time of the first positive imaging; for a death without recurrence in RFS the time of death; missing "
+            "when no recurrence was seen",
+            "ADSL.RECDT, ADSL.DTHDT",
+            unit="months",
+        ),
+    ),
+)
+
+_ADAE = Dataset(
+    "adae",
+    "Adverse event analysis dataset: one row an event",
+    ("USUBJID", "AESEQ"),
+    (
+        _STUDYID,
+        _USUBJID,
+        _SITEID,
+        _TRT01A,
+        _EXPOSFL,
+        Variable(
+            "AESEQ", "Sequence", "integer", "By start date, term, grade and source row", "adverse_events", required=True
+        ),
+        _copied("AEDECOD", "Term (CTCAE v5.0)", "text", "adverse_events.term", required=True),
+        _copied("AEBODSYS", "System organ class (CTCAE v5.0)", "text", "adverse_events.soc"),
+        _copied("ATOXGR", "Grade (CTCAE v5.0)", "integer", "adverse_events.grade", codelist=(1, 2, 3, 4, 5)),
+        _flag("AESER", "Serious", "As recorded", "adverse_events.serious"),
+        _flag("AREL", "Related to sorafenib", "As recorded", "adverse_events.related_drug"),
+        _flag("ARELRFA", "Related to RFA", "As recorded", "adverse_events.related_rfa"),
+        _copied(
+            "AEACN",
+            "Action taken with sorafenib",
+            "text",
+            "adverse_events.action",
+        ),
+        _copied(
+            "AEOUT",
+            "Outcome",
+            "text",
+            "adverse_events.outcome",
+        ),
+        _copied("ASTDT", "Start date", "date", "adverse_events.start_date"),
+        _copied("AENDT", "End date", "date", "adverse_events.end_date"),
+        _study_day("ASTDY", "Study day of start", "ASTDT"),
+        _study_day("AENDY", "Study day of end", "AENDT"),
+        _flag(
+            "TRTEMFL",
+            "Treatment-emergent",
+            "Exposed (EXPOSFL = Y): began from the first dose to plan.treatment_emergent_days after the last. Not "
+            "exposed: began from index RFA on, before any sorafenib given after a recurrence. A missing start "
+            "date counts as emergent unless the event ended before that period",
+            "ADAE.ASTDT, drug_exposure, plan.treatment_emergent_days",
+            required=True,
+        ),
+        _flag(
+            "AEOIFL",
+            "Event of interest",
+            "Y when AEDECOD is in plan.events_of_interest",
+            "plan.events_of_interest",
+            required=True,
+        ),
+        _SRCFILE,
+        _SRCROW,
+    ),
+)
+
+_ADLB = Dataset(
+    "adlb",
+    "Laboratory analysis dataset: one row a result",
+    ("USUBJID", "PARAMCD", "ADT", "SRCFILE", "SRCROW"),
+    (
+        _STUDYID,
+        _USUBJID,
+        _SITEID,
+        _TRT01A,
+        Variable("PARAMCD", "Test", "text", "As recorded", "labs.test", codelist=tuple(LAB_TESTS), required=True),
+        Variable("PARAM", "Test, in words", "text", "Label and unit of PARAMCD", "labs.test", required=True),
+        _copied("ADT", "Date of sample", "date", "labs.sample_date"),
+        _study_day("ADY", "Study day of sample", "ADT"),
+        Variable("AVAL", "Result", "number", "In the unit of AVALU", "labs.value"),
+        Variable("AVALU", "Unit of AVAL", "text", "Canonical unit of the test", "labs.test", required=True),
+        Variable("ANRHI", "Upper limit of normal", "number", "In the unit of AVALU", "labs.uln"),
+        Variable("BASE", "Baseline", "number", "The patient's baseline value of the test, as in ADSL", "ADSL"),
+        Variable(
+            "ABLFL",
+            "Baseline record",
+            "text",
+            "Y on the row that BASE was taken from, otherwise missing",
+            "labs, plan.baseline_window_days",
+            codelist=("Y",),
+        ),
+        Variable(
+            "CHG", "Change from baseline", "number", "AVAL - BASE after the day of index RFA", "ADLB.AVAL, ADLB.BASE"
+        ),
+        Variable(
+            "ATOXGR",
+            "Grade (CTCAE v5.0)",
+            "integer",
+            "After index RFA by multiples of BASE when BASE is above ANRHI, else of ANRHI (clinical.ctcae.grade); "
+            "up to index RFA by ANRHI alone. Missing where it cannot be graded, and for AFP",
+            "ADLB.AVAL, ADLB.ANRHI, ADLB.BASE",
+            codelist=(0, 1, 2, 3, 4),
+        ),
+        Variable(
+            "BTOXGR",
+            "Grade at baseline (CTCAE v5.0)",
+            "integer",
+            "Grade of the baseline record by its own ANRHI",
+            "ADLB.BASE, ADLB.ANRHI",
+            codelist=(0, 1, 2, 3, 4),
+        ),
+        _flag(
+            "PERIRFFL",
+            "Shortly after RFA",
+            "Y from the day after any RFA session (index or repeat) to plan.rfa_complication_days after it",
+            "ablations.ablation_date, plan.rfa_complication_days",
+            required=True,
+        ),
+        _SRCFILE,
+        _SRCROW,
+    ),
+)
+
+_ADEX = Dataset(
+    "adex",
+    "Exposure analysis dataset: one row a dosing interval",
+    ("USUBJID", "EXSEQ"),
+    (
+        _STUDYID,
+        _USUBJID,
+        _SITEID,
+        Variable(
+            "EXSEQ",
+            "Sequence",
+            "integer",
+            "By start date, end date, dose and source row",
+            "drug_exposure",
+            required=True,
+        ),
+        _copied("EXTRT", "Drug", "text", "drug_exposure.drug", required=True),
+        _copied("EXSTDT", "Start date", "date", "drug_exposure.start_date"),
+        Variable(
+            "EXENDT",
+            "End date",
+            "date",
+            "As recorded; an interval still open ends at LSTALVDT",
+            "drug_exposure.end_date, ADSL.LSTALVDT",
+        ),
+        _study_day("EXSTDY", "Study day of start", "EXSTDT"),
+        _study_day("EXENDY", "Study day of end", "EXENDT"),
+        _copied("EXDOSE", "Daily dose", "number", "drug_exposure.daily_dose_mg", unit="mg/day"),
+        Variable("EXDURD", "Duration", "integer", "EXENDT - EXSTDT + 1", "ADEX.EXSTDT, ADEX.EXENDT", unit="days"),
+        _copied(
+            "EXADJ",
+            "Reason of the change that ended the interval",
+            "text",
+            "drug_exposure.change_reason",
+        ),
+    ),
+)
+
+_ADRECUR = Dataset(
+    "adrecur",
+    "Repeated RFA: one row a session after the index one, and one for the end of observation",
+    ("USUBJID", "RECSEQ"),
+    (
+        _STUDYID,
+        _USUBJID,
+        _SITEID,
+        _TRT01A,
+        Variable(
+            "RECSEQ", "Sequence", "integer", "By date; the end of observation comes last", "ablations", required=True
+        ),
+        Variable(
+            "ASTDT",
+            "Date",
+            "date",
+            "Date of the session; of death; or LSTALVDT",
+            "ablations.ablation_date, ADSL.DTHDT, ADSL.LSTALVDT",
+            required=True,
+        ),
+        _study_day("ASTDY", "Study day of the event", "ASTDT"),
+        Variable(
+            "EVTYPE",
+            "Event",
+            "text",
+            f"'{REPEAT_RFA}' for each day after index RFA on which RFA was done; last row '{DEATH}' or "
+            f"'{END_OF_FOLLOW_UP}'",
+            "ablations, ADSL",
+            codelist=RECURRENT_EVENTS,
+            required=True,
+        ),
+        Variable("TUMOURS", "Tumours treated", "integer", "Rows of the session; missing on the last row", "ablations"),
+        Variable(
+            "GAPDAYS",
+            "Days since the session before",
+            "integer",
+            "From the index session for the first row",
+            "ablations.ablation_date",
+            unit="days",
+            required=True,
+        ),
+    ),
+)
+
+_DATASETS: Final[Mapping[str, Dataset]] = MappingProxyType(
+    {dataset.name: dataset for dataset in (_ADSL, _ADTTE, _ADAE, _ADLB, _ADEX, _ADRECUR)}
+)
+
+_EXTRA_KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
+    {"continuous": "number", "integer": "integer", "categorical": "text"}
+)
+
+
+def dataset(name: str, cohort: CohortConfig) -> Dataset:
+    """Return the specification of one dataset; that of ADSL ends with the cohort's extra variables.
+
+    Raises
+    ------
+    ConfigError
+        If an extra variable bears the name of a standard one, or two differ only in case.
+    """
+    spec = _DATASETS[name]
+    if name != "adsl" or not cohort.extra_variables:
+        return spec
+    extra = []
+    taken = {variable.name: "a variable of ADSL" for variable in spec.variables}
+    for source, declared in cohort.extra_variables.items():
+        if source.upper() in taken:
+            raise ConfigError(
+                Problem(
+                    f"extra_variables.{source}: the name is taken",
+                    file="cohort.yaml",
+                    found=source,
+                    expected=f"a name that is not {source.upper()}, {taken[source.upper()]}",
+                    hint="rename the column in columns: of the sites and here",
+                )
+            )
+        taken[source.upper()] = f"the extra variable {source}"
+        extra.append(
+            Variable(
+                source.upper(),
+                declared.label,
+                _EXTRA_KINDS[declared.kind],
+                f"As recorded. {declared.note}" if declared.note else "As recorded",
+                f"patients.{source}",
+                unit=declared.unit,
+                codelist=tuple(declared.levels) if declared.levels else None,
+            )
+        )
+    return Dataset(spec.name, spec.label, spec.keys, (*spec.variables, *extra))
+
+
+def conform(name: str, frame: pd.DataFrame, cohort: CohortConfig) -> pd.DataFrame:
+    """Return `frame` with exactly the dataset's columns, in order, typed, rows sorted by the dataset's keys.
+
+    Raises
+    ------
+    KeyError
+        If a column is missing.
+    """
+    spec = dataset(name, cohort)
+    typed = pd.DataFrame(
+        {variable.name: frame[variable.name].astype(DTYPES[variable.kind]) for variable in spec.variables},
+        columns=spec.columns,
+    )
+    return typed.sort_values(list(spec.keys), kind="stable", ignore_index=True)
+
+
+def empty(name: str, cohort: CohortConfig) -> pd.DataFrame:
+    """Return the dataset without rows, for a cohort that has none of its records."""
+    return conform(name, pd.DataFrame(columns=dataset(name, cohort).columns), cohort)
+
+
+def schema(name: str, cohort: CohortConfig) -> pa.DataFrameSchema:
+    """Return the pandera schema of one dataset: columns, order, types, code lists, missing values, keys."""
+    import pandera.pandas as pa
+
+    spec = dataset(name, cohort)
+    checks = {
+        "adtte": [
+            pa.Check(lambda df: df["AVAL"] > 0, name="AVAL above zero"),
+            pa.Check(lambda df: df["CNSR"].eq(1) == df["CNSDTDSC"].notna(), name="CNSDTDSC if and only if censored"),
+            pa.Check(
+                lambda df: df["INTLO"].isna() | df["INTHI"].isna() | (df["INTLO"] <= df["INTHI"]),
+                name="INTLO not above INTHI",
+            ),
+        ],
+        "adex": [pa.Check(lambda df: (df["EXDURD"] >= 1).fillna(True), name="EXDURD at least one day")],
+    }
+    return pa.DataFrameSchema(
+        {
+            variable.name: pa.Column(
+                DTYPES[variable.kind],
+                checks=pa.Check.isin(list(variable.codelist)) if variable.codelist else None,
+                nullable=not variable.required,
+            )
+            for variable in spec.variables
+        },
+        checks=checks.get(name),
+        strict=True,
+        ordered=True,
+        unique=list(spec.keys),
+        name=name.upper(),
+    )
+
+
+def validate(name: str, frame: pd.DataFrame, cohort: CohortConfig) -> pd.DataFrame:
+    """Return `frame` if it keeps to the specification.
+
+    Raises
+    ------
+    pandera.errors.SchemaErrors
+        With every departure found, not only the first.
+    """
+    return schema(name, cohort).validate(frame, lazy=True)
