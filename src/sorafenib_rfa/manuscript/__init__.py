@@ -5,5 +5,13 @@ from __future__ import annotations
 from sorafenib_rfa.manuscript.claims import load_claims
 from sorafenib_rfa.manuscript.errors import ManuscriptError
 from sorafenib_rfa.manuscript.expand import Expanded, expand_manuscript
+from sorafenib_rfa.manuscript.render import RenderReport, render_manuscript
 
-__all__ = ["Expanded", "ManuscriptError", "expand_manuscript", "load_claims"]
+__all__ = [
+    "Expanded",
+    "ManuscriptError",
+    "RenderReport",
+    "expand_manuscript",
+    "load_claims",
+    "render_manuscript",
+]

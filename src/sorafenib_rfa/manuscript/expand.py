@@ -484,7 +484,7 @@ class _Expansion:
         if synthetic:
             self.mark_captions(text, len(head.lines))
         if self.problems:
-            raise ManuscriptError(sorted(self.problems, key=_by_place))
+            raise ManuscriptError(sorted(self.problems, key=by_place))
         result = Sourced([*head.lines], [*head.places])
         if synthetic:
             whole = self.synthetic.get(self.cohort, False)
@@ -772,6 +772,6 @@ def _table_of_caption(lines: list[str], number: int) -> list[int]:
     return below if table(below) else []
 
 
-def _by_place(problem: Problem) -> tuple[str, int]:
+def by_place(problem: Problem) -> tuple[str, int]:
     file, _, line = (problem.file or "").rpartition(":")
     return (file, int(line)) if line.isdigit() else (problem.file or "", 0)

@@ -78,12 +78,17 @@ def tables(folder: Path) -> dict[str, Path]:
     baseline = [
         "| Characteristic | RFA + sorafenib | RFA alone | SMD |",
         "|:---------------|:---------------:|:---------:|----:|",
-        "| Patients | [512]{.val data-ard=\"synthetic:flow.patients.n\"} | [602]{.val} | |",
+        '| Patients | [512]{.val data-ard="synthetic:flow.patients.n"} | [602]{.val} | |',
         "| Age, years | 61.2 (54.0 to 68.9) | 60.8 (53.1 to 69.0) | 0.03 |",
         "| Largest tumour, cm | 2.9 (2.1 to 3.6) | 2.4 (1.8 to 3.1) | 0.41 |",
         "| a_very_long_identifier_without_any_space_that_would_overflow_a_narrow_column | 1 | 2 | 0.10 |",
     ]
-    names = ("RFA + sorafenib, any grade", "RFA + sorafenib, grade 3 to 4", "RFA alone, any grade", "RFA alone, grade 3")
+    names = (
+        "RFA + sorafenib, any grade",
+        "RFA + sorafenib, grade 3 to 4",
+        "RFA alone, any grade",
+        "RFA alone, grade 3",
+    )
     wide = [
         "| Event | " + " | ".join(names) + " | Risk difference (95% CI), percentage points | Note |",
         "|:--|" + "--:|" * 5 + ":--|",
