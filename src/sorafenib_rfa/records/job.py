@@ -100,7 +100,7 @@ def imported_distributions() -> dict[str, str]:
     missing = set()
     for top in tops - sys.stdlib_module_names:
         module = sys.modules.get(top)
-        if not getattr(module, "__file__", None) or top in {"sorafenib_rfa", "__main__"}:
+        if top.startswith("_") or top == "sorafenib_rfa" or not getattr(module, "__file__", None):
             continue
         try:
             distribution = metadata.distribution(IMPORT_NAMES.get(top, top))
