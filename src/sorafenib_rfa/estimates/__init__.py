@@ -1,0 +1,1 @@
+"""Estimates: ADaM and ledgers in, ARD rows and tidy curves out; one module a part."""

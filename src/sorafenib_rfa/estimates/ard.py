@@ -61,6 +61,7 @@ class ArdBuilder:
     part: str
     record: str
     rows: list[dict] = field(default_factory=list)
+    _ids: set[str] = field(default_factory=set, init=False, repr=False)
 
     def add(
         self,
@@ -89,11 +90,10 @@ class ArdBuilder:
         """
         if unit not in UNITS:
             raise ValueError(f"unit {unit!r} is not one of {UNITS}")
-        identifier = ard_id(
-            self.part, analysis_id, None if group == "overall" else group, variable, level, stat_name
-        )
-        if any(row["ard_id"] == identifier for row in self.rows):
+        identifier = ard_id(self.part, analysis_id, None if group == "overall" else group, variable, level, stat_name)
+        if identifier in self._ids:
             raise ValueError(f"the ARD id {identifier!r} is given twice")
+        self._ids.add(identifier)
         self.rows.append(
             {
                 "ard_id": identifier,

@@ -1,0 +1,48 @@
+"""All parts of the ARD as one table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+import pandas as pd
+
+from sorafenib_rfa.estimates.ard import NUMERIC, UNITS, as_ard
+
+
+def collect_ard(parts: Iterable[pd.DataFrame]) -> pd.DataFrame:
+    """Put the parts of the ARD of one cohort together.
+
+    Parameters
+    ----------
+    parts : iterable of DataFrame
+        ARD frames.
+
+    Returns
+    -------
+    DataFrame
+        Sorted by id.
+
+    Raises
+    ------
+    ValueError
+        If an id occurs twice, the parts are of different cohorts, a unit is unknown, a value lies outside its
+        interval, or a value is missing without a reason.
+    """
+    ard = as_ard(pd.concat(list(parts), ignore_index=True))
+    cohorts = sorted(ard["cohort"].unique())
+    if len(cohorts) > 1:
+        raise ValueError(f"parts of different cohorts cannot be put together: {cohorts}")
+    value, low, high, p = (ard[name].to_numpy() for name in NUMERIC)
+    slack = 1e-9 * (1 + np.abs(value))
+    reasoned = ard["method"].str.startswith(("not estimable", "not tested")).to_numpy(dtype=bool)
+    faults = {
+        "have an unknown unit": ~ard["unit"].isin(UNITS).to_numpy(dtype=bool),
+        "lie outside their interval": (value < low - slack) | (value > high + slack),
+        "have a p value outside 0 to 1": (p < 0) | (p > 1),
+        "are missing without a reason": np.isnan(value) & ~reasoned,
+    }
+    for fault, where in faults.items():
+        if where.any():
+            raise ValueError(f"ARD values {fault}: {ard.loc[where, 'ard_id'].head(5).tolist()}")
+    return ard

@@ -1,0 +1,53 @@
+"""What the estimate parts share: reasons instead of crashes, the rule on small groups, names of horizons."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+from sorafenib_rfa.config.models import Plan
+from sorafenib_rfa.stats.errors import EstimationError
+
+Result = TypeVar("Result")
+
+NAN = float("nan")
+
+
+def attempt(function: Callable[..., Result], *args: Any, **kwargs: Any) -> tuple[Result | None, str]:
+    """Return the result and '', or None and why the data do not allow the estimate.
+
+    Only :class:`EstimationError` is caught: anything else is a defect and must be seen.
+    """
+    try:
+        return function(*args, **kwargs), ""
+    except EstimationError as error:
+        return None, f"not estimable: {error}"
+
+
+def untested(sizes: Mapping[str, int], plan: Plan) -> str:
+    """Return why groups are not compared, or '' when they may be.
+
+    Parameters
+    ----------
+    sizes : mapping
+        Group -> number of patients.
+    plan : Plan
+        Its ``small_group``: a group with fewer patients is described, not tested.
+    """
+    if len(sizes) < 2:
+        return "not estimable: there are no two groups to compare"
+    small = [f"{name} (n = {size})" for name, size in sizes.items() if size < plan.small_group]
+    if small:
+        return f"not tested: fewer than {plan.small_group} patients in {', '.join(small)}"
+    return ""
+
+
+def horizon(months: float) -> str:
+    """Return how a time point stands in an ARD id: ``m12``; ``m4_5`` for four and a half months."""
+    return f"m{months:g}".replace(".", "_")
+
+
+def reached(value: float) -> float:
+    """Return a quantile of a survival curve with infinity for 'not reached' (the estimators give NaN)."""
+    return math.inf if math.isnan(value) else value

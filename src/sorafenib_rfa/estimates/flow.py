@@ -1,0 +1,172 @@
+"""Who was seen, who left and why, and what was quarantined: the numbers of the STROBE flow diagram."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from sorafenib_rfa.estimates.ard import ArdBuilder, Estimates
+from sorafenib_rfa.vocabulary import ARM_SLUGS
+
+ENGINE = "sorafenib_rfa.estimates.flow"
+POPULATION = "All patients in the raw exports"
+FATES = ("analysed", "quarantined", "excluded")
+
+
+def estimate_flow(
+    attrition: pd.DataFrame, fates: pd.DataFrame, quarantine: pd.DataFrame, cohort_name: str, record: str
+) -> Estimates:
+    """Count patients through every cleaning and eligibility step, and quarantined values and rows by rule.
+
+    Parameters
+    ----------
+    attrition : DataFrame
+        ``step_no, step_id, reason, stage, site, arm, n_before, n_excluded, n_after``: one row a step, site and arm.
+    fates : DataFrame
+        ``USUBJID, site, fate, step_id, ...``: one row a patient ever seen.
+    quarantine : DataFrame
+        ``site, table, rule, scope, ...``: one row a quarantined value or row.
+    cohort_name : str
+        Name of the cohort.
+    record : str
+        Path of the job record.
+
+    Returns
+    -------
+    Estimates
+        ARD part ``flow``. Curve ``flow``: ``step_no, step_id, reason, stage, group, site, n_before, n_excluded,
+        n_after, ard_id`` (group ``overall`` or an arm; site ``all`` or a site id; `ard_id` of `n_excluded`).
+
+    Raises
+    ------
+    ValueError
+        If the ledgers contradict each other: patients lost or counted twice.
+    """
+    _check_conservation(attrition, fates)
+    ard = ArdBuilder(cohort_name, "flow", record)
+    sites = sorted(fates["site"].dropna().astype(str).unique())
+    _add_patients(ard, attrition, fates, sites)
+    flow = _add_steps(ard, attrition, sites)
+    _add_quarantine(ard, quarantine, sites)
+    return Estimates(ard.frame(), {"flow": flow})
+
+
+def _check_conservation(attrition: pd.DataFrame, fates: pd.DataFrame) -> None:
+    """Raise ValueError unless both ledgers tell of the same patients."""
+    unknown = sorted(set(fates["fate"].astype(str)) - set(FATES))
+    if unknown:
+        raise ValueError(f"fates holds fates other than {FATES}: {unknown}")
+    if fates["USUBJID"].duplicated().any():
+        twice = fates.loc[fates["USUBJID"].duplicated(), "USUBJID"].astype(str).tolist()
+        raise ValueError(f"fates holds patients twice: {twice[:5]}")
+    left = int((fates["fate"] != "analysed").sum())
+    by_ledger = int(attrition["n_excluded"].sum())
+    if left != by_ledger:
+        raise ValueError(
+            f"the ledgers contradict each other: {left} patients were not analysed by the fates, "
+            f"{by_ledger} left at a step of the attrition table"
+        )
+
+
+def _add_patients(ard: ArdBuilder, attrition: pd.DataFrame, fates: pd.DataFrame, sites: list[str]) -> None:
+    """Add how many patients were screened and what became of them: overall, by arm and by site."""
+    common = {"unit": "count", "engine": ENGINE, "population": POPULATION}
+
+    def add_fates(chosen: pd.DataFrame, method: str, **where: object) -> None:
+        ard.add("patients", "screened", len(chosen), method=f"patients with any record, {method}", **common, **where)
+        for fate in FATES:
+            count = int((chosen["fate"] == fate).sum())
+            ard.add("patients", fate, count, method=f"patients whose fate is {fate}, {method}", **common, **where)
+
+    add_fates(fates, "all sites")
+    for site in sites:
+        add_fates(fates[fates["site"].astype(str) == site], f"site {site}", variable="site", level=site)
+
+    first, last = attrition["step_no"].min(), attrition["step_no"].max()
+    for arm in _arms(attrition):
+        rows = attrition[attrition["arm"] == arm]
+        counts = {
+            "screened": rows.loc[rows["step_no"] == first, "n_before"].sum(),
+            "left": rows["n_excluded"].sum(),
+            "analysed": rows.loc[rows["step_no"] == last, "n_after"].sum(),
+        }
+        for stat, count in counts.items():
+            ard.add(
+                "patients",
+                stat,
+                int(count),
+                group=ARM_SLUGS[arm],
+                method="from the attrition table; the arm is the one the patient would have had",
+                **common,
+            )
+
+
+def _arms(attrition: pd.DataFrame) -> list[str]:
+    """Return the arms of the attrition table that are arms, in the order of display."""
+    present = set(attrition["arm"].dropna().astype(str))
+    return [arm for arm in ARM_SLUGS if arm in present and arm != "Overall"]
+
+
+def _add_steps(ard: ArdBuilder, attrition: pd.DataFrame, sites: list[str]) -> pd.DataFrame:
+    """Add who left at each step, and return the frame the flow diagram draws."""
+    counts = ["n_before", "n_excluded", "n_after"]
+    drawn: list[dict] = []
+    for (_, step_id), step in attrition.groupby(["step_no", "step_id"], sort=True):
+        step_id = str(step_id)
+        head = {
+            "step_no": int(step["step_no"].iloc[0]),
+            "step_id": step_id,
+            "reason": str(step["reason"].iloc[0]),
+            "stage": str(step["stage"].iloc[0]),
+        }
+        slices: list[tuple[str, str, pd.DataFrame]] = [("overall", "all", step)]
+        slices += [(ARM_SLUGS[arm], "all", step[step["arm"] == arm]) for arm in _arms(attrition)]
+        slices += [("overall", site, step[step["site"].astype(str) == site]) for site in sites]
+        for group, site, rows in slices:
+            totals = {name: int(rows[name].sum()) for name in counts}
+            common = {
+                "unit": "count",
+                "engine": ENGINE,
+                "population": POPULATION,
+                "group": group,
+                "variable": step_id,
+                "level": None if site == "all" else site,
+            }
+            excluded_id = ard.add(
+                "step",
+                "excluded",
+                totals["n_excluded"],
+                method=f"patients who left at step {head['step_no']}: {head['reason']}",
+                **common,
+            )
+            ard.add(
+                "step",
+                "remaining",
+                totals["n_after"],
+                method=f"patients left after step {head['step_no']}: {head['reason']}",
+                **common,
+            )
+            drawn.append({**head, "group": group, "site": site, **totals, "ard_id": excluded_id})
+    columns = ["step_no", "step_id", "reason", "stage", "group", "site", *counts, "ard_id"]
+    return pd.DataFrame(drawn, columns=columns)
+
+
+def _add_quarantine(ard: ArdBuilder, quarantine: pd.DataFrame, sites: list[str]) -> None:
+    """Add how many values and rows were quarantined: in all, by rule, by site and by table."""
+    common = {"unit": "count", "engine": ENGINE, "population": "All rows of the raw exports"}
+    scopes = {
+        "values": ("value", "cells whose value could not be used (the row stayed)"),
+        "rows": ("row", "rows that left as a whole"),
+    }
+
+    def add(rows: pd.DataFrame, analysis: str, what: str, **where: object) -> None:
+        for stat, (scope, meaning) in scopes.items():
+            count = int((rows["scope"] == scope).sum())
+            ard.add(analysis, stat, count, method=f"{meaning}, {what}", **common, **where)
+
+    add(quarantine, "quarantine", "all sites, tables and rules")
+    for rule, rows in quarantine.groupby(quarantine["rule"].astype(str), sort=True):
+        add(rows, "quarantine_rule", f"rule {rule}", variable=str(rule))
+    for site in sites:
+        add(quarantine[quarantine["site"].astype(str) == site], "quarantine_site", f"site {site}", variable=site)
+    for table, rows in quarantine.groupby(quarantine["table"].astype(str), sort=True):
+        add(rows, "quarantine_table", f"table {table}", variable=str(table))

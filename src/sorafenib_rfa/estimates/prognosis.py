@@ -1,0 +1,477 @@
+"""Prognosis in a cohort without treatment arms: by declared groups, and by a declared model."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from sorafenib_rfa.config.load import Cohort
+from sorafenib_rfa.config.models import Plan, PrognosticGroup
+from sorafenib_rfa.estimates.ard import ArdBuilder, Estimates, slug
+from sorafenib_rfa.estimates.common import NAN, attempt, horizon, untested
+from sorafenib_rfa.estimates.covariates import levels_of, numbers, texts
+from sorafenib_rfa.estimates.survival import (
+    RECURRENCE_OR_DEATH,
+    add_curve,
+    add_follow_up,
+    add_incidence,
+    add_log_rank,
+    add_size,
+    curve_frame,
+    risk_table,
+)
+from sorafenib_rfa.stats.competing_risks import aalen_johansen
+from sorafenib_rfa.stats.cox import CoxFit, cox_fit
+from sorafenib_rfa.stats.kaplan_meier import kaplan_meier
+from sorafenib_rfa.stats.proportional_hazards import cox_zph
+from sorafenib_rfa.vocabulary import EVENT_DEATH
+
+COX = "sorafenib_rfa.stats.cox"
+ESTIMAND = "P1_PROGNOSIS"
+EVENT_MONTH = 60
+"""Month at which event percentages are set beside published ones."""
+
+_WORDS = "Cox model with Efron's ties; robust (Lin-Wei) variance, Wald interval and p value"
+
+
+def estimate_prognosis(adtte: pd.DataFrame, adsl: pd.DataFrame, plan: Plan, cohort: Cohort, record: str) -> Estimates:
+    """Estimate prognosis by the cohort's declared groups and model.
+
+    Parameters
+    ----------
+    adtte, adsl : DataFrame
+        ADaM datasets.
+    plan : Plan
+        Horizons, confidence level, small-group rule.
+    cohort : Cohort
+        Its ``prognostic_groups`` (with published figures) and ``prognostic_model``.
+    record : str
+        Path of the job record.
+
+    Returns
+    -------
+    Estimates
+        ARD part ``prognosis``. Curves ``km_prognostic`` and ``risk_table_prognostic`` (as in
+        :mod:`sorafenib_rfa.estimates.survival`, with ``endpoint, variable, variable_label``), ``cif_prognostic``
+        (causes recurrence and death, all patients as group ``overall`` and each declared group), and
+        ``forest_prognostic`` (``endpoint, model, term, label, hr, lo, hi, p, n, events, ard_id``).
+    """
+    ard = ArdBuilder(cohort.name, "prognosis", record)
+    by_id = adsl.assign(USUBJID=texts(adsl["USUBJID"])).set_index("USUBJID")
+    endpoints = [e for e in ("RFS", "OS", "TTR") if e in cohort.config.endpoints]
+    rows = {endpoint: _rows(adtte, endpoint) for endpoint in endpoints}
+    population = "All analysed patients"
+    curves: list[pd.DataFrame] = []
+    risks: list[pd.DataFrame] = []
+    for endpoint, frame in rows.items():
+        add_size(
+            ard,
+            endpoint.lower(),
+            "overall",
+            frame,
+            0.0,
+            level=plan.confidence_level,
+            population=population,
+            estimand_id=ESTIMAND,
+        )
+        curve = add_curve(
+            ard,
+            f"{endpoint.lower()}_km",
+            "overall",
+            frame["time"],
+            frame["event"],
+            plan,
+            words="all patients",
+            population=population,
+            estimand_id=ESTIMAND,
+        )
+        drawn = curve_frame(curve, "overall", "All patients", "none", 0.0)
+        curves.append(drawn.assign(endpoint=endpoint, variable="", variable_label=""))
+        add_follow_up(ard, "follow_up", "overall", frame, endpoint, plan, population=population)
+    for group in cohort.config.prognostic_groups:
+        for endpoint in (e for e in group.endpoints if e in rows):
+            drawn, at_risk = _add_group(ard, rows[endpoint], by_id, endpoint, group, plan, cohort)
+            curves.append(drawn)
+            risks.append(at_risk)
+    forest = [
+        _add_models(ard, rows[endpoint], by_id, endpoint, plan, cohort)
+        for endpoint in ("RFS", "OS")
+        if endpoint in rows
+    ]
+    made = {
+        "km_prognostic": pd.concat(curves, ignore_index=True) if curves else pd.DataFrame(),
+        "risk_table_prognostic": pd.concat(risks, ignore_index=True) if risks else pd.DataFrame(),
+        "forest_prognostic": pd.concat(forest, ignore_index=True) if forest else pd.DataFrame(),
+    }
+    if "RFS" in rows:
+        made["cif_prognostic"] = _add_competing(ard, rows["RFS"], by_id, plan, cohort)
+    return Estimates(ard.frame(), made)
+
+
+def _rows(adtte: pd.DataFrame, endpoint: str) -> pd.DataFrame:
+    """Return ``USUBJID, time, event, cause`` of one parameter."""
+    own = adtte[texts(adtte["PARAMCD"]) == endpoint]
+    frame = pd.DataFrame(
+        {
+            "USUBJID": texts(own["USUBJID"]),
+            "time": numbers(own["AVAL"]),
+            "event": numbers(own["CNSR"]) == 0,
+            "cause": numbers(own["EVNTCD"]).astype(int),
+        }
+    )
+    return frame.sort_values("USUBJID", ignore_index=True)
+
+
+def _classified(frame: pd.DataFrame, by_id: pd.DataFrame, group: PrognosticGroup) -> pd.DataFrame:
+    """Return the rows whose group is known, with ``level``."""
+    level = frame["USUBJID"].map(texts(by_id[group.variable.upper()]))
+    return frame.assign(level=level)[level.notna()].reset_index(drop=True)
+
+
+def _add_group(
+    ard: ArdBuilder,
+    frame: pd.DataFrame,
+    by_id: pd.DataFrame,
+    endpoint: str,
+    group: PrognosticGroup,
+    plan: Plan,
+    cohort: Cohort,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Add curves, event percentages beside published ones, log-rank test and hazard ratio of one declared group."""
+    name = group.variable.upper()
+    known = _classified(frame, by_id, group)
+    levels = levels_of(known["level"], group.levels)
+    key = endpoint.lower()
+    common = {"population": f"Patients with {group.label} recorded", "estimand_id": ESTIMAND}
+    ard.add(
+        f"{key}_group",
+        "missing",
+        len(frame) - len(known),
+        unit="count",
+        variable=name,
+        method=f"patients without {group.label}",
+        engine="sorafenib_rfa.estimates.prognosis",
+        **common,
+    )
+    sizes = {level: int((known["level"] == level).sum()) for level in levels}
+    reason = untested(sizes, plan)
+    drawn = []
+    for level in levels:
+        own = known[known["level"] == level]
+        variable = f"{name}_{slug(level)}"
+        for stat, count in (("n", len(own)), ("events", int(own["event"].sum()))):
+            ard.add(
+                f"{key}_group",
+                stat,
+                count,
+                unit="count",
+                variable=variable,
+                method=f"{stat} with {group.label}: {level}",
+                engine="sorafenib_rfa.estimates.prognosis",
+                **common,
+            )
+        curve = add_curve(
+            ard,
+            f"{key}_group",
+            "overall",
+            own["time"],
+            own["event"],
+            plan,
+            words=f"{group.label}: {level}",
+            variable=variable,
+            **common,
+        )
+        _add_event_percent(ard, key, own, variable, level, group, plan, cohort, common)
+        drawn.append(curve_frame(curve, slug(level), level, "none", 0.0))
+    add_log_rank(ard, f"{key}_group", known, "level", reason, words=f"by {group.label}", variable=name, **common)
+    _add_published_tests(ard, key, name, endpoint, group, cohort)
+    where = {"endpoint": endpoint, "variable": name, "variable_label": group.label}
+    table = risk_table({slug(level): (level, known[known["level"] == level]) for level in levels}, 0.0)
+    return pd.concat(drawn, ignore_index=True).assign(**where), table.assign(**where)
+
+
+def _add_event_percent(
+    ard: ArdBuilder,
+    key: str,
+    own: pd.DataFrame,
+    variable: str,
+    level: str,
+    group: PrognosticGroup,
+    plan: Plan,
+    cohort: Cohort,
+    common: dict,
+) -> None:
+    """Add 1 - KM at the month of the published figures, and the published figure of the level beside it."""
+    curve, reason = attempt(kaplan_meier, own["time"], own["event"], level=plan.confidence_level)
+    at = None if curve is None else curve.at([EVENT_MONTH])
+    values = [NAN] * 3
+    if at is not None:
+        values = [100 * (1 - float(v)) for v in (at.survival[0], at.ci_high[0], at.ci_low[0])]
+        if np.isnan(values[0]):
+            reason = f"not estimable: follow-up of the group ends at {curve.time[-1]:.1f} months"  # type: ignore[union-attr]
+    words = f"1 - Kaplan-Meier at {EVENT_MONTH} months"
+    if key == "rfs":
+        words += ": percent with recurrence or death, not the incidence of recurrence"
+    ard.add(
+        f"{key}_group",
+        "event_percent",
+        values[0],
+        ci_low=values[1],
+        ci_high=values[2],
+        unit="percent",
+        variable=variable,
+        level=horizon(EVENT_MONTH),
+        method=reason or words,
+        engine="sorafenib_rfa.stats.kaplan_meier",
+        **common,
+    )
+    for name, value in group.published.items():
+        endpoint, _, rest = name.partition(".")
+        published_level, _, statistic = rest.rpartition(".")
+        if endpoint.lower() == key and published_level == level:
+            _add_published(ard, key, variable, statistic, value, cohort)
+
+
+def _add_published_tests(
+    ard: ArdBuilder, key: str, name: str, endpoint: str, group: PrognosticGroup, cohort: Cohort
+) -> None:
+    """Add published figures that belong to the whole comparison (``<endpoint>.<statistic>``)."""
+    for published, value in group.published.items():
+        parts = published.split(".")
+        if len(parts) == 2 and parts[0] == endpoint:
+            _add_published(ard, key, name, parts[1], value, cohort)
+
+
+def _add_published(ard: ArdBuilder, key: str, variable: str, statistic: str, value: float, cohort: Cohort) -> None:
+    """Add one figure as it was published: quoted for comparison, not computed here."""
+    is_p = statistic.endswith("p") and (statistic == "p" or statistic.endswith("_p"))
+    unit = "percent" if "percent" in statistic else "p" if is_p else "ratio" if statistic == "hr" else "measure"
+    ard.add(
+        f"{key}_group",
+        f"{statistic}_published",
+        value,
+        unit=unit,
+        variable=variable,
+        method=f"as published, citation {cohort.config.citation}; not computed here",
+        engine="as published",
+        population="As published",
+        estimand_id=ESTIMAND,
+    )
+
+
+# --- models ----------------------------------------------------------------------------------------
+
+
+def _model_columns(by_id: pd.DataFrame, cohort: Cohort) -> tuple[dict[str, pd.DataFrame], dict[str, str]]:
+    """Return the columns of every variable of the prognostic model (NaN where missing), and labels of the terms."""
+    extras = {name.upper(): extra for name, extra in cohort.config.extra_variables.items()}
+    columns: dict[str, pd.DataFrame] = {}
+    labels: dict[str, str] = {}
+    for variable in (name.upper() for name in cohort.config.prognostic_model):
+        column = by_id[variable]
+        extra = extras.get(variable)
+        label = extra.label if extra else variable
+        is_text = not pd.api.types.is_numeric_dtype(column.dtype)
+        if is_text or (extra is not None and extra.kind == "categorical"):
+            values = texts(column)
+            levels = [level for level in levels_of(values, extra.levels if extra else None) if (values == level).any()]
+            table = {}
+            for level in levels[1:]:
+                term = f"{variable}={level}"
+                table[term] = (
+                    (values == level).astype("Float64").where(values.notna()).to_numpy("float64", na_value=np.nan)
+                )
+                labels[term] = f"{label}: {level} against {levels[0]}"
+            columns[variable] = pd.DataFrame(table, index=by_id.index)
+        else:
+            columns[variable] = pd.DataFrame({variable: numbers(column)}, index=by_id.index)
+            labels[variable] = f"{label}, per {extra.unit if extra and extra.unit else 'unit'}"
+    return columns, labels
+
+
+def _add_models(
+    ard: ArdBuilder, frame: pd.DataFrame, by_id: pd.DataFrame, endpoint: str, plan: Plan, cohort: Cohort
+) -> pd.DataFrame:
+    """Add univariable and multivariable hazard ratios of the declared model, with tests of proportional hazards."""
+    columns, labels = _model_columns(by_id, cohort)
+    key = endpoint.lower()
+    drawn: list[dict] = []
+    for variable, terms in columns.items():
+        drawn += _add_model(
+            ard, frame, terms, f"{key}_univariable", variable, {variable: terms}, labels, endpoint, plan
+        )
+    if columns:
+        everything = pd.concat(columns.values(), axis=1)
+        drawn += _add_model(ard, frame, everything, f"{key}_multivariable", "", columns, labels, endpoint, plan)
+    names = ["endpoint", "model", "term", "label", "hr", "lo", "hi", "p", "n", "events", "ard_id"]
+    return pd.DataFrame(drawn, columns=names)
+
+
+def _add_model(
+    ard: ArdBuilder,
+    frame: pd.DataFrame,
+    terms: pd.DataFrame,
+    analysis: str,
+    variable: str,
+    owners: dict[str, pd.DataFrame],
+    labels: dict[str, str],
+    endpoint: str,
+    plan: Plan,
+) -> list[dict]:
+    """Add one Cox model; return its rows of the forest plot."""
+    x = terms.reindex(frame["USUBJID"]).set_index(frame.index)
+    complete = x.notna().all(axis=1)
+    own, x = frame[complete], x[complete]
+    fit: CoxFit | None = None
+    reason = f"not estimable: fewer than {plan.small_group} patients" if len(own) < plan.small_group else ""
+    if not reason:
+        fit, reason = attempt(cox_fit, x, own["time"], own["event"], robust=True)
+    model = "univariable" if variable else "multivariable"
+    common = {"group": "overall", "population": "Complete cases", "estimand_id": ESTIMAND, "engine": COX}
+    n, events = len(own), int(own["event"].sum())
+    for stat, count in (("n", n), ("events", events)):
+        ard.add(analysis, stat, count, unit="count", variable=variable, method=f"{stat} in the {model} model", **common)
+    drawn = []
+    for term in x.columns:
+        ratio = None if fit is None else fit.hazard_ratio(term, plan.confidence_level)
+        values = (NAN,) * 4 if ratio is None else (ratio.estimate, ratio.ci_low, ratio.ci_high, ratio.p)
+        identifier = ard.add(
+            analysis,
+            "hr",
+            values[0],
+            ci_low=values[1],
+            ci_high=values[2],
+            p_value=values[3],
+            unit="ratio",
+            variable=term,
+            method=reason or f"{labels[term]}; {model} {_WORDS}",
+            **common,
+        )
+        drawn.append(
+            {
+                "endpoint": endpoint,
+                "model": model,
+                "term": term,
+                "label": labels[term],
+                "hr": values[0],
+                "lo": values[1],
+                "hi": values[2],
+                "p": values[3],
+                "n": n,
+                "events": events,
+                "ard_id": identifier,
+            }
+        )
+    if model == "multivariable":
+        _add_zph(ard, analysis, fit, {name: list(table.columns) for name, table in owners.items()}, reason, common)
+    return drawn
+
+
+def _add_zph(
+    ard: ArdBuilder, analysis: str, fit: CoxFit | None, terms: dict[str, list[str]], reason: str, common: dict
+) -> None:
+    """Add the test of proportional hazards of each variable and of all together."""
+    table = None
+    if fit is not None:
+        table, reason = attempt(cox_zph, fit, terms=terms)
+    for term in [*terms, "GLOBAL"]:
+        row = None if table is None else table.loc[term]
+        ard.add(
+            analysis,
+            "zph_chi2",
+            NAN if row is None else float(row["chi2"]),
+            p_value=NAN if row is None else float(row["p"]),
+            unit="statistic",
+            variable=term,
+            method=reason or f"score test of proportional hazards (Grambsch-Therneau) on {int(row['df'])} df",
+            **{**common, "engine": "sorafenib_rfa.stats.proportional_hazards"},
+        )
+
+
+# --- competing risks -------------------------------------------------------------------------------
+
+
+def _add_competing(
+    ard: ArdBuilder, frame: pd.DataFrame, by_id: pd.DataFrame, plan: Plan, cohort: Cohort
+) -> pd.DataFrame:
+    """Add incidence of recurrence and death, and by how much 1 - KM overstates recurrence."""
+    words = "Aalen-Johansen, recurrence and death without recurrence competing"
+    everyone = pd.Series(True, index=frame.index)
+    drawn = [
+        add_incidence(
+            ard,
+            "first_event",
+            frame,
+            {"overall": ("All patients", everyone)},
+            plan,
+            causes=RECURRENCE_OR_DEATH,
+            population="All analysed patients",
+            estimand_id=ESTIMAND,
+            reason="not estimable: there is one group",
+            words=words,
+        ).assign(variable="", variable_label="")
+    ]
+    for group in (g for g in cohort.config.prognostic_groups if "RFS" in g.endpoints):
+        known = _classified(frame, by_id, group)
+        name = group.variable.upper()
+        levels = levels_of(known["level"], group.levels)
+        reason = untested({level: int((known["level"] == level).sum()) for level in levels}, plan)
+        drawn.append(
+            add_incidence(
+                ard,
+                "first_event_group",
+                known,
+                {slug(level): (level, known["level"] == level) for level in levels},
+                plan,
+                causes=RECURRENCE_OR_DEATH,
+                population=f"Patients with {group.label} recorded",
+                estimand_id=ESTIMAND,
+                reason=reason,
+                words=f"{words}; by {group.label}",
+                variable=name,
+            ).assign(variable=name, variable_label=group.label)
+        )
+    _add_overstatement(ard, frame, plan)
+    return pd.concat(drawn, ignore_index=True)
+
+
+def _add_overstatement(ard: ArdBuilder, frame: pd.DataFrame, plan: Plan) -> None:
+    """Add 1 - KM of recurrence with deaths censored, and its excess over the cumulative incidence."""
+    recurrence = set(RECURRENCE_OR_DEATH["recurrence"][1])
+    recurred = frame["cause"].isin(recurrence)
+    cause = np.where(recurred, 1, np.where(frame["cause"] == EVENT_DEATH, 2, 0))
+    curve, reason = attempt(kaplan_meier, frame["time"], recurred, level=plan.confidence_level)
+    incidence, why = attempt(aalen_johansen, frame["time"], cause, n_causes=2, level=plan.confidence_level)
+    common = {"unit": "percent", "population": "All analysed patients", "estimand_id": ESTIMAND}
+    for month in plan.horizons_months:
+        values = [NAN] * 3
+        excess = NAN
+        said = reason or why
+        if curve is not None and incidence is not None:
+            at = curve.at([month])
+            values = [100 * (1 - float(v)) for v in (at.survival[0], at.ci_high[0], at.ci_low[0])]
+            excess = values[0] - 100 * float(incidence.at([month], 1).incidence[0])
+            if np.isnan(values[0]):
+                said = f"not estimable: follow-up ends at {curve.time[-1]:.1f} months"
+        ard.add(
+            "first_event",
+            "one_minus_km",
+            values[0],
+            ci_low=values[1],
+            ci_high=values[2],
+            variable="recurrence",
+            level=horizon(month),
+            method=said or "1 - Kaplan-Meier of recurrence, deaths censored: overstates incidence",
+            engine="sorafenib_rfa.stats.kaplan_meier",
+            **common,
+        )
+        ard.add(
+            "first_event",
+            "overstatement",
+            excess,
+            variable="recurrence",
+            level=horizon(month),
+            method=said or "1 - Kaplan-Meier minus Aalen-Johansen on the same patients: a difference of methods",
+            engine="sorafenib_rfa.stats.competing_risks",
+            **common,
+        )

@@ -1,0 +1,241 @@
+"""ADaM-shaped cohorts for the tests of estimates and tables, small enough to recount by hand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from sorafenib_rfa.config.load import Cohort, read_yaml, validate
+from sorafenib_rfa.config.models import CohortConfig, Plan
+from sorafenib_rfa.vocabulary import ARMS, CONTROL, DAYS_PER_MONTH, SORAFENIB
+
+ROOT = Path(__file__).parents[2]
+PLAN = validate(Plan, read_yaml(ROOT / "config/plan.yaml", "plan.yaml"), "plan.yaml")
+
+
+def cohort(name: str = "synthetic", **changes: object) -> Cohort:
+    """Return a cohort of the repository, without its sites, some keys changed."""
+    path = ROOT / "config/cohorts" / name / "cohort.yaml"
+    config = validate(CohortConfig, read_yaml(path, "cohort.yaml"), "cohort.yaml")
+    return Cohort(name, config.model_copy(update=changes), {})
+
+
+def plan(**changes: object) -> Plan:
+    """Return the repository's plan, some keys changed."""
+    return PLAN.model_copy(update=changes)
+
+
+def make_adam(
+    n: int = 700, *, seed: int = 1, log_hr: float = 0.0, confounding: float = 0.5, missing: float = 0.03
+) -> dict[str, pd.DataFrame]:
+    """Simulate ADSL, ADTTE, ADAE, ADEX and ablations in which sorafenib starts after a delay one must survive.
+
+    Sicker patients (larger tumours, higher AFP) get sorafenib more often and recur earlier; `log_hr` acts from the
+    first dose on. Dates are whole days; a recurrence is seen on the day it happens.
+    """
+    rng = np.random.default_rng(seed)
+    start = pd.Timestamp("2015-01-01") + pd.to_timedelta(rng.integers(0, 1000, n), unit="D")
+    size = np.round(rng.gamma(9, 0.3, n) + 0.3, 1)
+    afp = np.round(10 ** rng.normal(1.5, 0.8, n), 1)
+    risk = 0.25 * (size - 3) + 0.3 * (np.log10(afp) - 1.5)
+    wants = rng.random(n) < 1 / (1 + np.exp(-(-0.9 + confounding * 2 * risk)))
+    delay = rng.integers(5, 58, n)
+    base = rng.exponential(700 * np.exp(-confounding * risk))
+    event_day = np.where(wants & (base > delay), delay + (base - delay) * np.exp(-log_hr), base)
+    event_day = np.maximum(np.ceil(event_day), 1)
+    death_day = np.maximum(np.ceil(rng.exponential(2500, n)), 2)
+    censor_day = rng.integers(300, 2000, n)
+    last_day = np.minimum(death_day, censor_day)
+    died = death_day <= censor_day
+    recurred = event_day <= last_day
+    kind = rng.choice(["LTP", "IDR", "EHS"], n, p=[0.35, 0.55, 0.10])
+    exposed = wants & (delay < np.where(recurred, event_day, last_day))
+    landmark = PLAN.landmark_day
+    at_landmark = (
+        ~(recurred & (event_day <= landmark)) & ~(died & (death_day <= landmark)) & (last_day >= landmark)
+    )
+
+    def date(day: np.ndarray, where: np.ndarray) -> pd.Series:
+        return pd.Series(start + pd.to_timedelta(day, unit="D")).where(pd.Series(where)).astype("datetime64[s]")
+
+    def text(values: object, where: object = True) -> pd.Series:
+        return pd.Series(np.asarray(values), dtype="string").where(pd.Series(np.broadcast_to(where, n)))
+
+    site = rng.choice(["alpha", "beta", "gamma"], n)
+    region = pd.Series(site).map({"alpha": "Asia", "beta": "Europe", "gamma": "North America"})
+    subject = [f"{i:04d}" for i in range(n)]
+    adsl = pd.DataFrame(
+        {
+            "STUDYID": "SYNTHETIC",
+            "USUBJID": text([f"SYNTHETIC-{s}-{i}" for s, i in zip(site, subject, strict=True)]),
+            "SUBJID": text(subject),
+            "SITEID": text(site),
+            "REGION": text(region),
+            "TRT01A": text(np.where(exposed, *ARMS)),
+            "EXPOSFL": text(np.where(exposed, "Y", "N")),
+            "TRTSDT": date(np.zeros(n), np.ones(n, dtype=bool)),
+            "EXSTDT": date(delay, exposed),
+            "AGE": pd.Series(rng.integers(35, 85, n), dtype="Int64"),
+            "SEX": text(rng.choice(["M", "F"], n, p=[0.8, 0.2])),
+            "ETIOLOGY": text(rng.choice(["HBV", "HCV", "Alcohol", "Other"], n, p=[0.5, 0.25, 0.15, 0.1])),
+            "ANTIVFL": text(rng.choice(["Y", "N"], n)),
+            "CIRRHFL": text(rng.choice(["Y", "N"], n)),
+            "RECURFL": text(rng.choice(["Y", "N"], n, p=[0.3, 0.7])),
+            "TUMCOUNT": pd.Series(rng.integers(1, 4, n), dtype="Int64"),
+            "TUMSIZE": pd.Series(size, dtype="Float64"),
+            "BCLC": text(rng.choice(["0", "A", "B1"], n)),
+            "CPCLASS": text(rng.choice(["A", "B"], n, p=[0.9, 0.1])),
+            "ALBISC": pd.Series(np.round(rng.normal(-2.6, 0.4, n), 2), dtype="Float64"),
+            "AFPBL": pd.Series(afp, dtype="Float64").where(pd.Series(rng.random(n) > missing)),
+            "PLTBL": pd.Series(np.round(rng.normal(140, 50, n)).clip(20), dtype="Float64"),
+            "ALTBL": pd.Series(np.round(rng.gamma(4, 10, n) + 5), dtype="Float64"),
+            "DTHFL": text(np.where(died, "Y", "N")),
+            "DTHDT": date(death_day, died),
+            "LSTALVDT": date(last_day, np.ones(n, dtype=bool)),
+            "RECDT": date(event_day, recurred),
+            "RECSITE": text(kind, recurred),
+            "LMFL": text(np.where(at_landmark, "Y", "N")),
+            "LMTRT": text(np.where(exposed & (delay <= landmark), SORAFENIB, CONTROL), at_landmark),
+        }
+    )
+    first_day = np.where(recurred, event_day, last_day)
+    code = np.where(recurred, pd.Series(kind).map({"LTP": 1, "IDR": 2, "EHS": 3}), np.where(died, 4, 0))
+    frames = []
+    for paramcd in ("RFS", "TTR", "OS", "LTP", "IDR", "EHS"):
+        own = np.where(died, 4, 0) if paramcd == "OS" else code
+        wanted = {"RFS": [1, 2, 3, 4], "TTR": [1, 2, 3], "OS": [4], "LTP": [1], "IDR": [2], "EHS": [3]}[paramcd]
+        frames.append(
+            adsl[["USUBJID", "SITEID", "TRT01A", "LMFL", "LMTRT"]].assign(
+                PARAMCD=paramcd,
+                AVAL=(last_day if paramcd == "OS" else first_day) / DAYS_PER_MONTH,
+                CNSR=(~np.isin(own, wanted)).astype(int),
+                EVNTCD=own,
+            )
+        )
+    adtte = pd.concat(frames, ignore_index=True)
+    adex = _dosing(rng, adsl, delay, last_day, exposed)
+    return {
+        "adsl": adsl.sort_values("USUBJID", ignore_index=True),
+        "adtte": adtte.sort_values(["USUBJID", "PARAMCD"], ignore_index=True),
+        "adex": adex,
+        "adae": _events(rng, adsl, adex, last_day, exposed),
+        "ablations": _ablations(rng, adsl),
+    }
+
+
+def _dosing(
+    rng: np.random.Generator, adsl: pd.DataFrame, delay: np.ndarray, last_day: np.ndarray, exposed: np.ndarray
+) -> pd.DataFrame:
+    rows = []
+    for i in np.flatnonzero(exposed):
+        stop = min(delay[i] + 1 + int(rng.exponential(350)), int(last_day[i]))
+        ongoing = stop == last_day[i]
+        cuts = [int(delay[i]), stop]
+        if stop - delay[i] > 60 and rng.random() < 0.5:
+            cuts.insert(1, int(delay[i]) + 30)
+        for j, (a, b) in enumerate(zip(cuts[:-1], cuts[1:], strict=True)):
+            end = b if j == len(cuts) - 2 else b - 1
+            rows.append(
+                {
+                    "USUBJID": adsl["USUBJID"][i],
+                    "EXSEQ": j + 1,
+                    "EXSTDT": adsl["TRTSDT"][i] + pd.Timedelta(days=a),
+                    "EXENDT": adsl["TRTSDT"][i] + pd.Timedelta(days=end),
+                    "EXDOSE": 800.0 if j == 0 else 400.0,
+                    "EXDURD": end - a + 1,
+                    "EXADJ": "adverse_event" if j < len(cuts) - 2 else "ongoing" if ongoing else "progression",
+                }
+            )
+    frame = pd.DataFrame(rows, columns=["USUBJID", "EXSEQ", "EXSTDT", "EXENDT", "EXDOSE", "EXDURD", "EXADJ"])
+    return frame.astype(
+        {
+            "USUBJID": "string",
+            "EXSEQ": "Int64",
+            "EXDOSE": "Float64",
+            "EXDURD": "Int64",
+            "EXADJ": "string",
+            "EXSTDT": "datetime64[s]",
+            "EXENDT": "datetime64[s]",
+        }
+    ).sort_values(["USUBJID", "EXSEQ"], ignore_index=True)
+
+
+TERMS = {
+    "Palmar-plantar erythrodysesthesia syndrome": ("Skin and subcutaneous tissue disorders", 0.45, 0.02),
+    "Diarrhea": ("Gastrointestinal disorders", 0.35, 0.08),
+    "Hypertension": ("Vascular disorders", 0.2, 0.06),
+    "Fatigue": ("General disorders and administration site conditions", 0.3, 0.2),
+    "Nausea": ("Gastrointestinal disorders", 0.15, 0.1),
+}
+
+
+def _events(
+    rng: np.random.Generator, adsl: pd.DataFrame, adex: pd.DataFrame, last_day: np.ndarray, exposed: np.ndarray
+) -> pd.DataFrame:
+    rows = []
+    first = adex.groupby("USUBJID")["EXSTDT"].min()
+    last = adex.groupby("USUBJID")["EXENDT"].max()
+    for i in range(len(adsl)):
+        usubjid, rfa = adsl["USUBJID"][i], adsl["TRTSDT"][i]
+        begin = first[usubjid] if exposed[i] else rfa
+        end = last[usubjid] + pd.Timedelta(days=30) if exposed[i] else rfa + pd.Timedelta(days=int(last_day[i]))
+        end = min(end, rfa + pd.Timedelta(days=int(last_day[i])))
+        for term, (soc, on_drug, off_drug) in TERMS.items():
+            for _ in range(rng.poisson(on_drug if exposed[i] else off_drug)):
+                rows.append(
+                    {
+                        "USUBJID": usubjid,
+                        "EXPOSFL": adsl["EXPOSFL"][i],
+                        "AEDECOD": term,
+                        "AEBODSYS": soc,
+                        "ATOXGR": int(rng.choice([1, 2, 3, 4], p=[0.5, 0.3, 0.17, 0.03])),
+                        "AESER": rng.choice(["Y", "N"], p=[0.1, 0.9]),
+                        "AREL": "Y" if exposed[i] and rng.random() < 0.8 else "N",
+                        "ARELRFA": rng.choice(["Y", "N"], p=[0.1, 0.9]),
+                        "AEACN": rng.choice(["none", "reduced", "stopped"], p=[0.7, 0.2, 0.1]) if exposed[i] else "none",
+                        "AEOUT": rng.choice(["recovered", "not_recovered"], p=[0.9, 0.1]),
+                        "ASTDT": begin + pd.Timedelta(days=int(rng.integers(0, max((end - begin).days, 0) + 1))),
+                        "TRTEMFL": "Y",
+                    }
+                )
+    # what happened between RFA and the first dose is not treatment-emergent in the exposed
+    rows += [
+        {**rows[0], "USUBJID": usubjid, "EXPOSFL": "Y", "ASTDT": adsl["TRTSDT"][i], "TRTEMFL": "N"}
+        for i, usubjid in enumerate(adsl["USUBJID"])
+        if exposed[i] and i % 7 == 0
+    ]
+    frame = pd.DataFrame(rows).sort_values(["USUBJID", "ASTDT", "AEDECOD"], ignore_index=True)
+    frame["AESEQ"] = frame.groupby("USUBJID").cumcount() + 1
+    frame["ATOXGR"] = frame["ATOXGR"].astype("Int64")
+    frame["ASTDT"] = frame["ASTDT"].astype("datetime64[s]")
+    texts = [c for c in frame.columns if frame[c].dtype == object]
+    return frame.astype(dict.fromkeys(texts, "string"))
+
+
+def _ablations(rng: np.random.Generator, adsl: pd.DataFrame) -> pd.DataFrame:
+    rows = []
+    for i in range(len(adsl)):
+        for tumour in range(int(adsl["TUMCOUNT"][i])):
+            grade = rng.choice(["", "I", "II", "IIIa", "IVa"], p=[0.9, 0.05, 0.02, 0.02, 0.01])
+            rows.append(
+                {
+                    "site": adsl["SITEID"][i],
+                    "subject_id": adsl["SUBJID"][i],
+                    "ablation_date": adsl["TRTSDT"][i],
+                    "tumour_no": tumour + 1,
+                    "complication_term": "Pleural effusion" if grade else pd.NA,
+                    "complication_clavien_dindo": grade or pd.NA,
+                }
+            )
+    frame = pd.DataFrame(rows)
+    return frame.astype(
+        {
+            "site": "string",
+            "subject_id": "string",
+            "complication_term": "string",
+            "complication_clavien_dindo": "string",
+            "ablation_date": "datetime64[s]",
+        }
+    )
