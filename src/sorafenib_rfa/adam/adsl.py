@@ -18,7 +18,7 @@ from sorafenib_rfa.clean.baseline import age_at_index, baseline_labs, staging
 from sorafenib_rfa.clean.exposure import assigned_arm, first_exposure, index_rfa
 from sorafenib_rfa.clinical.liver import albi_grade, albi_score, child_pugh_class
 from sorafenib_rfa.config.load import Cohort
-from sorafenib_rfa.config.models import Plan
+from sorafenib_rfa.config.models import CohortConfig, Plan
 from sorafenib_rfa.vocabulary import CONTROL, SORAFENIB
 
 _COPIED: Final[Mapping[str, str]] = MappingProxyType(
@@ -65,7 +65,7 @@ def build_adsl(tables: Mapping[str, pd.DataFrame], cohort: Cohort, plan: Plan) -
         "COUNTRY": patients["site"].map({name: site.country for name, site in cohort.sites.items()}),
         "REGION": patients["site"].map({name: site.region for name, site in cohort.sites.items()}),
         "DTHFL": _y_n(patients["vital_status"].eq("dead").fillna(False)),
-        **{source.upper(): patients[source] for source in config.extra_variables},
+        **{name.upper(): _extra_variable(name, patients, config) for name in config.extra_variables},
     }
     start = pd.Series(pd.NaT, index=subjects, dtype=DATE)
     if config.offers("ablations"):
@@ -86,6 +86,17 @@ def build_adsl(tables: Mapping[str, pd.DataFrame], cohort: Cohort, plan: Plan) -
         values |= _treatment(tables["drug_exposure"], start, recurred, patients["death_date"], values["LSTALVDT"], plan)
     columns = dataset("adsl", config).columns
     return pd.DataFrame({name: values.get(name, pd.NA) for name in columns}, index=subjects).reset_index(drop=True)
+
+
+def _extra_variable(name: str, patients: pd.DataFrame, config: CohortConfig) -> pd.Series:
+    """Return an extra variable as recorded, or the two groups of another one at its median in `patients`."""
+    declared = config.extra_variables[name]
+    if declared.split is None:
+        return patients[name]
+    value = patients[declared.split.of]
+    upper = value >= value.median() if declared.split.median_in == "upper" else value > value.median()
+    lower_group, upper_group = declared.levels or ()
+    return upper.map({True: upper_group, False: lower_group}).astype("string")
 
 
 def _y_n(condition: pd.Series) -> pd.Series:

@@ -646,13 +646,20 @@ def dataset(name: str, cohort: CohortConfig) -> Dataset:
                 )
             )
         taken[source.upper()] = f"the extra variable {source}"
+        split = declared.split
+        derivation = (
+            f"Two groups at the median of {split.of} among the analysed patients; the median itself is in the "
+            f"{split.median_in} group"
+            if split
+            else "As recorded"
+        )
         extra.append(
             Variable(
                 source.upper(),
                 declared.label,
                 _EXTRA_KINDS[declared.kind],
-                f"As recorded. {declared.note}" if declared.note else "As recorded",
-                f"patients.{source}",
+                f"{derivation}. {declared.note}" if declared.note else derivation,
+                f"patients.{split.of if split else source}",
                 unit=declared.unit,
                 codelist=tuple(declared.levels) if declared.levels else None,
             )

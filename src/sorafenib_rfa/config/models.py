@@ -110,6 +110,13 @@ class Plan(Strict):
 # --- config/cohorts/<cohort>/cohort.yaml -----------------------------------------------------------------------------
 
 
+class MedianSplit(Strict):
+    """Two groups of an extra variable, parted at its median among the analysed patients."""
+
+    of: str = Field(description="The extra variable that is split; it must be continuous or integer.")
+    median_in: Literal["lower", "upper"] = Field(description="Group of patients whose value is the median itself.")
+
+
 class ExtraVariable(Strict):
     """A column of ``patients`` beyond the canonical ones, carried to ADSL under its own name."""
 
@@ -118,6 +125,15 @@ class ExtraVariable(Strict):
     levels: list[str] | None = None
     unit: str | None = None
     note: str | None = None
+    split: MedianSplit | None = Field(
+        default=None, description="Derived in ADSL instead of read: levels are the lower and the upper group."
+    )
+
+    @model_validator(mode="after")
+    def _split_has_two_levels(self) -> ExtraVariable:
+        if self.split is not None and (self.kind != "categorical" or len(self.levels or ()) != 2):
+            raise ValueError("a split variable is categorical and has two levels, the lower and the upper group")
+        return self
 
 
 class PrognosticGroup(Strict):

@@ -1,0 +1,463 @@
+"""The rules of cleaning: small pure functions from tables to faults, run in the order of :data:`RULES`.
+
+A rule looks at the tables as the rules before it left them, changes nothing, and returns faults. What a fault costs
+is its scope: the cell (``value``), the row (``row``), or the patient (``patient``: who the patient is, which arm they
+were in or when they had the outcome cannot be told, so analysing them would mean guessing).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Final, Literal, NamedTuple
+
+import pandas as pd
+
+from sorafenib_rfa.clean.exposure import NO_RECURRENCE, first_exposure, index_rfa
+from sorafenib_rfa.clean.plausibility import COLUMN_BOUNDS, LAB_BOUNDS, OLDEST_YEARS
+from sorafenib_rfa.config.models import CohortConfig
+from sorafenib_rfa.ingest.tables import DATE_COLUMNS, ORIGIN
+
+Scope = Literal["value", "row", "patient"]
+
+KEY_COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
+    "ablations": ("ablation_date",),
+    "drug_exposure": ("drug", "start_date"),
+    "imaging": ("imaging_date", "finding"),
+    "labs": ("sample_date",),
+}
+"""What a row cannot do without: lacking it, the row cannot be placed in time or says nothing."""
+
+
+class Fault(NamedTuple):
+    """One fault of one row; `row` is the label of the row in its table, `column` the canonical column or None."""
+
+    table: str
+    row: int
+    column: str | None
+    reason: str
+    scope: Scope
+
+
+@dataclass(frozen=True)
+class Tables:
+    """What a rule may look at.
+
+    Attributes
+    ----------
+    tables : mapping of str to DataFrame
+        Canonical tables of all sites with ``USUBJID``, unique row labels.
+    seen : frozenset of str
+        USUBJIDs of every patient with a row in a ``patients`` export, usable or not.
+    lost : mapping of str to DataFrame
+        Rows that earlier rules (or ingest) took, by table, with the rule in ``rule``; values as they were then.
+    cohort : CohortConfig
+    """
+
+    tables: Mapping[str, pd.DataFrame]
+    seen: frozenset[str]
+    cohort: CohortConfig
+    lost: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One rule.
+
+    Attributes
+    ----------
+    id : str
+        Rule id of the quarantine table.
+    label : str
+        Reason as the flow diagram prints it, for rules that can take patients.
+    find : callable
+        Tables to faults.
+    takes_patients : bool
+        Whether it can take patients: then it is a step of the attrition table.
+    modules : tuple of str
+        Modules that it needs, any of which suffices; without them it has nothing to look at and is no step.
+    """
+
+    id: str
+    label: str
+    find: Callable[[Tables], list[Fault]]
+    takes_patients: bool = False
+    modules: tuple[str, ...] = ()
+
+
+def _origin(row: pd.Series) -> str:
+    sheet = "" if pd.isna(row["src_sheet"]) else f", sheet {row['src_sheet']}"
+    return f"{row['src_file']}{sheet}, row {row['src_row']}"
+
+
+def _day(date: pd.Timestamp) -> str:
+    return date.date().isoformat()
+
+
+def _costs(table: str, column: str) -> Scope:
+    return "row" if column in KEY_COLUMNS.get(table, ()) else "value"
+
+
+def _content(frame: pd.DataFrame) -> list[str]:
+    return [name for name in frame.columns if name not in ORIGIN]
+
+
+# --- duplicates and orphans ------------------------------------------------------------------------------------------
+
+
+def exact_duplicates(t: Tables) -> list[Fault]:
+    """Rows that say the same as an earlier row of the same site; the first stays.
+
+    Ablations without a tumour number are left alone: two tumours of one size may have been treated in one session.
+    """
+    faults = []
+    for table, frame in t.tables.items():
+        content = ["site", *_content(frame)]
+        twin = frame.duplicated(content)
+        if table == "ablations":
+            twin &= frame["tumour_no"].notna()
+        if not twin.any():
+            continue
+        first = frame[~frame.duplicated(content)]
+        origins = first.reset_index().merge(frame[twin].reset_index(), on=content, suffixes=("_first", ""), how="right")
+        for row in origins.itertuples():
+            faults.append(
+                Fault(
+                    table,
+                    row.index,
+                    None,
+                    f"the row says the same as {row.src_file_first}, row {row.src_row_first}",
+                    "row",
+                )
+            )
+    return faults
+
+
+def conflicting_duplicates(t: Tables) -> list[Fault]:
+    """Patients who stand twice with different content: which row is right cannot be told."""
+    faults = []
+    for table, key in (("patients", ["USUBJID"]), ("survival_times", ["USUBJID", "endpoint"])):
+        frame = t.tables[table]
+        twice = frame[frame.duplicated(key, keep=False)]
+        for _, rows in twice.groupby(key, sort=True):
+            differing = [name for name in _content(frame) if rows[name].nunique(dropna=False) > 1]
+            where = " and ".join(_origin(row) for _, row in rows.iterrows())
+            reason = f"the patient stands in {where} with different {', '.join(differing)}"
+            faults.extend(Fault(table, row, None, reason, "patient") for row in rows.index)
+    return faults
+
+
+def orphan_rows(t: Tables) -> list[Fault]:
+    """Rows of a patient whom no ``patients`` export of the site knows."""
+    faults = []
+    # 12 for 0012: a spreadsheet ate the zeros; the hint helps to mend it, the row is not matched by guess
+    bare = {_without_zeros(name): name for name in sorted(t.seen)}
+    for table, frame in t.tables.items():
+        if table == "patients":
+            continue
+        for row in frame[~frame["USUBJID"].isin(t.seen)].itertuples():
+            near = bare.get(_without_zeros(row.USUBJID))
+            hint = f"; {near.split('-', 2)[2]!r} differs by leading zeros only" if near else ""
+            faults.append(
+                Fault(
+                    table, row.Index, "subject_id", f"no patient {row.subject_id!r} in the patients table{hint}", "row"
+                )
+            )
+    return faults
+
+
+def _without_zeros(name: str) -> str:
+    study, site, subject = name.split("-", 2)
+    return f"{study}-{site}-{subject.lstrip('0')}"
+
+
+# --- what cannot be --------------------------------------------------------------------------------------------------
+
+
+def impossible_values(t: Tables) -> list[Fault]:
+    """Numbers outside :mod:`.plausibility`, and birth dates that make a patient older than anyone."""
+    faults = []
+    for (table, column), bounds in COLUMN_BOUNDS.items():
+        frame = t.tables[table]
+        outside = ((frame[column] < bounds.low) | (frame[column] > bounds.high)).fillna(False)
+        faults.extend(
+            Fault(table, row, column, f"{value:g} is outside what can be, {bounds} ({bounds.why})", "value")
+            for row, value in frame.loc[outside, column].items()
+        )
+    labs = t.tables["labs"]
+    for test, bounds in LAB_BOUNDS.items():
+        chosen = labs[(labs["test"] == test).fillna(False)]
+        outside = ((chosen["value"] < bounds.low) | (chosen["value"] > bounds.high)).fillna(False)
+        for row in chosen[outside].itertuples():
+            faults.append(
+                Fault(
+                    "labs",
+                    row.Index,
+                    "value",
+                    f"{test} of {row.value:g} {row.unit} is outside what can be, {bounds} ({bounds.why})",
+                    "value",
+                )
+            )
+    patients = t.tables["patients"]
+    age = (patients["USUBJID"].map(index_rfa(t.tables["ablations"])) - patients["birth_date"]).dt.days / 365.25
+    faults.extend(
+        Fault("patients", row, "birth_date", f"the patient would be {years:.0f} years old at the index RFA", "value")
+        for row, years in age[age > OLDEST_YEARS].items()
+    )
+    return faults
+
+
+def grades_out_of_range(t: Tables) -> list[Fault]:
+    """CTCAE grades other than 1 to 5."""
+    events = t.tables["adverse_events"]
+    outside = (~events["grade"].between(1, 5)).fillna(False)
+    return [
+        Fault("adverse_events", row, "grade", f"{value} is no CTCAE grade (1 to 5)", "value")
+        for row, value in events.loc[outside, "grade"].items()
+    ]
+
+
+# --- time ------------------------------------------------------------------------------------------------------------
+
+
+def future_dates(t: Tables) -> list[Fault]:
+    """Dates after the cohort's data cut-off."""
+    if t.cohort.data_cutoff is None:
+        return []
+    cutoff = pd.Timestamp(t.cohort.data_cutoff)
+    faults = []
+    for table, columns in DATE_COLUMNS.items():
+        frame = t.tables[table]
+        for column in columns:
+            late = frame.loc[frame[column] > cutoff, column]
+            faults.extend(
+                Fault(
+                    table,
+                    row,
+                    column,
+                    f"{_day(date)} is after the data cut-off {_day(cutoff)}",
+                    _costs(table, column),
+                )
+                for row, date in late.items()
+            )
+    return faults
+
+
+def _dated(t: Tables, reference: str) -> pd.DataFrame:
+    """Return every date of every patient, long, with the patient's own `reference` date beside it."""
+    patients = t.tables["patients"]
+    own = patients.set_index("USUBJID")[reference]
+    parts = []
+    for table, columns in DATE_COLUMNS.items():
+        frame = t.tables[table]
+        for column in columns:
+            if table == "patients" and column == reference:
+                continue
+            part = pd.DataFrame(
+                {
+                    "USUBJID": frame["USUBJID"],
+                    "table": table,
+                    "column": column,
+                    "row": frame.index,
+                    "date": frame[column],
+                    "reference": frame["USUBJID"].map(own).astype("datetime64[s]"),
+                }
+            )
+            parts.append(part.dropna(subset=["date", "reference"]))
+    return pd.concat(parts, ignore_index=True)
+
+
+def _against_reference(
+    t: Tables, reference: str, wrong: Callable[[pd.DataFrame], pd.Series], words: str
+) -> list[Fault]:
+    """Return faults of dates on the wrong side of a patient's own `reference` date.
+
+    When more than half of a patient's dates contradict the one date, the one date is the wrong one.
+    """
+    dated = _dated(t, reference)
+    dated = dated[dated["column"] != "birth_date"]
+    bad = wrong(dated)
+    share = bad.groupby(dated["USUBJID"]).mean()
+    count = bad.groupby(dated["USUBJID"]).agg(["sum", "size"])
+    mistaken = set(share.index[share > 0.5])
+    faults = [
+        Fault(
+            row.table,
+            row.row,
+            row.column,
+            f"{_day(row.date)} is {words} on {_day(row.reference)}",
+            _costs(row.table, row.column),
+        )
+        for row in dated[bad & ~dated["USUBJID"].isin(mistaken)].itertuples()
+    ]
+    patients = t.tables["patients"]
+    for row in patients[patients["USUBJID"].isin(mistaken)].itertuples():
+        contradicting, of = count.loc[row.USUBJID]
+        day = _day(getattr(row, reference))
+        reason = f"{contradicting} of the patient's {of} other dates are {words} on {day}: this date is the wrong one"
+        faults.append(Fault("patients", row.Index, reference, reason, "value"))
+    return faults
+
+
+def dates_before_birth(t: Tables) -> list[Fault]:
+    """Dates before the patient's birth; if most are, the birth date."""
+    return _against_reference(t, "birth_date", lambda d: d["date"] < d["reference"], "before the birth")
+
+
+def dates_after_death(t: Tables) -> list[Fault]:
+    """Dates after the patient's death; if most are, the date of death."""
+    return _against_reference(t, "death_date", lambda d: d["date"] > d["reference"], "after the death")
+
+
+def ends_before_starts(t: Tables) -> list[Fault]:
+    """Events whose end lies before their start (the end goes), and dosing intervals (the row goes).
+
+    An interval without an end means 'ongoing', so losing only the end would invent exposure.
+    """
+    faults = []
+    for table in ("drug_exposure", "adverse_events"):
+        frame = t.tables[table]
+        for row in frame[frame["end_date"] < frame["start_date"]].itertuples():
+            faults.append(
+                Fault(
+                    table,
+                    row.Index,
+                    "end_date",
+                    f"the end {_day(row.end_date)} lies before the start {_day(row.start_date)}",
+                    "row" if table == "drug_exposure" else "value",
+                )
+            )
+    return faults
+
+
+# --- contradictions about life and death -----------------------------------------------------------------------------
+
+
+def deaths_without_date(t: Tables) -> list[Fault]:
+    """Patients recorded as dead whose date of death is missing or was quarantined: when they died is unknown."""
+    patients = t.tables["patients"]
+    unknown = ((patients["vital_status"] == "dead") & patients["death_date"].isna()).fillna(False)
+    reason = "recorded as dead without a usable date of death: survival would have to be guessed"
+    return [Fault("patients", row, "death_date", reason, "patient") for row in patients.index[unknown]]
+
+
+def alive_with_death_date(t: Tables) -> list[Fault]:
+    """Patients recorded as alive with a date of death."""
+    patients = t.tables["patients"]
+    both = ((patients["vital_status"] == "alive") & patients["death_date"].notna()).fillna(False)
+    return [
+        Fault("patients", row, "vital_status", f"recorded as alive and as having died on {_day(date)}", "patient")
+        for row, date in patients.loc[both, "death_date"].items()
+    ]
+
+
+def survival_contradictions(t: Tables) -> list[Fault]:
+    """Patients whose derived survival times contradict each other.
+
+    Recurrence-free survival cannot outlast overall survival, and a death at the time of RFS is an event of RFS.
+    """
+    times = t.tables["survival_times"]
+    columns = ["USUBJID", "time_months", "event"]
+    rfs = times.loc[(times["endpoint"] == "RFS").fillna(False), columns]
+    pairs = rfs.reset_index().merge(
+        times.loc[(times["endpoint"] == "OS").fillna(False), columns], on="USUBJID", suffixes=("", "_os")
+    )
+    faults = []
+    longer = (pairs["time_months"] > pairs["time_months_os"]).fillna(False)
+    for row in pairs[longer].itertuples():
+        reason = f"RFS of {row.time_months:g} months is longer than OS of {row.time_months_os:g} months"
+        faults.append(Fault("survival_times", row.index, "time_months", reason, "patient"))
+    uncounted = (
+        ~longer & (pairs["time_months"] == pairs["time_months_os"]) & (pairs["event"] == 0) & (pairs["event_os"] == 1)
+    ).fillna(False)
+    for row in pairs[uncounted].itertuples():
+        reason = f"died at {row.time_months_os:g} months, yet RFS is censored at that time: death is an event of RFS"
+        faults.append(Fault("survival_times", row.index, "event", reason, "patient"))
+    return faults
+
+
+# --- rows that cannot serve, and patients who cannot without them ----------------------------------------------------
+
+
+def rows_without_key(t: Tables) -> list[Fault]:
+    """Rows that lack what places them in time or what they are about."""
+    faults = []
+    for table, columns in KEY_COLUMNS.items():
+        frame = t.tables[table]
+        lacking = frame[list(columns)].isna()
+        for row in frame.index[lacking.any(axis=1)]:
+            names = [name for name in columns if lacking.at[row, name]]
+            faults.append(Fault(table, row, names[0], f"the row cannot be used without {' and '.join(names)}", "row"))
+    return faults
+
+
+def decisive_rows_lost(t: Tables) -> list[Fault]:
+    """Patients who lost a row that may have decided their time zero, arm or outcome.
+
+    - An ablation: it may have been the index RFA.
+    - A dosing interval of sorafenib, unless its start (or, intervals of one drug not overlapping, its end) shows that
+      it was not the first: it may have decided the arm.
+    - An examination that showed recurrence: it may have been the first recurrence.
+    """
+    patients = t.tables["patients"].drop_duplicates("USUBJID").set_index("USUBJID", drop=False)
+    labels = pd.Series(t.tables["patients"].index, index=t.tables["patients"]["USUBJID"])
+    reasons: dict[str, str] = {}
+
+    def lose(rows: pd.DataFrame, what: str) -> None:
+        for _, row in rows.iterrows():
+            reasons.setdefault(row["USUBJID"], f"{_origin(row)} was quarantined ({row['rule']}): {what}")
+
+    lose(_lost(t, "ablations"), "it may have been the index RFA")
+    intervals = _lost(t, "drug_exposure")
+    if len(intervals):
+        intervals = intervals[(intervals["drug"] == "sorafenib").fillna(True)]
+        first = intervals["USUBJID"].map(first_exposure(t.tables["drug_exposure"]))
+        evidence = intervals["start_date"].fillna(intervals["end_date"])
+        lose(intervals[~(evidence > first).to_numpy(dtype=bool)], "it may have decided the arm")
+    examinations = _lost(t, "imaging")
+    if len(examinations):
+        positive = (examinations["finding"] != NO_RECURRENCE) & examinations["finding"].notna()
+        lose(examinations[positive.fillna(False).to_numpy(dtype=bool)], "it may have been the first recurrence")
+    return [
+        Fault("patients", int(labels[name]), None, reason, "patient")
+        for name, reason in sorted(reasons.items())
+        if name in patients.index
+    ]
+
+
+def _lost(t: Tables, table: str) -> pd.DataFrame:
+    lost = t.lost.get(table, t.tables[table].iloc[:0].assign(rule=pd.Series(dtype="string")))
+    return lost[~lost["rule"].isin(["exact_duplicate", "orphan_row"])]
+
+
+_DATED: Final = ("treatment", "ablations", "imaging")
+
+RULES: Final = (
+    Rule("exact_duplicate", "Row stands twice", exact_duplicates),
+    Rule("conflicting_duplicate", "Recorded twice with different content", conflicting_duplicates, True),
+    Rule("orphan_row", "Row of an unknown patient", orphan_rows),
+    Rule("impossible_value", "Value that cannot be", impossible_values),
+    Rule("grade_out_of_range", "No CTCAE grade", grades_out_of_range),
+    Rule("future_date", "Date after the data cut-off", future_dates),
+    Rule("before_birth", "Date before birth", dates_before_birth),
+    Rule("after_death", "Date after death", dates_after_death),
+    Rule("end_before_start", "End before start", ends_before_starts),
+    Rule("death_without_date", "Dead without a usable date of death", deaths_without_date, True, _DATED),
+    Rule("alive_with_death_date", "Recorded as alive with a date of death", alive_with_death_date, True, _DATED),
+    Rule(
+        "survival_contradiction",
+        "Survival times contradict each other",
+        survival_contradictions,
+        True,
+        ("survival_times",),
+    ),
+    Rule("missing_key", "Row without its date or subject", rows_without_key),
+    Rule(
+        "decisive_row_lost",
+        "A record that decides time zero, arm or outcome is unusable",
+        decisive_rows_lost,
+        True,
+        _DATED,
+    ),
+)
+"""All rules, in the order in which they run."""
