@@ -101,8 +101,8 @@ class CumulativeIncidence:
             wanted,
             read(self.incidence, 0.0),
             read(self.std_err, 0.0),
-            read(self.ci_low, np.nan),
-            read(self.ci_high, np.nan),
+            read(self.ci_low, 0.0),
+            read(self.ci_high, 0.0),
         )
 
     def to_frame(self) -> pd.DataFrame:
@@ -611,7 +611,7 @@ def _censoring_influence(
     event_times: FloatArray,
     g_events: FloatArray,
 ) -> FloatArray:
-    """The part psi of each person's influence that comes from estimating G (Fine & Gray 1999, section 4), (n, p).
+    """Return psi, each person's influence by way of the estimate of G (Fine & Gray 1999, section 4), shape (n, p).
 
     With q(u) the effect on the score of a unit change in the censoring hazard at u, psi_i is the integral of q / Y
     with respect to person i's censoring martingale, Y the number at risk.

@@ -142,8 +142,8 @@ class KaplanMeierCurve:
             times=wanted,
             survival=np.where(beyond, np.nan, survival),
             std_err=read(self.std_err, 0.0),
-            ci_low=read(self.ci_low, np.nan),
-            ci_high=read(self.ci_high, np.nan),
+            ci_low=read(self.ci_low, 1.0),
+            ci_high=read(self.ci_high, 1.0),
             n_risk=self.at_risk(wanted),
         )
 

@@ -7,9 +7,9 @@ must refuse, naming the covariate, when treatment is perfectly predicted.
 References
 ----------
 Rosenbaum PR, Rubin DB. Biometrika 1983;70:41-55. Robins JM, Hernan MA, Brumback B. Epidemiology 2000;11:550-560
-(stabilised weights). Li F, Morgan KL, Zaslavsky AM. J Am Stat Assoc 2018;113:390-400 (overlap weights). Crump RK, et al.
-Biometrika 2009;96:187-199 (trimming). Harrell FE. Regression Modeling Strategies, 2nd ed. Springer 2015, section 2.4
-(restricted cubic splines and where to put knots).
+(stabilised weights). Li F, Morgan KL, Zaslavsky AM. J Am Stat Assoc 2018;113:390-400 (overlap weights). Crump RK,
+et al. Biometrika 2009;96:187-199 (trimming). Harrell FE. Regression Modeling Strategies, 2nd ed. Springer 2015,
+section 2.4 (restricted cubic splines and where to put knots).
 """
 
 from __future__ import annotations
@@ -171,8 +171,8 @@ def logistic_fit(
             runaway = [j for j in np.argsort(-speed, kind="stable") if speed[j] > _RUNAWAY]
             culprits = tuple(labels[j] for j in runaway)
             raise SeparationError(
-                f"{', '.join(culprits) or 'the covariates together'} perfectly predict{'s' if len(culprits) == 1 else ''} "
-                "the outcome of some: the logistic model has no finite fit",
+                "the logistic model has no finite fit: the outcome of some is perfectly predicted by "
+                + (", ".join(culprits) or "the covariates together"),
                 culprits,
             )
         if gain <= tol * tol or (gain < 1e-12 and gain >= 0.25 * previous):
@@ -323,7 +323,7 @@ def covariate_matrix(
 
 
 def _scores(score: ArrayLike, treated: ArrayLike) -> tuple[FloatArray, NDArray[np.bool_]]:
-    """Validated propensity scores, strictly between 0 and 1, and treatment."""
+    """Return validated propensity scores, strictly between 0 and 1, and treatment."""
     values = as_float_vector(score, "propensity scores", EstimationError)
     if not ((values > 0) & (values < 1)).all():  # NaN is neither
         raise EstimationError("propensity scores must lie strictly between 0 and 1 (positivity)")

@@ -1,0 +1,63 @@
+# Proportions, rates, balance, logistic regression and splines.
+source(file.path(commandArgs(trailingOnly = TRUE)[1], "tests/reference/r/common.R"))
+suppressPackageStartupMessages({
+  library(splines)
+  library(MatchIt)
+})
+
+counts <- list(c(0, 10), c(1, 29), c(7, 20), c(56, 70), c(97, 227), c(29, 29))
+for (pair in counts) {
+  id <- paste0(pair[1], "_of_", pair[2])
+  record(paste0("clopper_pearson.", id), binom.test(pair[1], pair[2])$conf.int, "stats::binom.test", "counts")
+  record(paste0("clopper_pearson_90.", id), binom.test(pair[1], pair[2], conf.level = 0.9)$conf.int, "stats::binom.test", "counts")
+  record(paste0("wilson.", id), suppressWarnings(prop.test(pair[1], pair[2], correct = FALSE))$conf.int, "stats::prop.test", "counts")
+  record(paste0("garwood.", id), poisson.test(pair[1], pair[2] / 3)$conf.int, "stats::poisson.test", "counts")
+}
+for (v in list(c(5, 100, 10, 250), c(0, 30, 4, 40), c(12, 33.5, 7, 41.25))) {
+  t <- poisson.test(v[c(1, 3)], v[c(2, 4)])
+  record(paste0("rate_ratio.", v[1], "_", v[3]), c(t$estimate, t$conf.int), "stats::poisson.test", "counts")
+}
+# Katz's interval is the Wald interval of the saturated log-binomial model
+two_by_two <- data.frame(arm = c(1, 0), events = c(18, 9), total = c(64, 71))
+m <- glm(cbind(events, total - events) ~ arm, binomial(log), two_by_two, control = glm.control(epsilon = 1e-12, maxit = 100))
+s <- summary(m)$coefficients["arm", ]
+record("risk_ratio.18_of_64_9_of_71", exp(s[1] + c(0, -1, 1) * qnorm(0.975) * s[2]), "stats::glm(binomial(log))", "counts")
+
+# balance: MatchIt for numeric and binary covariates, the formula of Yang and Dalton for categories
+balance <- summary(matchit(high ~ Age + Gender + CXCL17T, hcc, method = NULL, estimand = "ATE", distance = "glm"),
+                   standardize = TRUE)$sum.all
+record("smd.hcc", balance[c("Age", "Gender", "CXCL17T"), "Std. Mean Diff."], "MatchIt::summary.matchit", "hcc_resection")
+record("variance_ratio.hcc", balance[c("Age", "CXCL17T"), "Var. Ratio"], "MatchIt::summary.matchit", "hcc_resection")
+weighted_smd <- function(x, g, w) {
+  one <- cov.wt(cbind(x[g == 1]), w[g == 1]); zero <- cov.wt(cbind(x[g == 0]), w[g == 0])
+  (one$center - zero$center) / sqrt((one$cov + zero$cov) / 2)
+}
+record("smd.sim_weighted", c(weighted_smd(simulated$x1, simulated$x2, simulated$weight), weighted_smd(simulated$x3, simulated$x2, simulated$weight)),
+       "stats::cov.wt", "simulated")
+yang_dalton <- function(category, g, w) {
+  p <- sapply(c(1, 0), function(a) tapply(w[g == a], factor(category)[g == a], sum) / sum(w[g == a]))[-1, ]
+  covariance <- function(p) diag(p) - outer(p, p)
+  d <- p[, 1] - p[, 2]
+  sqrt(mahalanobis(d, 0, (covariance(p[, 1]) + covariance(p[, 2])) / 2))
+}
+record("smd.sim_group", c(yang_dalton(simulated$group, simulated$x2, rep(1, nrow(simulated))), yang_dalton(simulated$group, simulated$x2, simulated$weight)),
+       "stats::mahalanobis", "simulated")
+
+tight <- glm.control(epsilon = 1e-13, maxit = 100)
+at_maximum <- function(fit) update(fit, start = coef(fit)) # vcov() belongs to the weights of the last but one iteration
+fit <- glm(high ~ Age + Gender + Cirrhosis + AFP + Tumorsize + Tumormultiplicity, binomial, hcc, control = tight)
+fit <- at_maximum(fit)
+record("logistic.hcc.coef", coef(fit), "stats::glm(binomial)", "hcc_resection")
+record("logistic.hcc.se", sqrt(diag(vcov(fit))), "stats::glm(binomial)", "hcc_resection")
+record("logistic.hcc.loglik", logLik(fit), "stats::glm(binomial)", "hcc_resection")
+fit <- glm(x2 ~ x1 + x3, binomial, simulated, weights = frequency, control = tight)
+fit <- at_maximum(fit)
+record("logistic.sim_frequency.coef", coef(fit), "stats::glm(binomial)", "simulated")
+record("logistic.sim_frequency.se", sqrt(diag(vcov(fit))), "stats::glm(binomial)", "simulated")
+q <- quantile(hcc$Age, c(0.05, 0.35, 0.65, 0.95))
+fit <- glm(high ~ ns(Age, knots = q[2:3], Boundary.knots = q[c(1, 4)]) + factor(Gender) + factor(BCLC), binomial, hcc, control = tight)
+record("propensity.hcc_spline.fitted", fitted(fit), "splines::ns + stats::glm(binomial)", "hcc_resection")
+record("propensity.hcc_spline.knots", q, "stats::quantile", "hcc_resection")
+e <- fitted(fit)
+record("propensity.hcc_weighted_smd", weighted_smd(hcc$Age, hcc$high, ifelse(hcc$high == 1, 1 - e, e)), "splines::ns + stats::glm, stats::cov.wt", "hcc_resection")
+write_values("tables", c("survival", "MatchIt"))
