@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from sorafenib_rfa.config.load import Cohort, read_yaml, validate
+from sorafenib_rfa.config.load import read_yaml, validate
 from sorafenib_rfa.config.models import CohortConfig, Plan
 from sorafenib_rfa.vocabulary import ARMS, CONTROL, DAYS_PER_MONTH, SORAFENIB
 
@@ -15,11 +16,11 @@ ROOT = Path(__file__).parents[2]
 PLAN = validate(Plan, read_yaml(ROOT / "config/plan.yaml", "plan.yaml"), "plan.yaml")
 
 
-def cohort(name: str = "synthetic", **changes: object) -> Cohort:
-    """Return a cohort of the repository, without its sites, some keys changed."""
+def cohort(name: str = "synthetic", **changes: object) -> CohortConfig:
+    """Return the configuration of a cohort of the repository, some keys changed."""
     path = ROOT / "config/cohorts" / name / "cohort.yaml"
     config = validate(CohortConfig, read_yaml(path, "cohort.yaml"), "cohort.yaml")
-    return Cohort(name, config.model_copy(update=changes), {})
+    return config.model_copy(update=changes)
 
 
 def plan(**changes: object) -> Plan:
@@ -53,9 +54,7 @@ def make_adam(
     kind = rng.choice(["LTP", "IDR", "EHS"], n, p=[0.35, 0.55, 0.10])
     exposed = wants & (delay < np.where(recurred, event_day, last_day))
     landmark = PLAN.landmark_day
-    at_landmark = (
-        ~(recurred & (event_day <= landmark)) & ~(died & (death_day <= landmark)) & (last_day >= landmark)
-    )
+    at_landmark = ~(recurred & (event_day <= landmark)) & ~(died & (death_day <= landmark)) & (last_day >= landmark)
 
     def date(day: np.ndarray, where: np.ndarray) -> pd.Series:
         return pd.Series(start + pd.to_timedelta(day, unit="D")).where(pd.Series(where)).astype("datetime64[s]")
@@ -135,7 +134,7 @@ def _dosing(
         cuts = [int(delay[i]), stop]
         if stop - delay[i] > 60 and rng.random() < 0.5:
             cuts.insert(1, int(delay[i]) + 30)
-        for j, (a, b) in enumerate(zip(cuts[:-1], cuts[1:], strict=True)):
+        for j, (a, b) in enumerate(pairwise(cuts)):
             end = b if j == len(cuts) - 2 else b - 1
             rows.append(
                 {
@@ -194,7 +193,9 @@ def _events(
                         "AESER": rng.choice(["Y", "N"], p=[0.1, 0.9]),
                         "AREL": "Y" if exposed[i] and rng.random() < 0.8 else "N",
                         "ARELRFA": rng.choice(["Y", "N"], p=[0.1, 0.9]),
-                        "AEACN": rng.choice(["none", "reduced", "stopped"], p=[0.7, 0.2, 0.1]) if exposed[i] else "none",
+                        "AEACN": rng.choice(["none", "reduced", "stopped"], p=[0.7, 0.2, 0.1])
+                        if exposed[i]
+                        else "none",
                         "AEOUT": rng.choice(["recovered", "not_recovered"], p=[0.9, 0.1]),
                         "ASTDT": begin + pd.Timedelta(days=int(rng.integers(0, max((end - begin).days, 0) + 1))),
                         "TRTEMFL": "Y",

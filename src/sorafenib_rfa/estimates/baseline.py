@@ -8,8 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from sorafenib_rfa.config.load import Cohort
-from sorafenib_rfa.config.models import Covariate, Plan
+from sorafenib_rfa.config.models import CohortConfig, Covariate, Plan
 from sorafenib_rfa.estimates.ard import ArdBuilder, Estimates
 from sorafenib_rfa.estimates.common import NAN, attempt, untested
 from sorafenib_rfa.estimates.covariates import covariate_design, levels_of, numbers, texts
@@ -48,7 +47,7 @@ class _Line:
     covariate: Covariate
 
 
-def estimate_baseline(adsl: pd.DataFrame, plan: Plan, cohort: Cohort, record: str) -> Estimates:
+def estimate_baseline(adsl: pd.DataFrame, plan: Plan, cohort: CohortConfig, cohort_name: str, record: str) -> Estimates:
     """Describe patients at baseline; where there are arms, weigh them to be alike and show how far that goes.
 
     Parameters
@@ -57,8 +56,10 @@ def estimate_baseline(adsl: pd.DataFrame, plan: Plan, cohort: Cohort, record: st
         ADaM subject level.
     plan : Plan
         Variables of Table 1, adjustment set and codings.
-    cohort : Cohort
-        Name and configuration; its extra variables end Table 1.
+    cohort : CohortConfig
+        What it offers; its extra variables end Table 1.
+    cohort_name : str
+        Its name.
     record : str
         Path of the job record.
 
@@ -70,9 +71,9 @@ def estimate_baseline(adsl: pd.DataFrame, plan: Plan, cohort: Cohort, record: st
         bin_low, bin_high, n, share``) and ``weights`` (``USUBJID, treated, ps, w_overlap, w_iptw``: the patients at
         the landmark with all covariates).
     """
-    ard = ArdBuilder(cohort.name, "baseline", record)
+    ard = ArdBuilder(cohort_name, "baseline", record)
     lines = _table_one(adsl, plan, cohort)
-    treatment = cohort.config.offers("treatment")
+    treatment = cohort.offers("treatment")
     everyone = "All analysed patients"
     _describe(ard, "table1", adsl, lines, "overall", everyone, plan)
     ard.add("table1", "n", len(adsl), unit="count", method="analysed patients", engine=COUNTED, population=everyone)
@@ -105,15 +106,15 @@ def estimate_baseline(adsl: pd.DataFrame, plan: Plan, cohort: Cohort, record: st
     )
 
 
-def _table_one(adsl: pd.DataFrame, plan: Plan, cohort: Cohort) -> list[_Line]:
+def _table_one(adsl: pd.DataFrame, plan: Plan, cohort: CohortConfig) -> list[_Line]:
     """Return the variables described: the plan's, then the cohort's own.
 
     In a cohort without treatment arms, variables that its source does not have at all are left out.
     """
     lines = [_Line(name, plan.covariates[name]) for name in plan.table_one]
-    if not cohort.config.offers("treatment"):
+    if not cohort.offers("treatment"):
         lines = [line for line in lines if adsl[line.covariate.variable].notna().any()]
-    for name, extra in cohort.config.extra_variables.items():
+    for name, extra in cohort.extra_variables.items():
         kind = "categorical" if extra.kind == "categorical" else "continuous"
         label = f"{extra.label}, {extra.unit}" if extra.unit else extra.label
         digits = 0 if extra.kind == "integer" else 1

@@ -41,59 +41,80 @@ class BootstrapDifference:
     failed: int
 
 
-def bootstrap_overlap_rmst(
-    x: FloatArray,
-    treated: NDArray[np.bool_],
-    time: FloatArray,
-    event: NDArray[np.bool_],
-    tau: float,
-    *,
-    seed: int,
-    replicates: int,
-) -> BootstrapDifference:
-    """Resample patients, refit the propensity score, reweight by overlap, and contrast restricted means.
+@dataclass(frozen=True)
+class OverlapResamples:
+    """Bootstrap resamples of patients with overlap weights from a propensity score fitted anew in each.
 
-    Parameters
+    Attributes
     ----------
-    x : ndarray, shape (n, p)
-        Covariates of the propensity score, without intercept.
     treated : ndarray of bool, shape (n,)
         Arm.
-    time, event : ndarray, shape (n,)
-        Follow-up from the landmark and whether it ended in an event.
-    tau : float
-        Horizon, in the unit of `time`; a resample whose follow-up ends earlier keeps its curve level.
-    seed, replicates : int
-        Of the resampling.
-
-    Raises
-    ------
-    ConvergenceError
-        If more than one resample in twenty has no estimate.
+    weights : ndarray, shape (resamples, n)
+        Multiplicity times overlap weight.
+    usable : ndarray of bool, shape (resamples,)
+        Resamples whose propensity score converged.
     """
-    n = len(time)
-    generator = np.random.default_rng(seed)
-    drawn = generator.multinomial(n, np.full(n, 1.0 / n), size=replicates).astype(float)
-    scores, usable = _logistic_scores(x, treated.astype(float), drawn)
-    weights = drawn * np.where(treated, 1.0 - scores, scores)
-    with_event = weights * event
-    usable &= (weights[:, treated].sum(axis=1) > 0) & (weights[:, ~treated].sum(axis=1) > 0)
-    means = {}
-    for arm in (True, False):
-        inside = treated == arm
-        means[arm] = _restricted_means(time[inside], weights[:, inside], with_event[:, inside], tau)
-    usable &= np.isfinite(means[True]) & np.isfinite(means[False])
-    failed = int((~usable).sum())
-    if failed > _MOST_FAILED * replicates:
-        raise ConvergenceError(f"{failed} of {replicates} bootstrap resamples have no estimate")
-    first, second = means[True][usable], means[False][usable]
-    return BootstrapDifference(
-        std_err=float(np.std(first - second, ddof=1)),
-        treated_std_err=float(np.std(first, ddof=1)),
-        control_std_err=float(np.std(second, ddof=1)),
-        replicates=replicates - failed,
-        failed=failed,
-    )
+
+    treated: NDArray[np.bool_]
+    weights: FloatArray
+    usable: NDArray[np.bool_]
+
+    @classmethod
+    def draw(cls, x: FloatArray, treated: NDArray[np.bool_], *, seed: int, replicates: int) -> OverlapResamples:
+        """Resample patients and fit the propensity scores.
+
+        Parameters
+        ----------
+        x : ndarray, shape (n, p)
+            Covariates of the propensity score, without intercept.
+        treated : ndarray of bool, shape (n,)
+            Arm.
+        seed, replicates : int
+            Of the resampling.
+        """
+        n = len(treated)
+        drawn = np.random.default_rng(seed).multinomial(n, np.full(n, 1.0 / n), size=replicates).astype(float)
+        scores, usable = _logistic_scores(x, treated.astype(float), drawn)
+        return cls(treated, drawn * np.where(treated, 1.0 - scores, scores), usable)
+
+    def rmst_difference(
+        self, inside: NDArray[np.bool_], time: FloatArray, event: NDArray[np.bool_], tau: float
+    ) -> BootstrapDifference:
+        """Return the spread of weighted restricted means and of their difference, treated minus control.
+
+        Parameters
+        ----------
+        inside : ndarray of bool, shape (n,)
+            Patients who are followed for the endpoint; all take part in the propensity score.
+        time, event : ndarray, shape (number inside,)
+            Their follow-up from the landmark, and whether it ended in an event.
+        tau : float
+            Horizon, in the unit of `time`; a resample whose follow-up ends earlier keeps its curve level.
+
+        Raises
+        ------
+        ConvergenceError
+            If more than one resample in twenty has no estimate.
+        """
+        weights, treated = self.weights[:, inside], self.treated[inside]
+        usable = self.usable.copy()
+        means = {}
+        for arm in (True, False):
+            own = weights[:, treated == arm]
+            usable &= own.sum(axis=1) > 0
+            means[arm] = _restricted_means(time[treated == arm], own, own * event[treated == arm], tau)
+        replicates = len(usable)
+        failed = int((~usable).sum())
+        if failed > _MOST_FAILED * replicates:
+            raise ConvergenceError(f"{failed} of {replicates} bootstrap resamples have no estimate")
+        first, second = means[True][usable], means[False][usable]
+        return BootstrapDifference(
+            std_err=float(np.std(first - second, ddof=1)),
+            treated_std_err=float(np.std(first, ddof=1)),
+            control_std_err=float(np.std(second, ddof=1)),
+            replicates=replicates - failed,
+            failed=failed,
+        )
 
 
 def _logistic_scores(x: FloatArray, y: FloatArray, drawn: FloatArray) -> tuple[FloatArray, NDArray[np.bool_]]:

@@ -13,10 +13,9 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from sorafenib_rfa.config.load import Cohort
-from sorafenib_rfa.config.models import Plan
+from sorafenib_rfa.config.models import CohortConfig, Plan
 from sorafenib_rfa.estimates.ard import ArdBuilder, Estimates
-from sorafenib_rfa.estimates.bootstrap import bootstrap_overlap_rmst
+from sorafenib_rfa.estimates.bootstrap import BootstrapDifference, OverlapResamples
 from sorafenib_rfa.estimates.common import NAN, attempt, horizon, untested
 from sorafenib_rfa.estimates.covariates import Design, covariate_design, numbers, texts
 from sorafenib_rfa.estimates.survival import (
@@ -39,7 +38,7 @@ KM = "sorafenib_rfa.stats.kaplan_meier"
 COMPARED = {"RFS": "E1_RFS", "OS": "E2_OS", "TTR": "E3_TTR"}
 """Endpoints compared between arms, and the estimand of each."""
 
-RESAMPLES = 1000
+RESAMPLES = 2000
 TREATMENT = "treatment"
 _COX_WORDS = "Cox model with Efron's ties, follow-up from the landmark"
 
@@ -87,7 +86,7 @@ class _Part:
     weights: pd.DataFrame
     design: Design
     landmark_months: float
-    seed: int
+    resamples: OverlapResamples | None
     curves: dict[str, pd.DataFrame] = field(default_factory=dict)
 
 
@@ -115,7 +114,8 @@ def estimate_efficacy(
     adsl: pd.DataFrame,
     weights: pd.DataFrame,
     plan: Plan,
-    cohort: Cohort,
+    cohort: CohortConfig,
+    cohort_name: str,
     record: str,
     *,
     seed: int,
@@ -131,8 +131,10 @@ def estimate_efficacy(
         could not be estimated.
     plan : Plan
         Landmark, horizons, covariates, confidence level.
-    cohort : Cohort
-        Name and configuration.
+    cohort : CohortConfig
+        What the cohort offers.
+    cohort_name : str
+        Its name.
     record : str
         Path of the job record.
     seed : int
@@ -145,24 +147,31 @@ def estimate_efficacy(
         risk_table_ttr, forest_rfs, forest_os, forest_ttr`` (columns as in :mod:`sorafenib_rfa.estimates.survival`;
         forest: ``label, key, role, hr, lo, hi, p, n, events, ard_id``). Unweighted curves have ``weighting`` none.
     """
-    landmark = adsl[(texts(adsl["LMFL"]) == "Y") & adsl["LMTRT"].notna()]
+    landmark = adsl[(texts(adsl["LMFL"]) == "Y") & adsl["LMTRT"].notna()].set_index("USUBJID")
+    design = covariate_design(landmark, plan, plan.adjustment_set)
     part = _Part(
-        ard=ArdBuilder(cohort.name, "efficacy", record),
+        ard=ArdBuilder(cohort_name, "efficacy", record),
         plan=plan,
         adsl=adsl,
         weights=weights,
-        design=covariate_design(landmark.set_index("USUBJID"), plan, plan.adjustment_set),
+        design=design,
         landmark_months=plan.landmark_day / DAYS_PER_MONTH,
-        seed=seed,
+        resamples=None if weights.empty else _resamples(design, landmark, seed),
     )
     _add_landmark(part, adtte)
-    for endpoint in (e for e in COMPARED if e in cohort.config.endpoints):
+    for endpoint in (e for e in COMPARED if e in cohort.endpoints):
         _compare(part, adtte, endpoint)
-    if "RFS" in cohort.config.endpoints:
+    if "RFS" in cohort.endpoints:
         _add_first_event(part, adtte)
         _add_naive(part, adtte)
     _add_all_follow_up(part, adtte, cohort)
     return Estimates(part.ard.frame(), part.curves)
+
+
+def _resamples(design: Design, landmark: pd.DataFrame, seed: int) -> OverlapResamples:
+    """Return the resamples of the patients who have a propensity score, in the order of the design."""
+    treated = (texts(landmark["LMTRT"]) == SORAFENIB)[design.complete].to_numpy(dtype=bool)
+    return OverlapResamples.draw(design.x.to_numpy(), treated, seed=seed, replicates=RESAMPLES)
 
 
 # --- populations -----------------------------------------------------------------------------------
@@ -447,17 +456,7 @@ def _add_rmst(part: _Part, at_risk: _AtRisk, reason: str) -> None:
                 level=plan.confidence_level,
             )
         if contrast is not None and weighting == "overlap":
-            x = part.design.x.loc[rows["USUBJID"]].to_numpy()
-            spread, why = attempt(
-                bootstrap_overlap_rmst,
-                x,
-                rows["treated"].to_numpy(dtype=bool),
-                rows["from_landmark"].to_numpy(),
-                rows["event"].to_numpy(dtype=bool),
-                tau,
-                seed=part.seed,
-                replicates=RESAMPLES,
-            )
+            spread, why = _spread(part, rows, tau)
             contrast = contrast if spread is not None else None
         words = f"restricted mean {span}"
         if weighting == "overlap":
@@ -478,6 +477,21 @@ def _add_rmst(part: _Part, at_risk: _AtRisk, reason: str) -> None:
             "method": why or words,
         }
         _add_contrast(part, analysis, contrast, spread, common)
+
+
+def _spread(part: _Part, rows: pd.DataFrame, tau: float) -> tuple[BootstrapDifference | None, str]:
+    """Return the bootstrap spread of the weighted restricted means, or why there is none."""
+    assert part.resamples is not None  # weighted rows exist only with a propensity score
+    followed = rows.set_index("USUBJID")
+    inside = part.design.x.index.isin(followed.index)
+    followed = followed.loc[part.design.x.index[inside]]
+    return attempt(
+        part.resamples.rmst_difference,
+        inside,
+        followed["from_landmark"].to_numpy(dtype=float),
+        followed["event"].to_numpy(dtype=bool),
+        tau,
+    )
 
 
 def _add_contrast(part: _Part, analysis: str, contrast: object, spread: object, common: Mapping) -> None:
@@ -527,10 +541,10 @@ def _add_first_event(part: _Part, adtte: pd.DataFrame) -> None:
     )
 
 
-def _add_all_follow_up(part: _Part, adtte: pd.DataFrame, cohort: Cohort) -> None:
+def _add_all_follow_up(part: _Part, adtte: pd.DataFrame, cohort: CohortConfig) -> None:
     """Add the median follow-up from RFA by the reverse Kaplan-Meier method: all patients, and arms at the landmark."""
     for endpoint in ("OS", "RFS"):
-        if endpoint not in cohort.config.endpoints:
+        if endpoint not in cohort.endpoints:
             continue
         rows = _parameter(adtte, endpoint)
         groups = {"overall": (rows, "All analysed patients")}

@@ -26,9 +26,13 @@ def estimate_parts(cohort: CohortConfig) -> list[str]:
 CURVES = {
     "flow": ("flow",),
     "baseline": ("balance", "propensity", "weights"),
-    "efficacy": ("km_rfs", "km_os", "km_ttr", "cif_first_event", "forest_rfs"),
+    "efficacy": (
+        *(f"{kind}_{endpoint}" for endpoint in ("rfs", "os", "ttr") for kind in ("km", "risk_table", "forest")),
+        "km_rfs_naive",
+        "cif_first_event",
+    ),
     "safety": ("ae_dot", "ae_grade"),
-    "prognosis": ("km_prognostic", "cif_prognostic"),
+    "prognosis": ("km_prognostic", "risk_table_prognostic", "forest_prognostic", "cif_prognostic"),
 }
 """Tidy curve frames each part writes as ``curves/<name>.parquet``."""
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from sorafenib_rfa.config.load import Cohort
-from sorafenib_rfa.config.models import Plan, PrognosticGroup
+from sorafenib_rfa.config.models import CohortConfig, Plan, PrognosticGroup
 from sorafenib_rfa.estimates.ard import ArdBuilder, Estimates, slug
 from sorafenib_rfa.estimates.common import NAN, attempt, horizon, untested
 from sorafenib_rfa.estimates.covariates import levels_of, numbers, texts
@@ -34,7 +33,14 @@ EVENT_MONTH = 60
 _WORDS = "Cox model with Efron's ties; robust (Lin-Wei) variance, Wald interval and p value"
 
 
-def estimate_prognosis(adtte: pd.DataFrame, adsl: pd.DataFrame, plan: Plan, cohort: Cohort, record: str) -> Estimates:
+def estimate_prognosis(
+    adtte: pd.DataFrame,
+    adsl: pd.DataFrame,
+    plan: Plan,
+    cohort: CohortConfig,
+    cohort_name: str,
+    record: str,
+) -> Estimates:
     """Estimate prognosis by the cohort's declared groups and model.
 
     Parameters
@@ -43,8 +49,10 @@ def estimate_prognosis(adtte: pd.DataFrame, adsl: pd.DataFrame, plan: Plan, coho
         ADaM datasets.
     plan : Plan
         Horizons, confidence level, small-group rule.
-    cohort : Cohort
+    cohort : CohortConfig
         Its ``prognostic_groups`` (with published figures) and ``prognostic_model``.
+    cohort_name : str
+        Its name.
     record : str
         Path of the job record.
 
@@ -56,9 +64,9 @@ def estimate_prognosis(adtte: pd.DataFrame, adsl: pd.DataFrame, plan: Plan, coho
         (causes recurrence and death, all patients as group ``overall`` and each declared group), and
         ``forest_prognostic`` (``endpoint, model, term, label, hr, lo, hi, p, n, events, ard_id``).
     """
-    ard = ArdBuilder(cohort.name, "prognosis", record)
+    ard = ArdBuilder(cohort_name, "prognosis", record)
     by_id = adsl.assign(USUBJID=texts(adsl["USUBJID"])).set_index("USUBJID")
-    endpoints = [e for e in ("RFS", "OS", "TTR") if e in cohort.config.endpoints]
+    endpoints = [e for e in ("RFS", "OS", "TTR") if e in cohort.endpoints]
     rows = {endpoint: _rows(adtte, endpoint) for endpoint in endpoints}
     population = "All analysed patients"
     curves: list[pd.DataFrame] = []
@@ -88,7 +96,7 @@ def estimate_prognosis(adtte: pd.DataFrame, adsl: pd.DataFrame, plan: Plan, coho
         drawn = curve_frame(curve, "overall", "All patients", "none", 0.0)
         curves.append(drawn.assign(endpoint=endpoint, variable="", variable_label=""))
         add_follow_up(ard, "follow_up", "overall", frame, endpoint, plan, population=population)
-    for group in cohort.config.prognostic_groups:
+    for group in cohort.prognostic_groups:
         for endpoint in (e for e in group.endpoints if e in rows):
             drawn, at_risk = _add_group(ard, rows[endpoint], by_id, endpoint, group, plan, cohort)
             curves.append(drawn)
@@ -135,7 +143,7 @@ def _add_group(
     endpoint: str,
     group: PrognosticGroup,
     plan: Plan,
-    cohort: Cohort,
+    cohort: CohortConfig,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Add curves, event percentages beside published ones, log-rank test and hazard ratio of one declared group."""
     name = group.variable.upper()
@@ -198,7 +206,7 @@ def _add_event_percent(
     level: str,
     group: PrognosticGroup,
     plan: Plan,
-    cohort: Cohort,
+    cohort: CohortConfig,
     common: dict,
 ) -> None:
     """Add 1 - KM at the month of the published figures, and the published figure of the level beside it."""
@@ -233,7 +241,7 @@ def _add_event_percent(
 
 
 def _add_published_tests(
-    ard: ArdBuilder, key: str, name: str, endpoint: str, group: PrognosticGroup, cohort: Cohort
+    ard: ArdBuilder, key: str, name: str, endpoint: str, group: PrognosticGroup, cohort: CohortConfig
 ) -> None:
     """Add published figures that belong to the whole comparison (``<endpoint>.<statistic>``)."""
     for published, value in group.published.items():
@@ -242,7 +250,9 @@ def _add_published_tests(
             _add_published(ard, key, name, parts[1], value, cohort)
 
 
-def _add_published(ard: ArdBuilder, key: str, variable: str, statistic: str, value: float, cohort: Cohort) -> None:
+def _add_published(
+    ard: ArdBuilder, key: str, variable: str, statistic: str, value: float, cohort: CohortConfig
+) -> None:
     """Add one figure as it was published: quoted for comparison, not computed here."""
     is_p = statistic.endswith("p") and (statistic == "p" or statistic.endswith("_p"))
     unit = "percent" if "percent" in statistic else "p" if is_p else "ratio" if statistic == "hr" else "measure"
@@ -252,7 +262,7 @@ def _add_published(ard: ArdBuilder, key: str, variable: str, statistic: str, val
         value,
         unit=unit,
         variable=variable,
-        method=f"as published, citation {cohort.config.citation}; not computed here",
+        method=f"as published, citation {cohort.citation}; not computed here",
         engine="as published",
         population="As published",
         estimand_id=ESTIMAND,
@@ -262,12 +272,12 @@ def _add_published(ard: ArdBuilder, key: str, variable: str, statistic: str, val
 # --- models ----------------------------------------------------------------------------------------
 
 
-def _model_columns(by_id: pd.DataFrame, cohort: Cohort) -> tuple[dict[str, pd.DataFrame], dict[str, str]]:
+def _model_columns(by_id: pd.DataFrame, cohort: CohortConfig) -> tuple[dict[str, pd.DataFrame], dict[str, str]]:
     """Return the columns of every variable of the prognostic model (NaN where missing), and labels of the terms."""
-    extras = {name.upper(): extra for name, extra in cohort.config.extra_variables.items()}
+    extras = {name.upper(): extra for name, extra in cohort.extra_variables.items()}
     columns: dict[str, pd.DataFrame] = {}
     labels: dict[str, str] = {}
-    for variable in (name.upper() for name in cohort.config.prognostic_model):
+    for variable in (name.upper() for name in cohort.prognostic_model):
         column = by_id[variable]
         extra = extras.get(variable)
         label = extra.label if extra else variable
@@ -290,7 +300,7 @@ def _model_columns(by_id: pd.DataFrame, cohort: Cohort) -> tuple[dict[str, pd.Da
 
 
 def _add_models(
-    ard: ArdBuilder, frame: pd.DataFrame, by_id: pd.DataFrame, endpoint: str, plan: Plan, cohort: Cohort
+    ard: ArdBuilder, frame: pd.DataFrame, by_id: pd.DataFrame, endpoint: str, plan: Plan, cohort: CohortConfig
 ) -> pd.DataFrame:
     """Add univariable and multivariable hazard ratios of the declared model, with tests of proportional hazards."""
     columns, labels = _model_columns(by_id, cohort)
@@ -392,7 +402,7 @@ def _add_zph(
 
 
 def _add_competing(
-    ard: ArdBuilder, frame: pd.DataFrame, by_id: pd.DataFrame, plan: Plan, cohort: Cohort
+    ard: ArdBuilder, frame: pd.DataFrame, by_id: pd.DataFrame, plan: Plan, cohort: CohortConfig
 ) -> pd.DataFrame:
     """Add incidence of recurrence and death, and by how much 1 - KM overstates recurrence."""
     words = "Aalen-Johansen, recurrence and death without recurrence competing"
@@ -411,7 +421,7 @@ def _add_competing(
             words=words,
         ).assign(variable="", variable_label="")
     ]
-    for group in (g for g in cohort.config.prognostic_groups if "RFS" in g.endpoints):
+    for group in (g for g in cohort.prognostic_groups if "RFS" in g.endpoints):
         known = _classified(frame, by_id, group)
         name = group.variable.upper()
         levels = levels_of(known["level"], group.levels)

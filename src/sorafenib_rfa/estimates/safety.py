@@ -8,8 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from sorafenib_rfa.config.load import Cohort
-from sorafenib_rfa.config.models import Plan
+from sorafenib_rfa.config.models import CohortConfig, Plan
 from sorafenib_rfa.estimates.ard import ArdBuilder, Estimates
 from sorafenib_rfa.estimates.common import NAN, attempt, reached, untested
 from sorafenib_rfa.estimates.covariates import numbers, texts
@@ -50,7 +49,8 @@ def estimate_safety(
     adsl: pd.DataFrame,
     adex: pd.DataFrame,
     plan: Plan,
-    cohort: Cohort,
+    cohort: CohortConfig,
+    cohort_name: str,
     record: str,
     *,
     ablations: pd.DataFrame | None = None,
@@ -64,8 +64,10 @@ def estimate_safety(
         ADaM datasets.
     plan : Plan
         Windows, confidence level, events of interest.
-    cohort : Cohort
-        Name and configuration.
+    cohort : CohortConfig
+        What the cohort offers.
+    cohort_name : str
+        Its name.
     record : str
         Path of the job record.
     ablations : DataFrame, optional
@@ -81,7 +83,7 @@ def estimate_safety(
         Curve ``ae_grade``: ``term, soc, of_interest, group, label, grade, n, total, percent, ard_id`` (each patient
         at their worst grade of the term).
     """
-    ard = ArdBuilder(cohort.name, "safety", record)
+    ard = ArdBuilder(cohort_name, "safety", record)
     patients = {
         "exposed": adsl[texts(adsl["EXPOSFL"]) == "Y"],
         "unexposed": adsl[texts(adsl["EXPOSFL"]) != "Y"],
