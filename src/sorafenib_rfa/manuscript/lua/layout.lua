@@ -2,6 +2,7 @@
 local utils, stringify = pandoc.utils, pandoc.utils.stringify
 local format = FORMAT:match('^html') and 'html' or FORMAT
 local audit_href
+local html_tables = 0
 
 local function raw(text) return pandoc.RawInline(format == 'docx' and 'openxml' or format, text) end
 local function raw_block(text) return pandoc.RawBlock(format == 'docx' and 'openxml' or format, text) end
@@ -124,17 +125,17 @@ local function breakable(text, capacity)
   return table.concat(out)
 end
 local function each_cell(t, action)
-  local function rows(list)
+  local function rows(list, heading)
     for _, r in ipairs(list) do
       local at = 1
       for i, cell in ipairs(r.cells) do
-        action(cell, at)
+        action(cell, at, heading)
         r.cells[i] = cell
         at = at + cell.col_span
       end
     end
   end
-  rows(t.head.rows)
+  rows(t.head.rows, true)
   for _, body in ipairs(t.bodies) do rows(body.body) end
   rows(t.foot.rows)
   return t
@@ -147,7 +148,30 @@ local function the_table(t)
     if widths ~= 'given' then
       for i, spec in ipairs(t.colspecs) do t.colspecs[i] = { spec[1], nil } end
     end
-    return pandoc.Div({ t }, attr('', { 'table-wrap' }, { tabindex = '0', role = 'region', ['aria-label'] = 'Table' }))
+    t = each_cell(t, function(cell, _, heading)
+      local text = stringify(pandoc.Div(cell.contents))
+      local length = utf8.len(text) or #text
+      if not heading and length <= 20 then cell.attr = attr('', { 'short' })
+      elseif length > 24 then
+        cell.contents = cell.contents:walk { Str = function(s) return pandoc.Str(breakable(s.text, 24)) end }
+      end
+    end)
+    -- the caption stays outside of the part that scrolls sideways on a narrow screen
+    local id, caption = t.identifier, caption_inlines(t.caption)
+    t.identifier, t.caption = '', pandoc.Caption {}
+    local region = { tabindex = '0', role = 'region' }
+    if #caption == 0 then
+      region['aria-label'] = 'Table'
+      return pandoc.Div({ t }, attr(id, { 'table-wrap' }, region))
+    end
+    html_tables = html_tables + 1
+    local caption_id = (id ~= '' and id or 'table-' .. html_tables) .. '-caption'
+    region['aria-labelledby'] = caption_id
+    return pandoc.List {
+      raw_block('<figure class="table-figure"' .. (id ~= '' and ' id="' .. id .. '"' or '') .. '>\n<figcaption id="' .. caption_id .. '">'),
+      pandoc.Plain(caption), raw_block('</figcaption>'),
+      pandoc.Div({ t }, attr('', { 'table-wrap' }, region)), raw_block('</figure>'),
+    }
   elseif format == 'typst' then
     if capacity then
       local room = {}
@@ -162,10 +186,13 @@ local function the_table(t)
 end
 local function table_float(div)
   local out = pandoc.List {}
+  if format == 'typst' then
+    out:insert(raw_block('#[#show figure.where(kind: table): set block(breakable: true, below: 0.5em)'))
+  end
   for _, block in ipairs(div.content) do
     if block.t == 'Div' and block.classes:includes('table-notes') then
       if format == 'typst' then
-        out:insert(raw_block('#table-notes['))
+        out:insert(raw_block(']#table-notes['))
         out:extend(block.content)
         out:insert(raw_block(']'))
       elseif format == 'docx' then out:insert(styled('Table Notes', block.content))

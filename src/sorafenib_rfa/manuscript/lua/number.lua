@@ -127,8 +127,8 @@ local function cell_measures(cell, min, max, heading)
   local longest, all = 0, utf8.len(text) or #text
   for word in text:gmatch('[^%s\u{a0}]+') do longest = math.max(longest, utf8.len(word) or #word) end
   -- "0.90 (0.72 to 1.12)" reads badly when it is broken; headings may wrap, and one long cell must not rule
-  if not heading and all <= 20 then longest = all end
-  return math.max(min, longest), math.max(max, math.min(all, 45))
+  if heading then all = math.ceil(all / 2) elseif all <= 20 then longest = all end
+  return math.max(min, longest), math.max(max, longest, math.min(all, 45))
 end
 -- Widths follow the content, as a browser lays a table out: each column at least its longest word (up to a
 -- bound), what is left in proportion to what the columns would like to have.
