@@ -25,8 +25,6 @@ rule estimate_flow:
         code=code("estimate_flow"),
         seed=STUDY.run.seed,
         source_date_epoch=SOURCE_DATE_EPOCH,
-        cohort_config=cohort_config,
-        plan=PLAN,
     script:
         "../scripts/estimate_flow.py"
 
@@ -95,6 +93,7 @@ rule estimate_safety:
         adsl="results/{cohort}/adam/adsl.parquet",
         adae="results/{cohort}/adam/adae.parquet",
         adex="results/{cohort}/adam/adex.parquet",
+        adlb="results/{cohort}/adam/adlb.parquet",
         ablations="results/{cohort}/clean/ablations.parquet",
     output:
         ard="results/{cohort}/ard/parts/safety.parquet",
@@ -170,6 +169,5 @@ rule collect_ard:
         code=code("collect_ard"),
         seed=STUDY.run.seed,
         source_date_epoch=SOURCE_DATE_EPOCH,
-        plan=PLAN,
     script:
         "../scripts/collect_ard.py"

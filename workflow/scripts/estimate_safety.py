@@ -13,6 +13,7 @@ with job(snakemake) as this:
         adae=pd.read_parquet(snakemake.input.adae),
         adsl=pd.read_parquet(snakemake.input.adsl),
         adex=pd.read_parquet(snakemake.input.adex),
+        adlb=pd.read_parquet(snakemake.input.adlb),
         ablations=pd.read_parquet(snakemake.input.ablations),
         plan=Plan.model_validate(snakemake.params.plan),
         cohort=CohortConfig.model_validate(snakemake.params.cohort_config),
