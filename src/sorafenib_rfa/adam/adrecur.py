@@ -41,12 +41,13 @@ def build_adrecur(adsl: pd.DataFrame, ablations: pd.DataFrame) -> pd.DataFrame:
         {
             "USUBJID": subjects.index,
             "ASTDT": end.to_numpy(),
-            "TUMOURS": pd.array([pd.NA] * len(subjects), dtype="Int64"),
             "EVTYPE": subjects["DTHDT"].notna().map({True: DEATH, False: END_OF_FOLLOW_UP}).to_numpy(),
         }
     )
-    repeats["TUMOURS"] = repeats["TUMOURS"].astype("Int64")
-    rows = pd.concat([repeats, last], ignore_index=True)
+    rows = pd.concat([part for part in (repeats[last.columns], last) if len(part)], ignore_index=True)
+    tumours = repeats.set_index(["USUBJID", "ASTDT"])["TUMOURS"]
+    treated = tumours.reindex(pd.MultiIndex.from_frame(rows[["USUBJID", "ASTDT"]])).set_axis(rows.index)
+    rows["TUMOURS"] = treated.astype("Int64").where(rows["EVTYPE"].eq(REPEAT_RFA))
     rows["is_last"] = rows["EVTYPE"].ne(REPEAT_RFA)
     rows = rows.sort_values(["USUBJID", "is_last", "ASTDT"], kind="stable", ignore_index=True)
     subject = rows["USUBJID"]
