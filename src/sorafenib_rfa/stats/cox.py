@@ -68,6 +68,8 @@ Ties = Literal["efron", "breslow"]
 # would need a standard error of about 70 on the log hazard ratio per standard deviation.
 _FLAT = 1e-6
 _RUNAWAY = 0.1
+# ... or when it would still move although the hazards of two people already differ by a factor of exp(300).
+_BOUNDLESS = 300.0
 # A covariate whose variance, given the covariates before it, is this small a share of its own is collinear
 # (R's `coxph.control(toler.chol)` is .Machine$double.eps^.75 = 1.8e-12).
 _COLLINEAR = 1.8e-12
@@ -370,19 +372,21 @@ class CoxDesign:
         )
         check_length(beta, len(self.names), "init", InvalidCovariatesError)
         state = self._evaluate(beta, weighting)
+        self._refuse_constant(state.information, weighting)
         loglik_init = state.loglik
         score_chi2 = float("nan")
         previous = np.inf
         converged = False
         iterations = 0
         while True:
-            factor = self._factor(state.information, weighting)
+            factor = self._factor(state.information)
             step = dpotrs(factor, state.score, lower=1)[0]
             gain = float(state.score @ step)  # twice what a quadratic log-likelihood would still gain
             if iterations == 0:
                 score_chi2 = gain
-            if gain < _FLAT and np.abs(step).max() > _RUNAWAY and max_iter > 0:
-                self._refuse_separation(step)
+            if max_iter > 0 and np.abs(step).max() > _RUNAWAY:
+                if gain < _FLAT or (iterations > 2 and np.ptp(beta @ self.z1[1:]) > _BOUNDLESS):
+                    self._refuse_separation(step)
             # the second clause: rounding keeps the step from shrinking further
             if gain <= tol * tol or (gain < 1e-12 and gain >= 0.25 * previous):
                 converged = True
@@ -510,7 +514,14 @@ class CoxDesign:
             exposure[self.deaths] -= spared[self.death_bin]
         return exposure
 
-    def _factor(self, information: FloatArray, weighting: _Weighting) -> FloatArray:
+    def _refuse_constant(self, information: FloatArray, weighting: _Weighting) -> None:
+        """Raise, naming covariates whose mean variance in the risk sets is nil (they are in standard deviations)."""
+        flat = np.diagonal(information) <= 1e-10 * float(np.sum(weighting.death))
+        if flat.any():
+            culprits = ", ".join(self.names[j] for j in np.flatnonzero(flat))
+            raise ConstantCovariateError(f"covariate {culprits} does not vary among those at risk at any event time")
+
+    def _factor(self, information: FloatArray) -> FloatArray:
         """Cholesky factor of the information, or the error that says which covariate spoils it."""
         factor, failed = dpotrf(information, lower=1, clean=1)
         diagonal = np.diagonal(information)
@@ -519,11 +530,6 @@ class CoxDesign:
             return factor
         if not np.isfinite(information).all():
             raise ConvergenceError("the likelihood of the Cox model is not finite")
-        weight = float(np.sum(weighting.death))
-        flat = diagonal <= 1e-12 * weight
-        if flat.any():
-            culprits = ", ".join(self.names[j] for j in np.flatnonzero(flat))
-            raise ConstantCovariateError(f"covariate {culprits} does not vary among those at risk at any event time")
         j = failed - 1 if failed > 0 else int(np.argmin(pivots * pivots / diagonal))
         raise CollinearCovariatesError(f"covariate {self.names[j]} is a linear combination of the others")
 
