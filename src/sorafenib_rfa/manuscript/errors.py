@@ -22,3 +22,9 @@ def problem_at(
     """Return a problem shown as ``file:line: message``; `place` is (file, line from 1) or None if unknown."""
     shown = None if place is None else f"{place[0]}:{place[1]}"
     return Problem(message, file=shown, found=found, expected=expected, hint=hint)
+
+
+def by_place(problem: Problem) -> tuple[str, int]:
+    """Return the key that sorts problems by file and line."""
+    file, _, line = (problem.file or "").rpartition(":")
+    return (file, int(line)) if line.isdigit() else (problem.file or "", 0)

@@ -19,9 +19,20 @@ from typing import TYPE_CHECKING, Any, Final
 from sorafenib_rfa.errors import Problem
 from sorafenib_rfa.exhibits.format import escape_markdown, value_span
 from sorafenib_rfa.manuscript.claims import Claim, parse_claim
-from sorafenib_rfa.manuscript.errors import ManuscriptError, problem_at
+from sorafenib_rfa.manuscript.errors import ManuscriptError, by_place, problem_at
 from sorafenib_rfa.manuscript.predicate import NotEstimableError, PredicateError
-from sorafenib_rfa.manuscript.source import Div, Place, Sourced, divs, in_code, regions
+from sorafenib_rfa.manuscript.source import (
+    CAPTION_LINE,
+    TRAILING_ATTRIBUTES,
+    Div,
+    Place,
+    Sourced,
+    divs,
+    images,
+    in_code,
+    regions,
+    table_of_caption,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,8 +43,6 @@ _KNOWN: Final = ("include", "val", "claim", "table", "meta", "pagebreak")
 _FORMS: Final = ("value", "ci", "p", "interval")
 _SPAN_ARD: Final = re.compile(r'data-ard="((?:[^"\\]|\\.)*)"')
 _FIGURE_PATH: Final = re.compile(r"^(?:\./)?figures/(?:(?P<cohort>[^/]+)/)?[^/]+$")
-_CAPTION_LINE: Final = re.compile(r"^(?::|[Tt]able:)\s+\S")
-_TRAILING_ATTRIBUTES: Final = re.compile(r"\s*\{[^{}]*\}\s*$")
 SYNTHETIC_SUFFIX: Final = "Synthetic data."
 USES_COLUMNS: Final = ("file", "line", "kind", "target", "claim_id", "ard_ids")
 
@@ -610,7 +619,7 @@ class _Expansion:
     # ------------------------------------------------------------------ figures, captions
     def bind_figures(self, text: Sourced, body_start: int) -> None:
         """Note the figures the text shows, and the cohort each comes from."""
-        for image in _images(text.text):
+        for image in images(text.text):
             number = text.line_of(image.start)
             match = _FIGURE_PATH.match(image.path)
             if match is None or number < body_start:
@@ -660,10 +669,10 @@ class _Expansion:
                     expected="a paragraph with the caption as the last one of the div",
                 )
             else:
-                caption = _TRAILING_ATTRIBUTES.sub("", line) if _CAPTION_LINE.match(line) else line
+                caption = TRAILING_ATTRIBUTES.sub("", line) if CAPTION_LINE.match(line) else line
                 add(starts[last] + len(caption), caption)
             marked |= inside
-        for image in _images(text.text):
+        for image in images(text.text):
             number = text.line_of(image.start)
             if number in marked or number < body_start or not image.caption.strip():
                 continue
@@ -671,18 +680,18 @@ class _Expansion:
                 add(image.caption_end, image.caption)
         spans = regions(text.text)
         for number, line in enumerate(text.lines):
-            if number < body_start or number in marked or not _CAPTION_LINE.match(line):
+            if number < body_start or number in marked or not CAPTION_LINE.match(line):
                 continue
             if in_code(spans, starts[number]):
                 continue
-            block = _table_of_caption(text.lines, number)
+            block = table_of_caption(text.lines, number)
             if block and set(block) & simulated:
                 last = number
                 while last + 1 < len(text.lines) and text.lines[last + 1].strip():
                     last += 1
                 if set(block) & set(range(number, last + 1)):  # caption above: its paragraph ends before the table
                     last = number
-                caption = _TRAILING_ATTRIBUTES.sub("", text.lines[last].rstrip())
+                caption = TRAILING_ATTRIBUTES.sub("", text.lines[last].rstrip())
                 add(starts[last] + len(caption), caption)
         replaced, _ = text.replace(sorted(edits))
         text.lines, text.places = replaced.lines, replaced.places
@@ -697,81 +706,9 @@ class _Expansion:
         return frame.sort_values(list(USES_COLUMNS), kind="stable", ignore_index=True)
 
 
-@dataclass(frozen=True)
-class _Image:
-    start: int
-    caption: str
-    caption_end: int
-    path: str
-    identifier: str
-    alone: bool
-
-
-def _images(text: str) -> list[_Image]:
-    """Return the images of `text`: ``![caption](path){attributes}`` outside of code."""
-    spans, found = regions(text), []
-    for match in re.finditer(r"(?<!\\)!\[", text):
-        if in_code(spans, match.start()):
-            continue
-        depth, at = 1, match.end()
-        while at < len(text) and depth:
-            if text[at] == "\\":
-                at += 1
-            elif text[at] in "[]" and not in_code(spans, at):
-                depth += 1 if text[at] == "[" else -1
-            elif text.startswith("\n\n", at):
-                break
-            at += 1
-        rest = re.compile(r"\((?P<path>[^()\s]*)(?:\s+\"[^\"]*\")?\)(?P<attributes>\{[^{}]*\})?").match(text, at)
-        if depth or rest is None:
-            continue
-        label = re.search(r"#([^\s}]+)", rest["attributes"] or "")
-        before = text[: match.start()].rpartition("\n")[2].strip()
-        after = text[rest.end() :].partition("\n")[0].strip()
-        line_above = text[: match.start()].rstrip(" \t").endswith("\n\n")
-        found.append(
-            _Image(
-                match.start(),
-                text[match.end() : at - 1],
-                at - 1,
-                rest["path"],
-                label[1] if label else "",
-                not before and not after and line_above,
-            )
-        )
-    return found
-
-
 def _is_float(div: Div) -> bool:
     return div.identifier is not None and div.identifier.startswith(("fig-", "tbl-"))
 
 
 def _only_image(line: str) -> bool:
-    return any(image.start == 0 for image in _images(line.strip())) and line.rstrip().endswith((")", "}"))
-
-
-def _table_of_caption(lines: list[str], number: int) -> list[int]:
-    """Return the line numbers of the table a ``: caption`` line belongs to (before it, else after it)."""
-
-    def run(at: int, step: int) -> list[int]:
-        while 0 <= at < len(lines) and not lines[at].strip():
-            at += step
-        block = []
-        while 0 <= at < len(lines) and lines[at].strip():
-            block.append(at)
-            at += step
-        return block
-
-    def table(block: list[int]) -> bool:
-        return bool(block) and all(lines[i].lstrip()[0] in "|+" for i in block)
-
-    above = run(number - 1, -1)
-    if table(above):
-        return above
-    below = run(number + 1, 1)
-    return below if table(below) else []
-
-
-def by_place(problem: Problem) -> tuple[str, int]:
-    file, _, line = (problem.file or "").rpartition(":")
-    return (file, int(line)) if line.isdigit() else (problem.file or "", 0)
+    return any(image.start == 0 for image in images(line.strip())) and line.rstrip().endswith((")", "}"))

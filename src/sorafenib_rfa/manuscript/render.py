@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from sorafenib_rfa.errors import Problem
-from sorafenib_rfa.manuscript.errors import ManuscriptError, problem_at
+from sorafenib_rfa.manuscript.errors import ManuscriptError, by_place, problem_at
 from sorafenib_rfa.manuscript.source import Place, Sourced, in_code, regions
 
 FORMATS: Final = ("html", "pdf", "docx")
@@ -101,9 +101,11 @@ def render_manuscript(
         Path(path).parent.mkdir(parents=True, exist_ok=True)
     started = time.perf_counter()
     if binary is not None:
+        reference = _reference_docx(source.directory, parsed.short_title, synthetic, source_date_epoch)
         versions, seconds = quarto.render(
-            binary, source.directory, source.text, source.lines, outputs,
+            binary, source.directory, source.lines, parsed.labels, outputs,
             source_date_epoch=source_date_epoch, synthetic=synthetic, short_title=parsed.short_title,
+            reference=reference,
         )  # fmt: skip
         used = "quarto"
     else:
@@ -153,8 +155,6 @@ class _Source:
 def _raise_if(problems: list[Problem]) -> None:
     if problems:
         unique = list(dict.fromkeys(problems))
-        from sorafenib_rfa.manuscript.expand import by_place
-
         raise ManuscriptError(sorted(unique, key=by_place))
 
 
@@ -279,6 +279,7 @@ class _PandocError(Exception):
 class _Parsed:
     document: bytes
     short_title: str
+    labels: dict[str, str]
     seconds: float
 
 
@@ -304,7 +305,7 @@ def _parse(source: _Source, epoch: int) -> _Parsed:
     problems += [p for p in _warnings(said, source, "reading") if "itation" not in p.message]
     _raise_if(problems)
     short_title = _plain(json.loads(document)["meta"].get("short-title"))
-    return _Parsed(document, short_title, time.perf_counter() - started)
+    return _Parsed(document, short_title, _labels(said), time.perf_counter() - started)
 
 
 def _plain(meta: Any) -> str:
@@ -313,10 +314,7 @@ def _plain(meta: Any) -> str:
 
 def _filter_problems(said: str, source: _Source) -> list[Problem]:
     """Return the problems that number.lua noted, each at its line and with a guess where there is one."""
-    labels: list[str] = []
-    for line in said.splitlines():
-        if line.startswith("@labels "):
-            labels = json.loads(line.removeprefix("@labels ")) or []
+    labels = sorted(_labels(said))
     problems, seen = [], Counter()
     for line in said.splitlines():
         if not line.startswith("@problem "):
@@ -339,6 +337,13 @@ def _filter_problems(said: str, source: _Source) -> list[Problem]:
             )
         )
     return problems
+
+
+def _labels(said: str) -> dict[str, str]:
+    """Return label -> number, as number.lua said them."""
+    line = next((line for line in said.splitlines() if line.startswith("@labels ")), "@labels {}")
+    found = json.loads(line.removeprefix("@labels "))
+    return found if isinstance(found, dict) else {}
 
 
 def _guess(name: str, known: list[str]) -> str | None:
@@ -368,7 +373,8 @@ def _render_embedded(
             for item in (_PACKAGE / folder).iterdir():
                 (work / item.name).write_bytes(item.read_bytes())
         common: list[str | Path] = [
-            "--from=json", "--standalone", "--wrap=none", "--syntax-highlighting=none", f"--lua-filter={work}/layout.lua",
+            "--from=json", "--standalone", "--wrap=none", "--syntax-highlighting=none",
+            f"--lua-filter={work}/layout.lua",
             *(["--variable=synthetic:true"] if synthetic else []),
         ]  # fmt: skip
 
@@ -396,11 +402,8 @@ def _render_embedded(
             return _compile_typst(typst, directory, epoch, source, problems) if typst else b""
 
         def docx() -> bytes:
-            from sorafenib_rfa.manuscript.docx_reference import reference_document
-
-            base, _ = _run(["--print-default-data-file=reference.docx"], cwd=directory, epoch=epoch)
             reference = work / "reference.docx"
-            reference.write_bytes(reference_document(base, short_title=parsed.short_title, synthetic=synthetic))
+            reference.write_bytes(_reference_docx(directory, parsed.short_title, synthetic, epoch))
             made = pandoc(
                 "DOCX", "--to=docx", f"--template={work}/article.openxml", f"--reference-doc={reference}",
                 "--output=-",
@@ -426,6 +429,13 @@ def _render_embedded(
         "python-docx": importlib.metadata.version("python-docx"),
     }
     return versions, {name: seconds[name] for name in FORMATS if name in seconds}
+
+
+def _reference_docx(directory: Path, short_title: str, synthetic: bool, epoch: int) -> bytes:
+    from sorafenib_rfa.manuscript.docx_reference import reference_document
+
+    base, _ = _run(["--print-default-data-file=reference.docx"], cwd=directory, epoch=epoch)
+    return reference_document(base, short_title=short_title, synthetic=synthetic)
 
 
 def _compile_typst(text: bytes, directory: Path, epoch: int, source: _Source, problems: list[Problem]) -> bytes:

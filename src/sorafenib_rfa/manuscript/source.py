@@ -16,6 +16,8 @@ _TOKEN = re.compile(
 )
 _BLANK = re.compile(r"\n[ \t]*\n")
 DIV_OPEN = re.compile(r"^\s*:{3,}\s*(?:\{(?P<attributes>.*)\}|(?P<word>[\w-]+))\s*:*\s*$")
+CAPTION_LINE = re.compile(r"^(?::|[Tt]able:)\s+\S")
+TRAILING_ATTRIBUTES = re.compile(r"\s*\{[^{}]*\}\s*$")
 DIV_CLOSE = re.compile(r"^\s*:{3,}\s*$")
 
 
@@ -166,3 +168,76 @@ def divs(lines: list[str]) -> list[Div]:
             opened = found[stack[-1]]
             found[stack.pop()] = Div(opened.start, number, opened.identifier, opened.attributes, opened.depth)
     return found
+
+
+@dataclass(frozen=True)
+class Image:
+    """An image ``![caption](path){attributes}`` of the text; positions are offsets in it."""
+
+    start: int
+    caption: str
+    caption_end: int
+    path: str
+    path_end: int
+    end: int
+    identifier: str
+    alone: bool
+
+
+def images(text: str) -> list[Image]:
+    """Return the images of `text`: ``![caption](path){attributes}`` outside of code."""
+    spans, found = regions(text), []
+    for match in re.finditer(r"(?<!\\)!\[", text):
+        if in_code(spans, match.start()):
+            continue
+        depth, at = 1, match.end()
+        while at < len(text) and depth:
+            if text[at] == "\\":
+                at += 1
+            elif text[at] in "[]" and not in_code(spans, at):
+                depth += 1 if text[at] == "[" else -1
+            elif text.startswith("\n\n", at):
+                break
+            at += 1
+        rest = re.compile(r"\((?P<path>[^()\s]*)(?:\s+\"[^\"]*\")?\)(?P<attributes>\{[^{}]*\})?").match(text, at)
+        if depth or rest is None:
+            continue
+        label = re.search(r"#([^\s}]+)", rest["attributes"] or "")
+        before = text[: match.start()].rpartition("\n")[2].strip()
+        after = text[rest.end() :].partition("\n")[0].strip()
+        line_above = text[: match.start()].rstrip(" \t").endswith("\n\n")
+        found.append(
+            Image(
+                match.start(),
+                text[match.end() : at - 1],
+                at - 1,
+                rest["path"],
+                rest.start("attributes") if rest["attributes"] else rest.end(),
+                rest.end(),
+                label[1] if label else "",
+                not before and not after and line_above,
+            )
+        )
+    return found
+
+
+def table_of_caption(lines: list[str], number: int) -> list[int]:
+    """Return the line numbers of the table a ``: caption`` line belongs to (before it, else after it)."""
+
+    def run(at: int, step: int) -> list[int]:
+        while 0 <= at < len(lines) and not lines[at].strip():
+            at += step
+        block = []
+        while 0 <= at < len(lines) and lines[at].strip():
+            block.append(at)
+            at += step
+        return block
+
+    def table(block: list[int]) -> bool:
+        return bool(block) and all(lines[i].lstrip()[0] in "|+" for i in block)
+
+    above = run(number - 1, -1)
+    if table(above):
+        return above
+    below = run(number + 1, 1)
+    return below if table(below) else []

@@ -585,9 +585,8 @@ return {
           problem('the link leads to a label that does not exist', { '(#' .. id .. ')' }, { found = '#' .. id, label = id })
         end
       end
-      local known = pandoc.List {}
-      for id in pairs(labels) do known:insert(id) end
-      known:sort()
+      local known = {}
+      for id, target in pairs(labels) do known[id] = target.text end
       io.stderr:write('@labels ' .. pandoc.json.encode(known) .. '\n')
       return doc
     end },
