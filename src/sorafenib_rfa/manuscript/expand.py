@@ -296,6 +296,7 @@ class _Expansion:
         for number, line in enumerate(text.replace("\r\n", "\n").strip("\n").split("\n"), start=1):
             if "{{<" in line:
                 self.wrong((shown, number), "a table file must not hold shortcodes", found=line.strip()[:100])
+                continue
             result.add(line, (shown, number))
         ids = [m.replace('\\"', '"').replace("\\\\", "\\") for m in _SPAN_ARD.findall(text)]
         self.table_cohorts[shown] = cohort
@@ -572,6 +573,14 @@ class _Expansion:
         for key, _ in root.value:
             if key.value == "audit-href":
                 self.wrong(inner.place(key.start_mark.index), "audit-href is set by the pipeline, not by the author")
+        for match in re.finditer(r"\{\{<", text):
+            if not any(begin <= match.start() < stop for begin, stop, _ in edits):
+                number = inner.line_of(match.start())
+                self.wrong(
+                    inner.places[number],
+                    "a shortcode of the YAML block must be complete and stand within quotes or a block of text",
+                    found=inner.lines[number].strip()[:80],
+                )
         replaced, _ = inner.replace(sorted(edits))
         result = Sourced([source.lines[0]], [source.places[0]])
         result.extend(replaced)
@@ -582,7 +591,8 @@ class _Expansion:
 
     def expand_body(self, source: Sourced, begin: int, first_out: int) -> Sourced:
         """Expand the inline shortcodes of the lines from `begin` on."""
-        lines = Sourced(source.lines[begin:], source.places[begin:])
+        # the blank line holds the place of an empty body
+        lines = Sourced(source.lines[begin:] or [""], source.places[begin:] or [source.places[-1]])
         text = lines.text
         spans = regions(text)
         edits: list[tuple[int, int, str]] = []

@@ -93,7 +93,7 @@ def tables(folder: Path) -> dict[str, Path]:
         "| Event | " + " | ".join(names) + " | Risk difference (95% CI), percentage points | Note |",
         "|:--|" + "--:|" * 5 + ":--|",
         *(
-            f"| {event} | 41.3% | 8.{i}% | 9.9% | 1.{i}% | {i + 3}.4 (1.2 to 5.6) | Palmoplantar and similar terms pooled |"
+            f"| {event} | 41.3% | 8.{i}% | 9.9% | 1.{i}% | {i + 3}.4 (1.2 to 5.6) | Palmoplantar and similar terms |"
             for i, event in enumerate(("Diarrhoea", "Palmar-plantar erythrodysaesthesia", "Hypertension", "Fatigue"))
         ),
     ]
