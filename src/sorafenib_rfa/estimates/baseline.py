@@ -45,6 +45,8 @@ class _Line:
 
     name: str
     covariate: Covariate
+    levels: tuple[str, ...]
+    """Levels that occur in the cohort, the same for every group."""
 
 
 def estimate_baseline(adsl: pd.DataFrame, plan: Plan, cohort: CohortConfig, cohort_name: str, record: str) -> Estimates:
@@ -111,16 +113,23 @@ def _table_one(adsl: pd.DataFrame, plan: Plan, cohort: CohortConfig) -> list[_Li
 
     In a cohort without treatment arms, variables that its source does not have at all are left out.
     """
-    lines = [_Line(name, plan.covariates[name]) for name in plan.table_one]
+    described = {name: plan.covariates[name] for name in plan.table_one}
     if not cohort.offers("treatment"):
-        lines = [line for line in lines if adsl[line.covariate.variable].notna().any()]
+        described = {name: covariate for name, covariate in described.items() if adsl[covariate.variable].notna().any()}
     for name, extra in cohort.extra_variables.items():
         kind = "categorical" if extra.kind == "categorical" else "continuous"
         label = f"{extra.label}, {extra.unit}" if extra.unit else extra.label
         digits = 0 if extra.kind == "integer" else 1
         covariate = Covariate(variable=name.upper(), label=label, kind=kind, levels=extra.levels, digits=digits)
-        lines.append(_Line(name.upper(), covariate))
-    return lines
+        described[name.upper()] = covariate
+    return [_Line(name, covariate, _levels(adsl, covariate)) for name, covariate in described.items()]
+
+
+def _levels(adsl: pd.DataFrame, covariate: Covariate) -> tuple[str, ...]:
+    """Return the levels of a binary or categorical variable, declared ones first."""
+    if covariate.kind == "continuous":
+        return ()
+    return tuple(levels_of(adsl[covariate.variable], covariate.levels))
 
 
 def _describe(
@@ -134,7 +143,8 @@ def _describe(
 ) -> None:
     """Add mean, SD, quartiles or counts of every variable in one group."""
     common = {"group": group, "population": population, "engine": COUNTED}
-    for name, covariate in ((line.name, line.covariate) for line in lines):
+    for line in lines:
+        name, covariate = line.name, line.covariate
         column = frame[covariate.variable]
         known = int(column.notna().sum())
         ard.add(
@@ -159,7 +169,7 @@ def _describe(
             _describe_numbers(ard, analysis, name, numbers(column).dropna().to_numpy(), plan, common)
             continue
         values = texts(column).dropna()
-        for level in levels_of(values, covariate.levels):
+        for level in line.levels:
             count = int((values == level).sum())
             ard.add(
                 analysis,
@@ -227,14 +237,14 @@ def _describe_numbers(
 
 
 def _smds(
-    frame: pd.DataFrame, treated: pd.Series, covariate: Covariate, weights: pd.Series | None, reason: str
+    frame: pd.DataFrame, treated: pd.Series, line: _Line, weights: pd.Series | None, reason: str
 ) -> list[tuple[str | None, float, str]]:
     """Return ``level, smd, reason`` of one variable; for a categorical one the whole, then each level."""
+    covariate = line.covariate
     column = frame[covariate.variable]
     known = column.notna()
     values, side = column[known], treated[known].to_numpy(dtype=bool)
     case = None if weights is None else weights[known].to_numpy()
-    levels = levels_of(values, covariate.levels) if covariate.kind == "categorical" else []
 
     def one(function: object, data: object, **how: object) -> tuple[float, str]:
         if reason:
@@ -251,7 +261,7 @@ def _smds(
         flags = (texts(values) == covariate.positive).to_numpy(dtype=float)
         return [(None, *one(smd_binary, flags, unweighted_spread=True))]
     found: list[tuple[str | None, float, str]] = [(None, *one(smd_categorical, texts(values).to_numpy(dtype=str)))]
-    for level in levels:
+    for level in line.levels:
         flags = (texts(values) == level).to_numpy(dtype=float)
         found.append((level, *one(smd_binary, flags, unweighted_spread=True)))
     return found
@@ -276,7 +286,7 @@ def _add_smds(
         words += f"; {WEIGHTINGS[weighting][1]}"
     drawn = []
     for line in lines:
-        for level, value, why in _smds(frame, treated, line.covariate, weights, reason):
+        for level, value, why in _smds(frame, treated, line, weights, reason):
             if level is None and line.covariate.kind == "categorical":
                 said = "standardised difference of all levels together (Mahalanobis distance, Yang and Dalton 2012)"
             else:
@@ -406,7 +416,7 @@ def _describe_weighted(
                 )
             continue
         values = texts(column[known])
-        for level in levels_of(values, line.covariate.levels):
+        for level in line.levels:
             share = (
                 100 * float(case[(values == level).to_numpy(dtype=bool)].sum() / case.sum()) if case.sum() > 0 else NAN
             )

@@ -27,6 +27,9 @@ GROUPS = {"exposed": "Any sorafenib", "unexposed": "No sorafenib"}
 CLAVIEN_DINDO = ("I", "II", "IIIa", "IIIb", "IVa", "IVb", "V")
 """Grades in order of severity; III and above needed an intervention, threatened life or killed (Dindo 2004)."""
 
+_ABOUT_THE_DRUG = frozenset({"drug_related", "drug_related_grade_3_5", "dose_changed", "stopped"})
+"""Lines in which the unexposed cannot appear: no difference is made of them."""
+
 STOP_REASONS = ("adverse_event", "progression", "patient_choice", "planned", "death")
 _AT_RISK = (
     "time at risk runs, in the exposed, from the first dose to {days} days after the last (so the time between RFA and "
@@ -313,7 +316,7 @@ def _add_summary(context: _Context, events: pd.DataFrame) -> None:
     """Add the overview of adverse events."""
     for key, chosen, what in _categories(events):
         counts = {group: _with(chosen, frame) for group, frame in context.patients.items()}
-        context.proportion("summary", counts, variable=key, what=what)
+        context.proportion("summary", counts, variable=key, what=what, contrast=key not in _ABOUT_THE_DRUG)
         context.rates("summary", chosen, variable=key, level=None, what=what)
         for group, frame in context.patients.items():
             context.ard.add(
