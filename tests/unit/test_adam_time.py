@@ -347,6 +347,23 @@ def test_an_endpoint_the_cohort_cannot_give_is_an_error_that_names_it(changes, s
     assert "config/cohorts/handmade/cohort.yaml" in str(error.value)
 
 
+@pytest.mark.parametrize("modules", [["treatment", "imaging"], ["survival_times", "labs"]])
+def test_dated_records_without_a_time_zero_are_an_error(modules):
+    study = Study(modules=modules, endpoints=["OS"])
+    with pytest.raises(ConfigError, match="dated records have no time zero"):
+        build_adam(study.tables(), study.cohort, plan())
+
+
+def test_a_cohort_without_patients_has_empty_datasets_of_the_right_shape():
+    study = Study()
+    empty = build_adam(study.tables(), study.cohort, plan())
+    study.patient("01", start=10)
+    full = build_adam(study.tables(), study.cohort, plan())
+    for name, frame in full.items():
+        assert empty[name].empty
+        assert empty[name].dtypes.equals(frame.dtypes)
+
+
 def test_an_extra_variable_that_takes_a_standard_name_is_refused():
     study = Study(extra_variables={"age": {"label": "Age at diagnosis", "kind": "integer"}})
     with pytest.raises(ConfigError, match="not AGE, a variable of ADSL"):

@@ -11,6 +11,7 @@ from sorafenib_rfa.adam.schemas import conform, validate
 from sorafenib_rfa.config.load import Cohort
 from sorafenib_rfa.config.models import Plan
 from sorafenib_rfa.config.paths import adam_datasets
+from sorafenib_rfa.errors import ConfigError, Problem
 
 __all__ = ["build_adam", "data_dictionary", "dictionary_markdown"]
 
@@ -35,8 +36,8 @@ def build_adam(tables: Mapping[str, pd.DataFrame], cohort: Cohort, plan: Plan) -
 
     Raises
     ------
-    ConfigError, InputError
-        If an endpoint cannot be derived, or published times contradict each other.
+    ConfigError
+        If dated records lack a time zero, an endpoint cannot be derived, or an extra variable's name is taken.
     pandera.errors.SchemaErrors
         If a derived dataset departs from its specification: a defect, with every departure listed.
     """
@@ -48,6 +49,7 @@ def build_adam(tables: Mapping[str, pd.DataFrame], cohort: Cohort, plan: Plan) -
     from sorafenib_rfa.adam.adtte import build_adtte
 
     config = cohort.config
+    _has_time_zero(cohort)
 
     def finish(name: str, frame: pd.DataFrame) -> pd.DataFrame:
         return validate(name, conform(name, frame, config), config)
@@ -65,3 +67,18 @@ def build_adam(tables: Mapping[str, pd.DataFrame], cohort: Cohort, plan: Plan) -
     if ablations is not None:
         out["adrecur"] = finish("adrecur", build_adrecur(adsl, ablations))
     return {name: out[name] for name in adam_datasets(config)}
+
+
+def _has_time_zero(cohort: Cohort) -> None:
+    """Refuse dated records without the ablations that put them in time."""
+    dated = [name for name in ("treatment", "imaging", "labs", "adverse_events") if cohort.config.offers(name)]
+    if dated and not cohort.config.offers("ablations"):
+        raise ConfigError(
+            Problem(
+                "modules: dated records have no time zero",
+                file=f"config/cohorts/{cohort.name}/cohort.yaml",
+                found=", ".join(cohort.config.modules),
+                expected="the module ablations beside " + ", ".join(dated),
+                hint="the first RFA session is day 0 of every other date",
+            )
+        )

@@ -44,7 +44,7 @@ def build_adrecur(adsl: pd.DataFrame, ablations: pd.DataFrame) -> pd.DataFrame:
             "EVTYPE": subjects["DTHDT"].notna().map({True: DEATH, False: END_OF_FOLLOW_UP}).to_numpy(),
         }
     )
-    rows = pd.concat([part for part in (repeats[last.columns], last) if len(part)], ignore_index=True)
+    rows = last if repeats.empty else pd.concat([repeats[last.columns], last], ignore_index=True)
     tumours = repeats.set_index(["USUBJID", "ASTDT"])["TUMOURS"]
     treated = tumours.reindex(pd.MultiIndex.from_frame(rows[["USUBJID", "ASTDT"]])).set_axis(rows.index)
     rows["TUMOURS"] = treated.astype("Int64").where(rows["EVTYPE"].eq(REPEAT_RFA))

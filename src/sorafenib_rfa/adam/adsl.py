@@ -70,13 +70,15 @@ def build_adsl(tables: Mapping[str, pd.DataFrame], cohort: Cohort, plan: Plan) -
     start = pd.Series(pd.NaT, index=subjects, dtype=DATE)
     if config.offers("ablations"):
         start = index_rfa(tables["ablations"]).reindex(subjects).astype(DATE)
-    values |= {"TRTSDT": start, "AGE": age_at_index(tables["patients"], start)}
+    values |= {
+        "TRTSDT": start,
+        "AGE": age_at_index(tables["patients"], start),
+        "LSTALVDT": last_known_alive(tables, subjects),
+    }
     if config.offers("survival_times"):
         times = tables["survival_times"]
         dead = times.loc[times["endpoint"].eq("OS") & times["event"].eq(1), "USUBJID"]
         values["DTHFL"] = _y_n(pd.Series(subjects.isin(dead), index=subjects))
-    else:
-        values["LSTALVDT"] = last_known_alive(tables, subjects)
     if config.offers("imaging"):
         values |= dict(recurrences(tables["imaging"], start).items())
     if config.offers("labs"):

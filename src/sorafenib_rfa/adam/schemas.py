@@ -210,7 +210,7 @@ _ADSL = Dataset(
             "EXSTDT",
             "Date of first sorafenib",
             "date",
-            "First day with a dose above zero, whether before or after a recurrence (EXPOSFL tells)",
+            "First day of the first dosing interval, whether before or after a recurrence (EXPOSFL tells)",
             "drug_exposure.start_date",
         ),
         Variable(
@@ -277,7 +277,7 @@ _ADSL = Dataset(
             "DTHFL",
             "Death",
             "Y when recorded as dead, otherwise N",
-            "patients.vital_status, patients.death_date",
+            "patients.vital_status, survival_times",
             required=True,
         ),
         Variable(
