@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from sorafenib_rfa.config.models import CohortConfig, Plan, PrognosticGroup
+from sorafenib_rfa.config.models import CohortConfig, Covariate, Plan, PrognosticGroup
 from sorafenib_rfa.estimates.ard import ArdBuilder, Estimates, slug
 from sorafenib_rfa.estimates.common import NAN, attempt, horizon, untested
 from sorafenib_rfa.estimates.covariates import levels_of, numbers, texts
@@ -272,30 +272,39 @@ def _add_published(
 # --- models ----------------------------------------------------------------------------------------
 
 
-def _model_columns(by_id: pd.DataFrame, cohort: CohortConfig) -> tuple[dict[str, pd.DataFrame], dict[str, str]]:
+def _declared(plan: Plan, cohort: CohortConfig) -> dict[str, Covariate]:
+    """Return the variables that plan and cohort describe, by column of ADSL."""
+    declared = {covariate.variable: covariate for covariate in plan.covariates.values()}
+    for name, extra in cohort.extra_variables.items():
+        kind = "categorical" if extra.kind == "categorical" else "continuous"
+        label = f"{extra.label}, {extra.unit}" if extra.unit else extra.label
+        declared[name.upper()] = Covariate(variable=name.upper(), label=label, kind=kind, levels=extra.levels)
+    return declared
+
+
+def _model_columns(
+    by_id: pd.DataFrame, plan: Plan, cohort: CohortConfig
+) -> tuple[dict[str, pd.DataFrame], dict[str, str]]:
     """Return the columns of every variable of the prognostic model (NaN where missing), and labels of the terms."""
-    extras = {name.upper(): extra for name, extra in cohort.extra_variables.items()}
+    declared = _declared(plan, cohort)
     columns: dict[str, pd.DataFrame] = {}
     labels: dict[str, str] = {}
     for variable in (name.upper() for name in cohort.prognostic_model):
-        column = by_id[variable]
-        extra = extras.get(variable)
-        label = extra.label if extra else variable
-        is_text = not pd.api.types.is_numeric_dtype(column.dtype)
-        if is_text or (extra is not None and extra.kind == "categorical"):
-            values = texts(column)
-            levels = [level for level in levels_of(values, extra.levels if extra else None) if (values == level).any()]
-            table = {}
-            for level in levels[1:]:
-                term = f"{variable}={level}"
-                table[term] = (
-                    (values == level).astype("Float64").where(values.notna()).to_numpy("float64", na_value=np.nan)
-                )
-                labels[term] = f"{label}: {level} against {levels[0]}"
-            columns[variable] = pd.DataFrame(table, index=by_id.index)
-        else:
-            columns[variable] = pd.DataFrame({variable: numbers(column)}, index=by_id.index)
-            labels[variable] = f"{label}, per {extra.unit if extra and extra.unit else 'unit'}"
+        covariate = declared[variable]
+        if covariate.kind == "continuous":
+            columns[variable] = pd.DataFrame({variable: numbers(by_id[variable])}, index=by_id.index)
+            labels[variable] = f"{covariate.label}, per unit"
+            continue
+        values = texts(by_id[variable])
+        levels = [level for level in levels_of(values, covariate.levels) if (values == level).any()]
+        table = {}
+        for level in levels[1:]:
+            term = f"{variable}={level}"
+            flags = (values == level).astype("Float64").where(values.notna())
+            table[term] = flags.to_numpy("float64", na_value=np.nan)
+            says_itself = covariate.positive == level or levels == ["N", "Y"]
+            labels[term] = covariate.label if says_itself else f"{covariate.label}: {level} against {levels[0]}"
+        columns[variable] = pd.DataFrame(table, index=by_id.index)
     return columns, labels
 
 
@@ -303,7 +312,7 @@ def _add_models(
     ard: ArdBuilder, frame: pd.DataFrame, by_id: pd.DataFrame, endpoint: str, plan: Plan, cohort: CohortConfig
 ) -> pd.DataFrame:
     """Add univariable and multivariable hazard ratios of the declared model, with tests of proportional hazards."""
-    columns, labels = _model_columns(by_id, cohort)
+    columns, labels = _model_columns(by_id, plan, cohort)
     key = endpoint.lower()
     drawn: list[dict] = []
     for variable, terms in columns.items():
@@ -417,7 +426,7 @@ def _add_competing(
             causes=RECURRENCE_OR_DEATH,
             population="All analysed patients",
             estimand_id=ESTIMAND,
-            reason="not estimable: there is one group",
+            reason="",
             words=words,
         ).assign(variable="", variable_label="")
     ]

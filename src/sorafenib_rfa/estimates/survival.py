@@ -366,6 +366,10 @@ def add_incidence(
             _add_incidence_at(ard, analysis, group, prefix + key, fitted, j + 1, times, start, why, words, common)
             if fitted is not None:
                 drawn.append(_incidence_frame(fitted, j + 1, group, label, key, cause_label, start))
+    columns = ["group", "label", "cause", "cause_label", "time_months", "incidence", "ci_low", "ci_high", "n_risk"]
+    curves = pd.concat(drawn, ignore_index=True)[columns] if drawn else pd.DataFrame(columns=columns)
+    if len(groups) == 1:
+        return curves
     labels = np.full(len(rows), "", dtype=object)
     for group, (_, chosen) in groups.items():
         labels[np.asarray(chosen, dtype=bool)] = group
@@ -384,8 +388,7 @@ def add_incidence(
             method=why or f"Gray's test on {test.df} df: {cause_label}",  # type: ignore[union-attr]
             **common,
         )
-    columns = ["group", "label", "cause", "cause_label", "time_months", "incidence", "ci_low", "ci_high", "n_risk"]
-    return pd.concat(drawn, ignore_index=True)[columns] if drawn else pd.DataFrame(columns=columns)
+    return curves
 
 
 def _add_incidence_at(

@@ -66,6 +66,7 @@ class _Draft:
     header: list[_Cell]
     rows: list[list[_Cell]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    citation: str | None = None
 
     def add(self, label: str, *cells: _Cell, level: int = 0) -> None:
         """Add a row; cells not given are empty."""
@@ -90,7 +91,8 @@ class _Draft:
         rule = "|".join((":" + "-" * width) if j == 0 else ("-" * width + ":") for j, width in enumerate(widths))
         body = [_line(self.header), f"|{rule}|", *(_line(row) for row in self.rows)]
         if notes:
-            body += ["", " ".join(escape_markdown(note) for note in notes)]
+            cited = [f"Source: [@{self.citation}]."] if self.citation else []
+            body += ["", " ".join([*(escape_markdown(note) for note in notes), *cited])]
         names = [_text(cell) for cell in self.header]
         cells = [
             {"row": i, "column": names[j], "text": _text(cell), "ard_ids": " ".join(_ids(cell))}
@@ -137,14 +139,14 @@ class _Source:
         return ard_id(*parts) in self.rows
 
     def get(self, *parts: object) -> dict[str, Any]:
-        """Return the row whose id is made of `parts`.
+        """Return the row whose id is made of `parts` (a part may be several joined by dots).
 
         Raises
         ------
         KeyError
             If there is no such row: table and estimates have come apart.
         """
-        identifier = ard_id(*parts)
+        identifier = ard_id(*(piece for part in parts if part is not None for piece in str(part).split(".")))
         try:
             return self.rows[identifier]
         except KeyError:
@@ -155,7 +157,11 @@ class _Source:
 
     def interval(self, *parts: object, digits: int | None = None) -> list[_Piece]:
         """Return an estimate with its interval: ``0.90 (0.72 to 1.12)``; the header says that it is one."""
-        row = self.get(*parts)
+        return self.with_interval(self.get(*parts), digits)
+
+    @staticmethod
+    def with_interval(row: Mapping[str, Any], digits: int | None = None) -> list[_Piece]:
+        """Return a row's estimate with its interval; without one, or not estimable, the value alone."""
         if pd.isna(row["value"]):
             return [_Number(row)]
         if pd.isna(row["ci_low"]) and pd.isna(row["ci_high"]):
@@ -279,15 +285,20 @@ def _table_one(source: _Source, cohort: CohortConfig, plan: Plan) -> Iterator[tu
     for name, extra in cohort.extra_variables.items():
         kind = "categorical" if extra.kind == "categorical" else "continuous"
         label = f"{extra.label}, {extra.unit}" if extra.unit else extra.label
-        yield name.upper(), Covariate(variable=name.upper(), label=label, kind=kind, levels=extra.levels)
+        # nothing is known of the shape of a cohort's own measurements: median and quartiles suit any
+        transform = "none" if kind == "categorical" else "log10"
+        covariate = Covariate(variable=name.upper(), label=label, kind=kind, levels=extra.levels, transform=transform)
+        if list(extra.levels or []) == ["N", "Y"]:
+            covariate = covariate.model_copy(update={"kind": "binary", "positive": "Y"})
+        yield name.upper(), covariate
 
 
 def _levels(source: _Source, name: str, covariate: Covariate) -> list[str]:
-    """Return the levels of a variable as the ARD has them, declared ones first."""
+    """Return the levels of a variable that somebody has, declared ones first."""
     found = [
         str(row["variable"]).partition("=")[2]
         for row in source.starting("baseline", "table1", name)
-        if row["stat_name"] == "percent"
+        if row["stat_name"] == "percent" and source.get(str(row["ard_id"]).removesuffix(".percent"), "n")["value"] > 0
     ]
     declared = [level for level in covariate.levels or [] if level in found]
     return [*declared, *(level for level in found if level not in declared)]
@@ -464,8 +475,8 @@ def _safety(source: _Source, cohort: CohortConfig, plan: Plan) -> _Draft:
         line("Clavien-Dindo grade III or above", "rfa_patient", "major")
     _exposure(draft, source)
     draft.notes.append(
-        "Percentages are of all patients of the group, each counted once. Events are treatment-emergent: in the exposed "
-        f"from the first dose to {plan.treatment_emergent_days} days after the last, in the unexposed from RFA on; time "
+        "Percentages are of all patients of the group, each counted once. Events are treatment-emergent: in exposed "
+        f"from the first dose to {plan.treatment_emergent_days} days after the last, in the unexposed from RFA; time "
         "at risk is counted alike. Differences are percentage points, unadjusted. Grades by CTCAE "
         f"v{plan.ctcae_version}."
     )
@@ -575,7 +586,7 @@ def _published(source: _Source, cohort: CohortConfig, plan: Plan) -> _Draft:
                     level,
                     source.value("prognosis", key, variable, "n"),
                     source.value("prognosis", key, variable, "events"),
-                    source.interval(row["ard_id"]),
+                    source.with_interval(row),
                     source.value(*published) if source.has(*published) else [],
                     level=1,
                 )
@@ -590,8 +601,9 @@ def _published(source: _Source, cohort: CohortConfig, plan: Plan) -> _Draft:
             )
     draft.notes.append(
         "Percentages are 1 - Kaplan-Meier at 60 months; for recurrence-free survival they count deaths as events. "
-        f"Published: as printed in the source ({cohort.citation}), not computed here."
+        "Published: as printed in the source, not computed here."
     )
+    draft.citation = cohort.citation
     return draft
 
 
