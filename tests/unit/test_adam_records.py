@@ -67,6 +67,16 @@ def test_treatment_emergent(patient, start, end, emergent):
     assert build_events(patient, [(start, end)])["TRTEMFL"].tolist() == [emergent]
 
 
+def test_events_of_a_cohort_without_a_drug_count_from_the_index_rfa():
+    study = Study(modules=["ablations", "imaging", "adverse_events"])
+    study.patient("01")
+    for n in (-1, 0, 900):
+        study.add("adverse_events", subject_id="01", term="Fever", grade=1, start_date=day(n))
+    adam = build_adam(study.tables(), study.cohort, plan())
+    assert set(adam) == {"adsl", "adtte", "adae", "adrecur"}
+    assert as_rows(adam["adae"], ["ASTDY", "TRTEMFL", "EXPOSFL"]) == [(-1, "N", None), (1, "Y", None), (901, "Y", None)]
+
+
 def test_an_ongoing_drug_keeps_its_events_emergent_to_the_last_contact():
     study = Study()
     study.patient("01", contact=400, start=10)

@@ -210,6 +210,17 @@ def test_last_date_known_alive_is_the_latest_sign_of_life():
     assert adsl["LSTALVDT"].tolist() == [day(300), day(250), day(500)]
 
 
+def test_a_death_reported_after_the_last_contact_was_under_observation_until_then():
+    study = Study()
+    study.patient("01", death=90, clear=(20,))
+    study.rows["patients"][-1]["last_contact_date"] = day(20)
+    adam = build_adam(study.tables(), study.cohort, plan())
+    row = adam["adsl"].iloc[0]
+    assert (row["LSTALVDT"], row["LMFL"]) == (day(90), "Y")
+    os = adam["adtte"].set_index("PARAMCD").loc["OS"]
+    assert (os["ADT"], os["CNSR"]) == (day(90), 0)
+
+
 def test_facts_of_a_patient_at_baseline():
     study = Study()
     study.patient(
@@ -354,7 +365,27 @@ def test_dated_records_without_a_time_zero_are_an_error(modules):
         build_adam(study.tables(), study.cohort, plan())
 
 
+def test_a_cohort_published_with_survival_alone_has_survival_alone():
+    config = cohort(**(PUBLISHED | {"endpoints": ["OS"], "extra_variables": {}}))
+    tables = {
+        "patients": table("patients", [{"subject_id": "1"}, {"subject_id": "2"}], config.config),
+        "survival_times": table(
+            "survival_times",
+            [
+                {"subject_id": "1", "endpoint": "OS", "time_months": 12, "event": 1},
+                {"subject_id": "2", "endpoint": "OS", "time_months": 30, "event": 0},
+            ],
+            config.config,
+        ),
+    }
+    adtte = build_adam(tables, config, plan())["adtte"]
+    assert adtte[["PARAMCD", "AVAL", "CNSR"]].values.tolist() == [["OS", 12.0, 0], ["OS", 30.0, 1]]
+
+
 def test_a_cohort_without_patients_has_empty_datasets_of_the_right_shape():
+    none = cohort(**PUBLISHED)
+    nobody = {name: table(name, [], none.config) for name in ("patients", "survival_times")}
+    assert all(frame.empty for frame in build_adam(nobody, none, plan()).values())
     study = Study()
     empty = build_adam(study.tables(), study.cohort, plan())
     study.patient("01", start=10)

@@ -27,7 +27,7 @@ def build_adrecur(adsl: pd.DataFrame, ablations: pd.DataFrame) -> pd.DataFrame:
         The columns of ADRECUR, not yet sorted or typed.
     """
     subjects = adsl.set_index("USUBJID")
-    end = subjects["DTHDT"].fillna(subjects["LSTALVDT"].fillna(subjects["TRTSDT"]))
+    end = subjects["LSTALVDT"]
     sessions = (
         ablations[ablations["USUBJID"].isin(subjects.index)]
         .groupby(["USUBJID", "ablation_date"], as_index=False)

@@ -76,9 +76,6 @@ def build_adtte(adsl: pd.DataFrame, survival_times: pd.DataFrame, cohort: Cohort
     ------
     ConfigError
         If an endpoint cannot be derived from the cohort's modules.
-    InputError
-        If a published recurrence-free time is longer than the survival time, or an endpoint's time is
-        missing.
     """
     _derivable(cohort)
     subjects = adsl.set_index("USUBJID", drop=False)
@@ -140,7 +137,7 @@ def _first_event(subjects: pd.DataFrame) -> pd.DataFrame:
 def _death(subjects: pd.DataFrame) -> pd.DataFrame:
     """Return each patient's death or last date known alive."""
     died = subjects["DTHDT"].notna()
-    date = subjects["LSTALVDT"].fillna(subjects["TRTSDT"]).mask(died, subjects["DTHDT"])
+    date = subjects["LSTALVDT"]
     return pd.DataFrame(
         {
             "ADT": date,
@@ -167,14 +164,17 @@ def _published_times(subjects: pd.DataFrame, survival_times: pd.DataFrame) -> tu
     life did died without an earlier recurrence; any other RFS event is a recurrence, of unrecorded site. A
     censored RFS stays censored at its time even when a death follows: the source stopped looking.
     """
-    times = survival_times[survival_times["USUBJID"].isin(subjects.index)]
-    wide = {endpoint: rows.set_index("USUBJID").reindex(subjects.index) for endpoint, rows in times.groupby("endpoint")}
-    os, rfs = wide["OS"], wide["RFS"]
-    died_first = rfs["event"].eq(1) & os["event"].eq(1) & rfs["time_months"].eq(os["time_months"])
-    recurred = rfs["event"].eq(1) & ~died_first
+    os, rfs = (
+        survival_times[survival_times["endpoint"].eq(endpoint)].set_index("USUBJID").reindex(subjects.index)
+        for endpoint in ("OS", "RFS")
+    )
+    died = os["event"].eq(1).fillna(False).astype(bool)
+    ended = rfs["event"].eq(1).fillna(False).astype(bool)
+    died_first = ended & died & rfs["time_months"].eq(os["time_months"]).fillna(False).astype(bool)
+    recurred = ended & ~died_first
     code = pd.Series(CENSORED, index=subjects.index)
     first = _from_source(rfs, code.mask(died_first, EVENT_DEATH).mask(recurred, EVENT_RECURRENCE))
-    return first, _from_source(os, code.mask(os["event"].eq(1), EVENT_DEATH))
+    return first, _from_source(os, code.mask(died, EVENT_DEATH))
 
 
 def _from_source(rows: pd.DataFrame, code: pd.Series) -> pd.DataFrame:

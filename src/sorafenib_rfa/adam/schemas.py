@@ -291,8 +291,8 @@ _ADSL = Dataset(
             "LSTALVDT",
             "Last date known alive",
             "date",
-            "Latest of last contact, RFA, imaging, sample and first day of a dosing interval",
-            "patients.last_contact_date, ablations, imaging, labs, drug_exposure",
+            "Latest of last contact, RFA, imaging, sample, first day of a dosing interval, and death",
+            "patients.last_contact_date, patients.death_date, ablations, imaging, labs, drug_exposure",
         ),
         Variable(
             "RECDT",

@@ -7,7 +7,6 @@ or after death is the clean stage's work and relied on here.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Final
 
 import pandas as pd
@@ -18,14 +17,13 @@ from sorafenib_rfa.vocabulary import RECURRENCE_SITES
 
 DATE: Final = "datetime64[s]"
 
-_EVIDENCE_OF_LIFE: Final[Mapping[str, str]] = MappingProxyType(
-    {
-        "patients": "last_contact_date",
-        "ablations": "ablation_date",
-        "imaging": "imaging_date",
-        "labs": "sample_date",
-        "drug_exposure": "start_date",
-    }
+_EVIDENCE_OF_LIFE: Final = (
+    ("patients", "last_contact_date"),
+    ("patients", "death_date"),
+    ("ablations", "ablation_date"),
+    ("imaging", "imaging_date"),
+    ("labs", "sample_date"),
+    ("drug_exposure", "start_date"),
 )
 
 
@@ -44,7 +42,8 @@ def last_known_alive(tables: Mapping[str, pd.DataFrame], subjects: pd.Index) -> 
     """Return the last date each patient is known to have been alive, NaT if there is none.
 
     The latest of all dates that need a living patient: last contact, RFA, imaging, sample, first day of a dosing
-    interval. The end of an interval or of an adverse event may be written about someone who died and does not count.
+    interval; and the day of death, until which the patient lived. The end of an interval or of an adverse event may
+    be written about someone who is out of sight and does not count.
 
     Parameters
     ----------
@@ -57,11 +56,12 @@ def last_known_alive(tables: Mapping[str, pd.DataFrame], subjects: pd.Index) -> 
     -------
     Series of datetime64[s], indexed by `subjects`
     """
-    latest = pd.DataFrame(index=subjects)
-    for table, column in _EVIDENCE_OF_LIFE.items():
-        if table in tables:
-            latest[table] = tables[table].groupby("USUBJID")[column].max().reindex(subjects).astype(DATE)
-    return latest.max(axis="columns").astype(DATE)
+    latest = {
+        (table, column): tables[table].groupby("USUBJID")[column].max().reindex(subjects).astype(DATE)
+        for table, column in _EVIDENCE_OF_LIFE
+        if table in tables
+    }
+    return pd.DataFrame(latest, index=subjects).max(axis="columns").astype(DATE)
 
 
 def recurrences(imaging: pd.DataFrame, start: pd.Series) -> pd.DataFrame:
