@@ -159,14 +159,15 @@ local function the_table(t)
     -- the caption stays outside of the part that scrolls sideways on a narrow screen
     local id, caption = t.identifier, caption_inlines(t.caption)
     t.identifier, t.caption = '', pandoc.Caption {}
-    local region = { tabindex = '0', role = 'region' }
+    -- pairs, not a table of keys: Lua would write those in another order each time
+    local region = { { 'tabindex', '0' }, { 'role', 'region' } }
     if #caption == 0 then
-      region['aria-label'] = 'Table'
+      region[3] = { 'aria-label', 'Table' }
       return pandoc.Div({ t }, attr(id, { 'table-wrap' }, region))
     end
     html_tables = html_tables + 1
     local caption_id = (id ~= '' and id or 'table-' .. html_tables) .. '-caption'
-    region['aria-labelledby'] = caption_id
+    region[3] = { 'aria-labelledby', caption_id }
     return pandoc.List {
       raw_block('<figure class="table-figure"' .. (id ~= '' and ' id="' .. id .. '"' or '') .. '>\n<figcaption id="' .. caption_id .. '">'),
       pandoc.Plain(caption), raw_block('</figcaption>'),
@@ -353,7 +354,7 @@ local function span(s)
     local id = s.attributes['data-ard']
     if format ~= 'html' then return s.content end
     if audit_href and id then
-      return pandoc.Link(s.content, audit_href .. id, '', attr('', { 'val' }, { ['data-ard'] = id, title = 'Where this number comes from' }))
+      return pandoc.Link(s.content, audit_href .. id, '', attr('', { 'val' }, { { 'data-ard', id }, { 'title', 'Where this number comes from' } }))
     end
     return s
   end
