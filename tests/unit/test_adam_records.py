@@ -77,6 +77,19 @@ def test_events_of_a_cohort_without_a_drug_count_from_the_index_rfa():
     assert as_rows(adam["adae"], ["ASTDY", "TRTEMFL", "EXPOSFL"]) == [(-1, "N", None), (1, "Y", None), (901, "Y", None)]
 
 
+def test_a_class_that_was_not_recorded_is_that_of_the_term():
+    study = Study()
+    study.patient("01")
+    for term, soc in [("Fatigue", None), ("Fever", "As the site says"), ("Term of a site", None)]:
+        study.add("adverse_events", subject_id="01", term=term, soc=soc, grade=1, start_date=day(5))
+    adae = build_adam(study.tables(), study.cohort, plan())["adae"]
+    assert as_rows(adae, ["AEDECOD", "AEBODSYS"]) == [
+        ("Fatigue", "General disorders and administration site conditions"),
+        ("Fever", "As the site says"),
+        ("Term of a site", None),
+    ]
+
+
 def test_an_ongoing_drug_keeps_its_events_emergent_to_the_last_contact():
     study = Study()
     study.patient("01", contact=400, start=10)
@@ -158,6 +171,14 @@ def test_baseline_change_and_grades_of_laboratory_values():
     assert adlb["AVALU"].iloc[1] == "U/L"
 
 
+def test_a_test_without_a_unit_is_not_given_one_in_words():
+    study = Study()
+    study.patient("01")
+    study.add("labs", subject_id="01", sample_date=day(3), test="INR", value=1.1)
+    adlb = build_adam(study.tables(), study.cohort, plan())["adlb"]
+    assert as_rows(adlb, ["PARAM", "AVALU"]) == [("International normalised ratio", "ratio")]
+
+
 def test_the_baseline_record_is_the_one_whose_value_adsl_holds():
     study = Study()
     study.patient("01")
@@ -168,6 +189,9 @@ def test_the_baseline_record_is_the_one_whose_value_adsl_holds():
     baseline = adam["adlb"][adam["adlb"]["ABLFL"].eq("Y").fillna(False)]
     assert as_rows(baseline, ["AVAL", "SRCROW"]) == [(22.0, 5)]
     assert adam["adsl"]["BILIBL"].tolist() == [22.0]
+    # a second result of the day of RFA is no change from baseline; that of the day after is
+    changes = as_rows(adam["adlb"], ["ADY", "SRCROW", "CHG"])
+    assert changes == [(-5, 2, None), (1, 3, None), (1, 5, None), (2, 4, -3.0)]
 
 
 @pytest.mark.parametrize(

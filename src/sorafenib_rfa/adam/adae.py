@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from sorafenib_rfa.adam.timing import study_day
+from sorafenib_rfa.clinical.ctcae import ctcae_soc
 from sorafenib_rfa.config.models import Plan
 
 
@@ -57,7 +58,7 @@ def build_adae(adsl: pd.DataFrame, adex: pd.DataFrame | None, adverse_events: pd
             "USUBJID": subject,
             "AESEQ": events.groupby("USUBJID").cumcount() + 1,
             "AEDECOD": events["term"],
-            "AEBODSYS": events["soc"],
+            "AEBODSYS": events["soc"].fillna(events["term"].map(dict(ctcae_soc()))),
             "ATOXGR": events["grade"],
             "AESER": events["serious"],
             "AREL": events["related_drug"],

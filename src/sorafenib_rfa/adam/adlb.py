@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
+from typing import Final
+
 import pandas as pd
 
 from sorafenib_rfa.adam.timing import study_day
@@ -9,6 +12,10 @@ from sorafenib_rfa.clean.baseline import baseline_rows
 from sorafenib_rfa.clinical.ctcae import grade
 from sorafenib_rfa.config.models import Plan
 from sorafenib_rfa.vocabulary import LAB_TESTS
+
+_PARAMETERS: Final = MappingProxyType(
+    {code: label if unit == "ratio" else f"{label} ({unit})" for code, (label, unit) in LAB_TESTS.items()}
+)
 
 
 def build_adlb(adsl: pd.DataFrame, labs: pd.DataFrame, ablations: pd.DataFrame | None, plan: Plan) -> pd.DataFrame:
@@ -50,7 +57,7 @@ def build_adlb(adsl: pd.DataFrame, labs: pd.DataFrame, ablations: pd.DataFrame |
             **{name: subject.map(subjects[name]) for name in ("STUDYID", "SITEID", "TRT01A")},
             "USUBJID": subject,
             "PARAMCD": test,
-            "PARAM": test.map({code: f"{label} ({unit})" for code, (label, unit) in LAB_TESTS.items()}),
+            "PARAM": test.map(dict(_PARAMETERS)),
             "ADT": date,
             "ADY": study_day(date, zero),
             "AVAL": results["value"],

@@ -431,7 +431,13 @@ _ADAE = Dataset(
             "AESEQ", "Sequence", "integer", "By start date, term, grade and source row", "adverse_events", required=True
         ),
         _copied("AEDECOD", "Term (CTCAE v5.0)", "text", "adverse_events.term", required=True),
-        _copied("AEBODSYS", "System organ class (CTCAE v5.0)", "text", "adverse_events.soc"),
+        Variable(
+            "AEBODSYS",
+            "System organ class (CTCAE v5.0)",
+            "text",
+            "As recorded; where missing, the class of the term in clinical/ctcae_terms.csv",
+            "adverse_events.soc, adverse_events.term",
+        ),
         _copied("ATOXGR", "Grade (CTCAE v5.0)", "integer", "adverse_events.grade", codelist=(1, 2, 3, 4, 5)),
         _flag("AESER", "Serious", "As recorded", "adverse_events.serious"),
         _flag("AREL", "Related to sorafenib", "As recorded", "adverse_events.related_drug"),
