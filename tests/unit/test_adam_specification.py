@@ -136,6 +136,7 @@ def test_the_dictionary_for_people(study):
     text = dictionary_markdown(study.cohort.config)
     assert "synthetic data" in text
     assert text.count("\n## ") == 6
+    assert "<" not in text  # would be taken for a tag and vanish
     tables = [line for line in text.splitlines() if line.startswith("|")]
     unescaped = {line.replace("\\|", "").count("|") for line in tables}
     assert unescaped == {7}

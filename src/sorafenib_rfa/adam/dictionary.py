@@ -55,6 +55,6 @@ def dictionary_markdown(cohort: CohortConfig) -> str:
             values = row.codelist.replace(" | ", "; ") if pd.notna(row.codelist) else row.unit
             shown = "" if pd.isna(values) else values
             cells = (row.variable, row.label, row.type, shown, row.derivation, row.source)
-            lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+            lines.append("| " + " | ".join(cell.replace("|", "\\|").replace("<", "&lt;") for cell in cells) + " |")
         lines.append("")
     return "\n".join(lines)

@@ -114,7 +114,7 @@ _USUBJID = Variable(
     "USUBJID",
     "Unique subject identifier",
     "text",
-    "<STUDYID>-<SITEID>-<subject_id>",
+    "STUDYID, SITEID and SUBJID joined by hyphens",
     "patients.subject_id",
     required=True,
 )
@@ -199,8 +199,10 @@ _ADSL = Dataset(
             "SUBJID", "Subject identifier at the site", "text", "As recorded", "patients.subject_id", required=True
         ),
         _SITEID,
-        Variable("COUNTRY", "Country", "text", "ISO 3166-1 code of the site", "sites/<site>.yaml", required=True),
-        Variable("REGION", "Region", "text", "Region of the site", "sites/<site>.yaml", required=True),
+        Variable(
+            "COUNTRY", "Country", "text", "ISO 3166-1 code of the site", "configuration of the site", required=True
+        ),
+        Variable("REGION", "Region", "text", "Region of the site", "configuration of the site", required=True),
         _TRT01A,
         _EXPOSFL,
         Variable(
