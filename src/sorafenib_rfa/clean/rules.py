@@ -395,7 +395,7 @@ def decisive_rows_lost(t: Tables) -> list[Fault]:
     """Patients who lost a row that may have decided their time zero, arm or outcome.
 
     - An ablation: it may have been the index RFA.
-    - A dosing interval of sorafenib, unless its start (or, intervals of one drug not overlapping, its end) shows that
+    - A dosing interval of sorafenib, or of a drug that is not known, unless its start (or, intervals of one drug not overlapping, its end) shows that
       it was not the first: it may have decided the arm.
     - An examination that showed recurrence: it may have been the first recurrence.
     """
