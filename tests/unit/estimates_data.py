@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 
@@ -10,6 +11,10 @@ import pandas as pd
 
 from sorafenib_rfa.config.load import read_yaml, validate
 from sorafenib_rfa.config.models import CohortConfig, Plan
+from sorafenib_rfa.estimates.ard import Estimates
+from sorafenib_rfa.estimates.baseline import estimate_baseline
+from sorafenib_rfa.estimates.efficacy import estimate_efficacy
+from sorafenib_rfa.estimates.safety import estimate_safety
 from sorafenib_rfa.vocabulary import ARMS, CONTROL, DAYS_PER_MONTH, SORAFENIB
 
 ROOT = Path(__file__).parents[2]
@@ -28,8 +33,45 @@ def plan(**changes: object) -> Plan:
     return PLAN.model_copy(update=changes)
 
 
+@cache
+def estimated() -> tuple[dict[str, pd.DataFrame], dict[str, Estimates]]:
+    """Return a simulated cohort of 700 and the estimates of all its parts (made once)."""
+    adam = make_adam()
+    config, name = cohort(), "synthetic"
+    baseline = estimate_baseline(adam["adsl"], PLAN, config, name, "records/baseline.json")
+    return adam, {
+        "baseline": baseline,
+        "efficacy": estimate_efficacy(
+            adam["adtte"], adam["adsl"], baseline.curves["weights"], PLAN, config, name, "records/efficacy.json", seed=7
+        ),
+        "safety": estimate_safety(
+            adam["adae"],
+            adam["adsl"],
+            adam["adex"],
+            PLAN,
+            config,
+            name,
+            "records/safety.json",
+            ablations=adam["ablations"],
+        ),
+    }
+
+
+def value(ard: pd.DataFrame, identifier: str) -> pd.Series:
+    """Return the ARD row of an id."""
+    rows = ard[ard["ard_id"] == identifier]
+    assert len(rows) == 1, f"no row {identifier}"
+    return rows.iloc[0]
+
+
 def make_adam(
-    n: int = 700, *, seed: int = 1, log_hr: float = 0.0, confounding: float = 0.5, missing: float = 0.03
+    n: int = 700,
+    *,
+    seed: int = 1,
+    log_hr: float = 0.0,
+    confounding: float = 0.5,
+    missing: float = 0.03,
+    mean_days: float = 700,
 ) -> dict[str, pd.DataFrame]:
     """Simulate ADSL, ADTTE, ADAE, ADEX and ablations in which sorafenib starts after a delay one must survive.
 
@@ -39,11 +81,11 @@ def make_adam(
     rng = np.random.default_rng(seed)
     start = pd.Timestamp("2015-01-01") + pd.to_timedelta(rng.integers(0, 1000, n), unit="D")
     size = np.round(rng.gamma(9, 0.3, n) + 0.3, 1)
-    afp = np.round(10 ** rng.normal(1.5, 0.8, n), 1)
+    afp = np.round(10 ** rng.normal(1.5, 0.8, n), 1).clip(0.5)
     risk = 0.25 * (size - 3) + 0.3 * (np.log10(afp) - 1.5)
     wants = rng.random(n) < 1 / (1 + np.exp(-(-0.9 + confounding * 2 * risk)))
     delay = rng.integers(5, 58, n)
-    base = rng.exponential(700 * np.exp(-confounding * risk))
+    base = rng.exponential(mean_days * np.exp(-confounding * risk))
     event_day = np.where(wants & (base > delay), delay + (base - delay) * np.exp(-log_hr), base)
     event_day = np.maximum(np.ceil(event_day), 1)
     death_day = np.maximum(np.ceil(rng.exponential(2500, n)), 2)

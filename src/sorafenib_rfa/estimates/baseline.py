@@ -11,7 +11,7 @@ import pandas as pd
 from sorafenib_rfa.config.models import CohortConfig, Covariate, Plan
 from sorafenib_rfa.estimates.ard import ArdBuilder, Estimates
 from sorafenib_rfa.estimates.common import NAN, attempt, untested
-from sorafenib_rfa.estimates.covariates import covariate_design, levels_of, numbers, texts
+from sorafenib_rfa.estimates.covariates import covariate_design, levels_of, logarithm, numbers, texts
 from sorafenib_rfa.stats.balance import (
     effective_sample_size,
     smd_binary,
@@ -242,6 +242,8 @@ def _smds(
     """Return ``level, smd, reason`` of one variable; for a categorical one the whole, then each level."""
     covariate = line.covariate
     column = frame[covariate.variable]
+    if covariate.transform == "log10":
+        column = logarithm(numbers(column))
     known = column.notna()
     values, side = column[known], treated[known].to_numpy(dtype=bool)
     case = None if weights is None else weights[known].to_numpy()
@@ -254,9 +256,7 @@ def _smds(
 
     if covariate.kind == "continuous":
         x = numbers(values).to_numpy()
-        return [
-            (None, *one(smd_continuous, np.log10(x) if covariate.transform == "log10" else x, unweighted_spread=True))
-        ]
+        return [(None, *one(smd_continuous, x, unweighted_spread=True))]
     if covariate.kind == "binary":
         flags = (texts(values) == covariate.positive).to_numpy(dtype=float)
         return [(None, *one(smd_binary, flags, unweighted_spread=True))]

@@ -34,7 +34,7 @@ def collect_ard(parts: Iterable[pd.DataFrame]) -> pd.DataFrame:
     if len(cohorts) > 1:
         raise ValueError(f"parts of different cohorts cannot be put together: {cohorts}")
     value, low, high, p = (ard[name].to_numpy() for name in NUMERIC)
-    slack = 1e-9 * (1 + np.abs(value))
+    slack = np.where(np.isfinite(value), 1e-9 * (1 + np.abs(value)), 0.0)
     reasoned = ard["method"].str.startswith(("not estimable", "not tested")).to_numpy(dtype=bool)
     faults = {
         "have an unknown unit": ~ard["unit"].isin(UNITS).to_numpy(dtype=bool),

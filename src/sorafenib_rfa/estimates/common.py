@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from sorafenib_rfa.config.models import Plan
 from sorafenib_rfa.stats.errors import EstimationError
+
+if TYPE_CHECKING:
+    from sorafenib_rfa.stats.kaplan_meier import Quantile
 
 Result = TypeVar("Result")
 
@@ -48,6 +51,15 @@ def horizon(months: float) -> str:
     return f"m{months:g}".replace(".", "_")
 
 
-def reached(value: float) -> float:
-    """Return a quantile of a survival curve with infinity for 'not reached' (the estimators give NaN)."""
-    return math.inf if math.isnan(value) else value
+def quantile_values(quantile: Quantile | None) -> tuple[float, float, float]:
+    """Return a quantile of a survival curve and its limits, with infinity for 'not reached'.
+
+    The estimators give NaN where a curve does not come down far enough. For the estimate and the upper limit that
+    means: not reached. A lower limit is not reached only when the estimate is not; otherwise it is unknown.
+    """
+    if quantile is None:
+        return NAN, NAN, NAN
+    estimate = math.inf if math.isnan(quantile.estimate) else quantile.estimate
+    low = math.inf if math.isnan(quantile.ci_low) and math.isinf(estimate) else quantile.ci_low
+    high = math.inf if math.isnan(quantile.ci_high) else quantile.ci_high
+    return estimate, low, high

@@ -20,6 +20,11 @@ def numbers(column: pd.Series) -> pd.Series:
     return pd.Series(column.to_numpy(dtype="float64", na_value=np.nan), index=column.index)
 
 
+def logarithm(values: pd.Series) -> pd.Series:
+    """Return the decimal logarithm; NaN (missing) for values of zero or below, which have none."""
+    return np.log10(values.where(values > 0))
+
+
 def texts(column: pd.Series) -> pd.Series:
     """Return a column as nullable strings (a level coded as a number becomes its text)."""
     return column.astype("string")
@@ -63,7 +68,7 @@ def covariate_design(frame: pd.DataFrame, plan: Plan, names: Sequence[str]) -> D
     """Return the model columns of the covariates `names` of the plan, for the complete cases of `frame`.
 
     Continuous covariates enter linearly, as log10 or as a restricted cubic spline (knots from the complete cases),
-    as the plan says; a binary one as 0/1; a categorical one as indicators against its most frequent level.
+    as the plan says (a value without a logarithm counts as missing); a binary one as 0/1; a categorical one as indicators against its most frequent level.
 
     Parameters
     ----------
@@ -73,18 +78,13 @@ def covariate_design(frame: pd.DataFrame, plan: Plan, names: Sequence[str]) -> D
         Names and codings.
     names : sequence of str
         Keys of ``plan.covariates``.
-
-    Raises
-    ------
-    ValueError
-        If a value of a log-transformed covariate is zero or negative.
     """
     raw: dict[str, pd.Series] = {}
     for name in names:
         covariate = plan.covariates[name]
         column = frame[covariate.variable]
         if covariate.kind == "continuous":
-            raw[name] = numbers(column)
+            raw[name] = logarithm(numbers(column)) if covariate.transform == "log10" else numbers(column)
         else:
             raw[name] = texts(column)
     missing = {name: int(column.isna().sum()) for name, column in raw.items()}
@@ -114,9 +114,7 @@ def _terms(name: str, covariate: Covariate, values: pd.Series) -> tuple[dict[str
     if covariate.kind == "continuous":
         x = values.to_numpy(dtype=float)
         if covariate.transform == "log10":
-            if (x <= 0).any():
-                raise ValueError(f"{covariate.variable} must be above zero to take its logarithm")
-            return {f"log10({name})": np.log10(x)}, f"log10({name})"
+            return {f"log10({name})": x}, f"log10({name})"
         if covariate.transform == "spline":
             knots, _ = attempt(harrell_knots, x, SPLINE_KNOTS)  # None: values so tied that knots coincide
             if knots is not None:

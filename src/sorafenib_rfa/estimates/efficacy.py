@@ -355,8 +355,8 @@ def _model_data(part: _Part, at_risk: _AtRisk, model: Model) -> tuple[pd.DataFra
             for name, columns in part.design.terms.items()
             if (kept := [column for column in columns if column in covariates])
         }
-    x = pd.concat([frame["treated"].astype(float).rename(TREATMENT), covariates], axis=1)
-    return frame, x, terms
+    covariates.insert(0, TREATMENT, frame["treated"].astype(float))
+    return frame, covariates, terms
 
 
 def _add_fit(

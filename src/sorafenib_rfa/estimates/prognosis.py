@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from sorafenib_rfa.config.models import CohortConfig, Covariate, Plan, PrognosticGroup
+from sorafenib_rfa.errors import ConfigError, Problem
 from sorafenib_rfa.estimates.ard import ArdBuilder, Estimates, slug
 from sorafenib_rfa.estimates.common import NAN, attempt, horizon, untested
 from sorafenib_rfa.estimates.covariates import levels_of, numbers, texts
@@ -282,6 +283,21 @@ def _declared(plan: Plan, cohort: CohortConfig) -> dict[str, Covariate]:
     return declared
 
 
+def _undeclared(by_id: pd.DataFrame, variable: str) -> Covariate:
+    """Return a column of ADSL that neither plan nor cohort describes, under its own name."""
+    if variable not in by_id:
+        raise ConfigError(
+            Problem(
+                "prognostic_model: there is no such column of ADSL",
+                file="cohort.yaml",
+                found=variable,
+                expected="one of " + ", ".join(by_id.columns),
+            )
+        )
+    is_number = pd.api.types.is_numeric_dtype(by_id[variable].dtype)
+    return Covariate(variable=variable, label=variable, kind="continuous" if is_number else "categorical")
+
+
 def _model_columns(
     by_id: pd.DataFrame, plan: Plan, cohort: CohortConfig
 ) -> tuple[dict[str, pd.DataFrame], dict[str, str]]:
@@ -290,7 +306,7 @@ def _model_columns(
     columns: dict[str, pd.DataFrame] = {}
     labels: dict[str, str] = {}
     for variable in (name.upper() for name in cohort.prognostic_model):
-        covariate = declared[variable]
+        covariate = declared.get(variable) or _undeclared(by_id, variable)
         if covariate.kind == "continuous":
             columns[variable] = pd.DataFrame({variable: numbers(by_id[variable])}, index=by_id.index)
             labels[variable] = f"{covariate.label}, per unit"

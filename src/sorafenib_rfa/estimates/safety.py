@@ -10,7 +10,7 @@ import pandas as pd
 
 from sorafenib_rfa.config.models import CohortConfig, Plan
 from sorafenib_rfa.estimates.ard import ArdBuilder, Estimates
-from sorafenib_rfa.estimates.common import NAN, attempt, reached, untested
+from sorafenib_rfa.estimates.common import NAN, attempt, quantile_values, untested
 from sorafenib_rfa.estimates.covariates import numbers, texts
 from sorafenib_rfa.stats.kaplan_meier import kaplan_meier
 from sorafenib_rfa.stats.proportions import clopper_pearson, incidence_rate, newcombe_difference
@@ -458,8 +458,7 @@ def _add_exposure(context: _Context, adex: pd.DataFrame) -> None:
         "patients still on the drug censored; limits by Brookmeyer and Crowley"
     )
     for stat, probability in (("q1", 0.25), ("median", 0.5), ("q3", 0.75)):
-        quantile = None if curve is None else curve.quantile(probability)
-        values = [NAN] * 3 if quantile is None else [reached(v) for v in _three(quantile)]
+        values = quantile_values(None if curve is None else curve.quantile(probability))
         context.ard.add(
             "exposure",
             stat,

@@ -17,7 +17,7 @@ import pandas as pd
 
 from sorafenib_rfa.config.models import Plan
 from sorafenib_rfa.estimates.ard import ArdBuilder, slug
-from sorafenib_rfa.estimates.common import NAN, attempt, horizon, reached
+from sorafenib_rfa.estimates.common import NAN, attempt, horizon, quantile_values
 from sorafenib_rfa.stats.competing_risks import CumulativeIncidence, aalen_johansen, gray_test
 from sorafenib_rfa.stats.kaplan_meier import KaplanMeierCurve, kaplan_meier, log_rank, reverse_kaplan_meier
 from sorafenib_rfa.stats.proportions import incidence_rate
@@ -174,8 +174,7 @@ def add_curve(
                 **place,
                 **common,
             )
-    median = None if curve is None else curve.median()
-    values = [NAN] * 3 if median is None else [reached(v) for v in (median.estimate, median.ci_low, median.ci_high)]
+    values = quantile_values(None if curve is None else curve.median())
     ard.add(
         analysis,
         "median",
@@ -281,12 +280,7 @@ def add_follow_up(
     """Add median and quartiles of follow-up from time zero by the reverse Kaplan-Meier method."""
     curve, reason = attempt(reverse_kaplan_meier, rows["time"], rows["event"], level=plan.confidence_level)
     for stat, probability in (("q1", 0.25), ("median", 0.5), ("q3", 0.75)):
-        quantile = None if curve is None else curve.quantile(probability)
-        values = (
-            [NAN] * 3
-            if quantile is None
-            else [reached(v) for v in (quantile.estimate, quantile.ci_low, quantile.ci_high)]
-        )
+        values = quantile_values(None if curve is None else curve.quantile(probability))
         ard.add(
             analysis,
             stat,
