@@ -1,0 +1,182 @@
+"""Draw the figures of a cohort and save them: SVG, PDF, PNG and, beside them, the data they show.
+
+Each figure reads curve frames and ARD rows only (columns: :mod:`sorafenib_rfa.estimates.survival` and the
+``estimate_*`` functions); every number printed in it goes through :func:`sorafenib_rfa.exhibits.format.format_value`.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import pandas as pd
+
+from sorafenib_rfa.config.models import CohortConfig, Plan
+from sorafenib_rfa.errors import ConfigError, Problem
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from sorafenib_rfa.exhibits.figures.canvas import Inputs
+
+    Drawer = Callable[[Inputs], tuple[Figure, pd.DataFrame]]
+
+FIGURES: Final = (
+    "flow",
+    "km_rfs",
+    "km_os",
+    "km_ttr",
+    "cif_first_event",
+    "love",
+    "ae_dot",
+    "forest_rfs",
+    "forest_os",
+    "forest_ttr",
+    "km_prognostic",
+    "cif_prognostic",
+)
+"""Names a cohort can list under ``figures``."""
+
+
+def _drawer(name: str) -> Drawer:
+    """Return the function that draws `name`; each family is imported only when it is drawn."""
+    if name == "flow":
+        from sorafenib_rfa.exhibits.figures.flow import draw_flow
+
+        return draw_flow
+    if name in ("km_rfs", "km_os", "km_ttr"):
+        from sorafenib_rfa.exhibits.figures.survival import draw_km
+
+        return lambda inputs: draw_km(inputs, name.removeprefix("km_").upper())
+    if name == "cif_first_event":
+        from sorafenib_rfa.exhibits.figures.survival import draw_cif_first_event
+
+        return draw_cif_first_event
+    if name == "love":
+        from sorafenib_rfa.exhibits.figures.dots import draw_love
+
+        return draw_love
+    if name == "ae_dot":
+        from sorafenib_rfa.exhibits.figures.dots import draw_ae_dot
+
+        return draw_ae_dot
+    if name in ("forest_rfs", "forest_os", "forest_ttr"):
+        from sorafenib_rfa.exhibits.figures.forest import draw_forest
+
+        return lambda inputs: draw_forest(inputs, name.removeprefix("forest_").upper())
+    if name == "km_prognostic":
+        from sorafenib_rfa.exhibits.figures.prognosis import draw_km_prognostic
+
+        return draw_km_prognostic
+    if name == "cif_prognostic":
+        from sorafenib_rfa.exhibits.figures.prognosis import draw_cif_prognostic
+
+        return draw_cif_prognostic
+    close = difflib.get_close_matches(name, FIGURES, n=1)
+    raise ConfigError(
+        Problem(
+            "there is no such figure",
+            found=name,
+            expected=f"one of {', '.join(FIGURES)}",
+            hint=f"did you mean {close[0]!r}?" if close else None,
+        )
+    )
+
+
+@contextmanager
+def _style() -> Iterator[None]:
+    """Set the one style of all figures, whatever a user's matplotlibrc says."""
+    import matplotlib
+
+    style = resources.files("sorafenib_rfa.exhibits").joinpath("style.mplstyle")
+    with resources.as_file(style) as path, matplotlib.rc_context():
+        matplotlib.rcdefaults()
+        matplotlib.rcParams.update(matplotlib.rc_params_from_file(path, use_default_template=False))
+        yield
+
+
+def draw_figure(
+    name: str, *, ard: pd.DataFrame, curves: Mapping[str, pd.DataFrame], cohort: CohortConfig, plan: Plan
+) -> tuple[Figure, pd.DataFrame]:
+    """Draw one figure.
+
+    Parameters
+    ----------
+    name : str
+        One of :data:`FIGURES`.
+    ard : DataFrame
+        All ARD rows of the cohort.
+    curves : mapping
+        Curve frames by name.
+    cohort : CohortConfig
+        Its ``synthetic`` puts "Synthetic data" into every figure.
+    plan : Plan
+        Landmark, events of interest.
+
+    Returns
+    -------
+    figure : matplotlib.figure.Figure
+    drawn : DataFrame
+        What the figure shows: ``element, panel, series, x, y, low, high, text, ard_id``.
+
+    Raises
+    ------
+    ConfigError
+        If there is no figure of that name.
+    NotOfferedError
+        If the cohort lacks the curves of the figure.
+    """
+    drawer = _drawer(name)
+    from sorafenib_rfa.exhibits.figures.canvas import Inputs
+
+    with _style():
+        return drawer(Inputs(name, ard, curves, cohort, plan))
+
+
+def draw_figures(
+    names: Sequence[str],
+    folder: Path,
+    *,
+    ard: pd.DataFrame,
+    curves: Mapping[str, pd.DataFrame],
+    cohort: CohortConfig,
+    plan: Plan,
+    source_date_epoch: int,
+) -> None:
+    """Draw several figures in one process and save them as ``<folder>/<name>.svg|pdf|png|csv``."""
+    for name in names:
+        figure, drawn = draw_figure(name, ard=ard, curves=curves, cohort=cohort, plan=plan)
+        save_figure(figure, drawn, folder / name, source_date_epoch=source_date_epoch)
+
+
+def save_figure(figure: Figure, drawn: pd.DataFrame, stem: Path, *, source_date_epoch: int) -> None:
+    """Save a figure as SVG, PDF and PNG (300 dpi) and what it drew as CSV; equal figures give equal bytes.
+
+    Parameters
+    ----------
+    figure : Figure
+    drawn : DataFrame
+        As :func:`draw_figure` returns it.
+    stem : Path
+        Path without suffix; its folder is made.
+    source_date_epoch : int
+        Seconds since 1970, written into the PDF as its date.
+    """
+    import datetime as dt
+
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    from sorafenib_rfa.files import write_csv
+
+    stem.parent.mkdir(parents=True, exist_ok=True)
+    date = dt.datetime.fromtimestamp(source_date_epoch, dt.UTC)
+    FigureCanvasAgg(figure)
+    with _style():
+        figure.savefig(stem.with_suffix(".svg"), metadata={"Date": None, "Creator": None})
+        figure.savefig(stem.with_suffix(".pdf"), metadata={"CreationDate": date, "Producer": None, "Creator": None})
+        figure.savefig(stem.with_suffix(".png"), metadata={"Software": None})
+    write_csv(drawn, stem.with_suffix(".csv"))
