@@ -336,3 +336,18 @@ def test_agrees_with_lifelines_without_ties(data: pd.DataFrame) -> None:
     ours = fit(data)
     np.testing.assert_allclose(ours.coef, theirs.params_[X], rtol=1e-4)
     np.testing.assert_allclose(ours.se_model, theirs.standard_errors_[X], rtol=1e-4)
+
+
+def test_unused_categories_of_strata_and_clusters_are_ignored(data: pd.DataFrame) -> None:
+    """A subset of a table keeps all categories of its columns."""
+    site = pd.Series(pd.Categorical(np.where(data["age"] > 60, "Hanoi", "Lyon"), ["Hanoi", "Lyon", "Osaka"]))
+    plain = fit(data, strata=site.astype(str), cluster=site.astype(str))
+    declared = fit(data, strata=site, cluster=site)
+    np.testing.assert_array_equal(declared.coef, plain.coef)
+    np.testing.assert_array_equal(declared.cov_robust, plain.cov_robust)
+
+
+def test_result_does_not_depend_on_the_order_of_rows(data: pd.DataFrame) -> None:
+    shuffled = data.sample(frac=1, random_state=3)
+    np.testing.assert_allclose(fit(shuffled).coef, fit(data).coef, rtol=1e-10)
+    np.testing.assert_allclose(fit(shuffled, robust=True).cov_robust, fit(data, robust=True).cov_robust, rtol=1e-9)

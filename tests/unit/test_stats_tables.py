@@ -213,6 +213,8 @@ def test_logistic_refusals(people: pd.DataFrame) -> None:
     with pytest.raises(SeparationError, match="age_again") as caught:
         logistic_fit(x.assign(age_again=people["treated"] * 10 + np.arange(300) / 100), people["treated"])
     assert caught.value.covariates[0] == "age_again"
+    with pytest.raises(SeparationError, match="wide"):  # one step from regular to fitted 0 and 1
+        logistic_fit(x.assign(wide=people["treated"] * 1e6 + people["age"]), people["treated"])
     never = people["treated"] * (people["stage"] != "B1")
     with pytest.raises(SeparationError, match="stage=B1"):
         logistic_fit(x, never)

@@ -168,10 +168,13 @@ def as_weights(weights: ArrayLike | None, n: int) -> NDArray[np.float64] | None:
     return array
 
 
-def as_codes(labels: ArrayLike, n: int, what: str) -> tuple[NDArray[Any], NDArray[np.intp]]:
+def as_codes(
+    labels: ArrayLike, n: int, what: str, *, empty_allowed: bool = False
+) -> tuple[NDArray[Any], NDArray[np.intp]]:
     """Return the sorted distinct labels and each observation's position among them.
 
-    A pandas categorical keeps the order of its categories; a category nobody has is an empty group.
+    A pandas categorical keeps the order of its categories. A category nobody has is an empty group, and refused,
+    unless `empty_allowed` (strata, clusters): then it is left out.
 
     Raises
     ------
@@ -180,17 +183,19 @@ def as_codes(labels: ArrayLike, n: int, what: str) -> tuple[NDArray[Any], NDArra
     EstimationError
         If a label is missing.
     """
-    categories = getattr(getattr(labels, "cat", labels), "categories", None)
+    categories = getattr(getattr(labels, "dtype", None), "categories", None)
     if categories is not None:
         codes = np.asarray(getattr(labels, "cat", labels).codes, dtype=np.intp)
         check_length(codes, n, what, EstimationError)
         if (codes < 0).any():
             raise EstimationError(f"{what} missing in {_rows(codes < 0)}")
-        counts = np.bincount(codes, minlength=len(categories))
-        if (counts == 0).any():
-            empty = ", ".join(str(categories[i]) for i in np.flatnonzero(counts == 0))
+        present = np.bincount(codes, minlength=len(categories)) > 0
+        if present.all():
+            return np.asarray(categories), codes
+        if not empty_allowed:
+            empty = ", ".join(str(categories[i]) for i in np.flatnonzero(~present))
             raise EmptyGroupError(f"{what} without members: {empty}")
-        return np.asarray(categories), codes
+        return np.asarray(categories)[present], (np.cumsum(present) - 1)[codes]
     array = np.asarray(labels)
     if array.ndim != 1:
         raise EstimationError(f"{what} must be one-dimensional, found shape {array.shape}")

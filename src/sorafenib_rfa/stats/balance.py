@@ -124,11 +124,8 @@ def smd_categorical(x: ArrayLike, treated: ArrayLike, weights: ArrayLike | None 
     EstimationError
         If a label is missing.
     """
-    codes = getattr(getattr(x, "cat", x), "codes", None)
     n = len(x)  # type: ignore[arg-type]
-    if codes is None or (np.asarray(codes) < 0).any():
-        codes = as_codes(x, n, "covariate values")[1]
-    codes = np.asarray(codes, dtype=np.intp)
+    codes = as_codes(x, n, "covariate values", empty_allowed=True)[1]
     indicator, w = _two_groups(treated, n, weights)
     size = int(codes.max()) + 1
     p1, p0 = (np.bincount(codes[g], weights=w[g], minlength=size) / w[g].sum() for g in (indicator, ~indicator))

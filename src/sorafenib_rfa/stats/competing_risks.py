@@ -23,7 +23,7 @@ from scipy.special import chdtrc
 from ._inputs import as_causes, as_codes, as_float_vector, as_matrix, as_times, as_weights, check_length
 from .cox import CoxFit, HazardRatio, cox_fit
 from .errors import EmptyGroupError, EstimationError, InvalidCovariatesError, InvalidTimesError, NoEventsError
-from .kaplan_meier import confidence_limits
+from .kaplan_meier import _NOUGHT, confidence_limits
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     FloatArray = NDArray[np.float64]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class IncidenceAt:
     """Cumulative incidence of one cause at given times; NaN after the end of follow-up if some are still event-free."""
 
@@ -46,7 +46,7 @@ class IncidenceAt:
     ci_high: FloatArray
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class CumulativeIncidence:
     """Aalen-Johansen estimates: one row of each array a distinct time, one column a cause 1..k.
 
@@ -197,7 +197,7 @@ def aalen_johansen(
         n_risk = np.cumsum(n_enter) - np.concatenate([[0.0], np.cumsum(n_exit)[:-1]])
     n_event = counts[:, 1:]
     died = n_event.sum(axis=1)
-    left = np.where(n_risk - died > 1e-12 * n_risk, 1.0 - died / n_risk, 0.0)
+    left = np.where(n_risk - died > _NOUGHT * n_risk, 1.0 - died / n_risk, 0.0)
     event_free = np.cumprod(left)
     before = np.concatenate([[1.0], event_free[:-1]])
     incidence = np.cumsum(before[:, None] * n_event / n_risk[:, None], axis=0)
@@ -269,7 +269,7 @@ def _jackknife_std_err(
     size, k = n_event.shape
     died = n_event.sum(axis=1)
     with np.errstate(divide="ignore", invalid="ignore"):
-        per_event = np.where(n_risk - died > 1e-12 * n_risk, 1 / (n_risk - died), 0.0)
+        per_event = np.where(n_risk - died > _NOUGHT * n_risk, 1 / (n_risk - died), 0.0)
     step_b = died / n_risk * per_event
     path_b = np.cumsum(step_b)
     is_event = codes > 0
@@ -309,7 +309,7 @@ def _jackknife_std_err(
     return std_err
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class GrayTest:
     """Gray's test of equal cumulative incidence: statistic, degrees of freedom, p value, groups, scores."""
 
@@ -362,7 +362,7 @@ def gray_test(
     if not (codes == cause_of_interest).any():
         raise NoEventsError(f"no events of cause {cause_of_interest} among {n} observations")
     kind = np.where(codes == cause_of_interest, 1, np.where(codes > 0, 2, 0))
-    stratum = np.zeros(n, dtype=np.intp) if strata is None else as_codes(strata, n, "strata")[1]
+    stratum = np.zeros(n, dtype=np.intp) if strata is None else as_codes(strata, n, "strata", empty_allowed=True)[1]
     score = np.zeros(k)
     variance = np.zeros((k, k))
     for s in range(int(stratum.max()) + 1):
@@ -438,7 +438,7 @@ def _gray_stratum(
     return score, variance
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class FineGrayFit:
     """A Fine-Gray model: subdistribution hazard ratios of one cause.
 
@@ -578,7 +578,7 @@ def fine_gray(
     )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _CensoringCurve:
     """Kaplan-Meier estimate G of remaining uncensored."""
 

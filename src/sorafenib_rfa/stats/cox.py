@@ -32,7 +32,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from scipy.linalg.lapack import dpotrf, dpotri, dpotrs
+from scipy.linalg.lapack import dpotrf, dpotrs
 from scipy.special import chdtrc, ndtr, ndtri
 
 from ._inputs import (
@@ -45,6 +45,7 @@ from ._inputs import (
     check_length,
     check_level,
 )
+from ._linalg import combine_rows, cross_product, inverse_from_cholesky, weighted_row_sums
 from .errors import (
     CollinearCovariatesError,
     ConstantCovariateError,
@@ -101,7 +102,7 @@ class HazardRatio:
     robust: bool
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class CoxSolution:
     """The maximum of a partial likelihood, in the standardised covariates of its :class:`CoxDesign`."""
 
@@ -115,7 +116,7 @@ class CoxSolution:
     converged: bool
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Weighting:
     """What depends on the weights but not on the coefficients."""
 
@@ -126,7 +127,7 @@ class _Weighting:
     mean_weight: FloatArray | float  # mean weight of the tied deaths
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Evaluation:
     """Log-likelihood, score and information at one coefficient vector, and what residuals need."""
 
@@ -138,7 +139,7 @@ class _Evaluation:
     means: FloatArray  # (p, M) weighted covariate means of the risk sets
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class CoxDesign:
     """Survival data sorted once, to be fitted again and again with other weights.
 
@@ -225,7 +226,7 @@ class CoxDesign:
             stratum = None
             strata_labels = np.array(["all"])
         else:
-            strata_labels, codes = as_codes(strata, n, "strata")
+            strata_labels, codes = as_codes(strata, n, "strata", empty_allowed=True)
             order = np.lexsort((stop, codes))
             stratum = codes[order]
         stop, dead = stop[order], dead[order]
@@ -379,13 +380,13 @@ class CoxDesign:
         converged = False
         iterations = 0
         while True:
-            factor = self._factor(state.information)
+            factor = self._factor(state.information, beta if iterations else None)
             step = dpotrs(factor, state.score, lower=1)[0]
             gain = float(state.score @ step)  # twice what a quadratic log-likelihood would still gain
             if iterations == 0:
                 score_chi2 = gain
             if max_iter > 0 and np.abs(step).max() > _RUNAWAY:
-                if gain < _FLAT or (iterations > 2 and np.ptp(beta @ self.z1[1:]) > _BOUNDLESS):
+                if gain < _FLAT or (iterations > 2 and np.ptp(combine_rows(beta, self.z1[1:])) > _BOUNDLESS):
                     self._refuse_separation(step)
             # the second clause: rounding keeps the step from shrinking further
             if gain <= tol * tol or (gain < 1e-12 and gain >= 0.25 * previous):
@@ -409,8 +410,7 @@ class CoxDesign:
             state = candidate
         if not converged and max_iter > 0:
             raise ConvergenceError(f"no convergence of the Cox model in {max_iter} iterations")
-        inverse = dpotri(factor, lower=1)[0]
-        covariance = np.tril(inverse) + np.tril(inverse, -1).T
+        covariance = inverse_from_cholesky(factor)
         return CoxSolution(beta, state.score, covariance, loglik_init, state.loglik, score_chi2, iterations, converged)
 
     def _weighting(self, weights: ArrayLike | None, multiplicity: ArrayLike | None) -> _Weighting:
@@ -445,7 +445,7 @@ class CoxDesign:
         """Log partial likelihood, score and information at `beta` (module docstring, equation)."""
         z1 = self.z1
         z = z1[1:]
-        eta = beta @ z
+        eta = combine_rows(beta, z)
         if self.offset is not None:
             eta += self.offset
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
@@ -464,14 +464,14 @@ class CoxDesign:
             total = sums[0]
             means = sums[1:] / total
             hazard = weighting.mean_weight / total
-            loglik = float(weighting.death @ eta[self.deaths] - np.sum(weighting.mean_weight * np.log(total)))
+            loglik = float(np.sum(weighting.death * eta[self.deaths]) - np.sum(weighting.mean_weight * np.log(total)))
             exposure = self._exposure(hazard, weighting)
             expected = weighted * exposure
             excess = -expected
             excess[self.deaths] += weighting.death
-            score = z @ excess
-            information = (z * expected) @ z.T
-            information -= (means * weighting.mean_weight) @ means.T
+            score = weighted_row_sums(z, excess)
+            information = cross_product(z * expected, z)
+            information -= cross_product(means * weighting.mean_weight, means)
         return _Evaluation(loglik, score, information, risk, hazard, means)
 
     def _accumulate(self, values: FloatArray, *, reverse: bool = False) -> FloatArray:
@@ -521,8 +521,11 @@ class CoxDesign:
             culprits = ", ".join(self.names[j] for j in np.flatnonzero(flat))
             raise ConstantCovariateError(f"covariate {culprits} does not vary among those at risk at any event time")
 
-    def _factor(self, information: FloatArray) -> FloatArray:
-        """Cholesky factor of the information, or the error that says which covariate spoils it."""
+    def _factor(self, information: FloatArray, reached: FloatArray | None) -> FloatArray:
+        """Cholesky factor of the information, or the error that says which covariate spoils it.
+
+        `reached`: the coefficients after the first step (information that was regular before has run out).
+        """
         factor, failed = dpotrf(information, lower=1, clean=1)
         diagonal = np.diagonal(information)
         pivots = np.diagonal(factor)
@@ -530,6 +533,8 @@ class CoxDesign:
             return factor
         if not np.isfinite(information).all():
             raise ConvergenceError("the likelihood of the Cox model is not finite")
+        if reached is not None:
+            self._refuse_separation(reached)
         j = failed - 1 if failed > 0 else int(np.argmin(pivots * pivots / diagonal))
         raise CollinearCovariatesError(f"covariate {self.names[j]} is a linear combination of the others")
 
@@ -570,7 +575,7 @@ def _weighting(
     return _Weighting(row, death, event_bin, fraction, total[event_bin] / count[event_bin])
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class CoxFit:
     """A fitted Cox model.
 
@@ -793,8 +798,8 @@ class CoxFit:
         exposure = design._exposure(state.hazard * at_terms, weighting)
         if weighting.row is not None:
             exposure = exposure * weighting.row
-        matrix = (z * (state.risk * exposure)) @ z.T
-        matrix -= (state.means * (weighting.mean_weight * at_terms)) @ state.means.T
+        matrix = cross_product(z * (state.risk * exposure), z)
+        matrix -= cross_product(state.means * (weighting.mean_weight * at_terms), state.means)
         return matrix * np.multiply.outer(design.scale, design.scale)
 
     # -- baseline ------------------------------------------------------------------------------------------------
@@ -931,10 +936,10 @@ def cox_fit(
         return fit
     influence = fit._dfbeta_rows()
     if cluster is not None:
-        labels, codes = as_codes(cluster, design.n, "clusters")
+        labels, codes = as_codes(cluster, design.n, "clusters", empty_allowed=True)
         codes = codes[design.rows]
         influence = np.array([np.bincount(codes, weights=v, minlength=labels.size) for v in influence])
-    cov_robust = influence @ influence.T
+    cov_robust = cross_product(influence, influence)
     # frozen: the variance is added before anyone else sees the fit
     object.__setattr__(fit, "cov_robust", cov_robust)
     object.__setattr__(fit, "se_robust", np.sqrt(np.diagonal(cov_robust)))

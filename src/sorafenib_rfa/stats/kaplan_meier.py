@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 ConfidenceType = Literal["log-log", "log", "plain"]
 Variance = Literal["greenwood", "robust"]
 
+# A share of the risk set that is rounding of weighted sums: everyone at risk has failed.
+_NOUGHT = 1e-9
 _HALF_TOLERANCE = float(np.sqrt(np.finfo(float).eps))  # R: a step this close to 1 - p is at 1 - p
 
 
@@ -63,7 +65,7 @@ class RestrictedMean:
     ci_high: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class SurvivalAt:
     """A survival curve read at given times; NaN after the end of follow-up of a curve that did not reach zero."""
 
@@ -75,7 +77,7 @@ class SurvivalAt:
     n_risk: FloatArray
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Steps:
     """Rows laid out on the grid of distinct stop times, for sums over the rows' histories."""
 
@@ -86,7 +88,7 @@ class _Steps:
     cluster: NDArray[np.intp] | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class KaplanMeierCurve:
     """A Kaplan-Meier curve: one element of each array a distinct stop time (events and censorings), ascending.
 
@@ -267,7 +269,7 @@ def _influence_parts(n_risk: FloatArray, n_event: FloatArray) -> tuple[FloatArra
     """1 / (n (1 - h)) and h = d / n at each time, the former 0 where everyone at risk fails (survival is then 0)."""
     with np.errstate(divide="ignore", invalid="ignore"):
         hazard = np.where(n_risk > 0, n_event / n_risk, 0.0)
-        per_event = np.where(n_risk - n_event > 1e-12 * n_risk, 1.0 / (n_risk - n_event), 0.0)
+        per_event = np.where(n_risk - n_event > _NOUGHT * n_risk, 1.0 / (n_risk - n_event), 0.0)
     return per_event, hazard
 
 
@@ -389,7 +391,7 @@ def kaplan_meier(
     n = stop.size
     dead = as_events(event, n)
     w = as_weights(weights, n)
-    codes = None if cluster is None else as_codes(cluster, n, "clusters")[1]
+    codes = None if cluster is None else as_codes(cluster, n, "clusters", empty_allowed=True)[1]
     if w is None:
         w = np.ones(n)
         whole = True
@@ -420,7 +422,7 @@ def kaplan_meier(
         n_risk = np.cumsum(n_enter) - np.concatenate([[0.0], np.cumsum(n_exit)[:-1]])
     hazard = n_event / n_risk
     # one minus one is nought: rounding of weighted sums must not leave a trace of survivors
-    survivors = np.where(n_risk - n_event > 1e-12 * n_risk, 1.0 - hazard, 0.0)
+    survivors = np.where(n_risk - n_event > _NOUGHT * n_risk, 1.0 - hazard, 0.0)
     survival = np.cumprod(survivors)
     steps = _Steps(exit_index, entry_index, dead, w, codes)
     if variance == "greenwood":
@@ -461,7 +463,7 @@ def reverse_kaplan_meier(
     return kaplan_meier(time, ~dead, weights=weights, level=level)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class LogRankTest:
     """A log-rank (G-rho) test.
 
@@ -524,7 +526,7 @@ def log_rank(
         raise NoEventsError(f"no events among {n} observations: groups cannot be compared")
     n_strata, stratum = 1, np.zeros(n, dtype=np.intp)
     if strata is not None:
-        levels, stratum = as_codes(strata, n, "strata")
+        levels, stratum = as_codes(strata, n, "strata", empty_allowed=True)
         n_strata = levels.size
     k = labels.size
     observed = np.zeros(k)

@@ -19,10 +19,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from scipy.linalg.lapack import dpotrf, dpotri, dpotrs
+from scipy.linalg.lapack import dpotrf, dpotrs
 from scipy.special import expit
 
 from ._inputs import as_events, as_float_vector, as_matrix, as_weights, check_length
+from ._linalg import combine_rows, cross_product, inverse_from_cholesky, weighted_row_sums
 from .errors import (
     CollinearCovariatesError,
     ConstantCovariateError,
@@ -55,7 +56,7 @@ _RUNAWAY = 0.1  # but a coefficient still moves by this much a standard deviatio
 _COLLINEAR = 1e-11
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class LogisticFit:
     """A fitted logistic regression.
 
@@ -138,43 +139,39 @@ def logistic_fit(
         raise ConstantCovariateError(
             f"covariate {', '.join(labels[j] for j in np.flatnonzero(constant))} does not vary"
         )
-    design = np.empty((n, len(labels) + 1))
-    design[:, 0] = 1.0
-    np.divide(matrix - centre, scale, out=design[:, 1:])
+    design = np.empty((len(labels) + 1, n))
+    design[0] = 1.0
+    design[1:] = ((matrix - centre) / scale).T
     case = np.ones(n) if w is None else w
     target = outcome.astype(float)
     sign = np.where(outcome, 1.0, -1.0)
 
     def loglik_at(eta: FloatArray) -> float:
-        return float(-case @ np.logaddexp(0.0, -sign * eta))
+        return -float(np.sum(case * np.logaddexp(0.0, -sign * eta)))
 
-    share = float(case @ target / case.sum())
+    share = float(np.sum(case * target) / case.sum())
     beta = np.zeros(len(labels) + 1)
     beta[0] = np.log(share / (1 - share))
-    eta = design @ beta
+    eta = combine_rows(beta, design)
     loglik = loglik_at(eta)
     previous = np.inf
     iterations = 0
     while True:
         fitted = expit(eta)
-        score = design.T @ (case * (target - fitted))
-        information = design.T @ (design * (case * fitted * (1 - fitted))[:, None])
+        score = weighted_row_sums(design, case * (target - fitted))
+        information = cross_product(design * (case * fitted * (1 - fitted)), design)
         factor, failed = dpotrf(information, lower=1, clean=1)
         pivots, diagonal = np.diagonal(factor) ** 2, np.diagonal(information)
-        if failed or not (pivots > _COLLINEAR * diagonal).all():
+        singular = failed != 0 or not (pivots > _COLLINEAR * diagonal).all()
+        if singular and iterations > 0:  # regular at the start: the fitted probabilities have run to 0 and 1
+            raise _separation(labels, beta[1:])
+        if singular:
             j = failed - 1 if failed > 0 else int(np.argmin(pivots / diagonal))
             raise CollinearCovariatesError(f"covariate {labels[j - 1]} is a linear combination of the others")
         step = dpotrs(factor, score, lower=1)[0]
         gain = float(score @ step)
         if gain < _FLAT and np.abs(step).max() > _RUNAWAY:
-            speed = np.abs(step[1:])
-            runaway = [j for j in np.argsort(-speed, kind="stable") if speed[j] > _RUNAWAY]
-            culprits = tuple(labels[j] for j in runaway)
-            raise SeparationError(
-                "the logistic model has no finite fit: the outcome of some is perfectly predicted by "
-                + (", ".join(culprits) or "the covariates together"),
-                culprits,
-            )
+            raise _separation(labels, step[1:])
         if gain <= tol * tol or (gain < 1e-12 and gain >= 0.25 * previous):
             beta = beta + step
             break
@@ -183,15 +180,14 @@ def logistic_fit(
         previous = gain
         iterations += 1
         length = 1.0
-        while (raised := loglik_at(design @ (beta + length * step))) < loglik - 1e-9 * (1 + abs(loglik)):
+        while (raised := loglik_at(combine_rows(beta + length * step, design))) < loglik - 1e-9 * (1 + abs(loglik)):
             length /= 2
             if length < 1e-10:
                 raise ConvergenceError("Newton's method found no direction that raises the likelihood")
         beta = beta + length * step
-        eta = design @ beta
+        eta = combine_rows(beta, design)
         loglik = raised
-    inverse = dpotri(factor, lower=1)[0]
-    inverse = np.tril(inverse) + np.tril(inverse, -1).T
+    inverse = inverse_from_cholesky(factor)
     # back to the scale of the covariates
     back = np.diag(np.concatenate([[1.0], 1 / scale]))
     back[0, 1:] = -centre / scale
@@ -201,9 +197,20 @@ def logistic_fit(
         coef=back @ beta,
         se=np.sqrt(np.diagonal(covariance)),
         covariance=covariance,
-        fitted=expit(design @ beta),
+        fitted=expit(combine_rows(beta, design)),
         loglik=loglik,
         iterations=iterations,
+    )
+
+
+def _separation(labels: tuple[str, ...], speed: FloatArray) -> SeparationError:
+    """Return the error that names the covariates whose coefficients run, the fastest first."""
+    size = np.abs(speed)
+    culprits = tuple(labels[j] for j in np.argsort(-size, kind="stable") if size[j] > _RUNAWAY)
+    return SeparationError(
+        "the logistic model has no finite fit: the outcome of some is perfectly predicted by "
+        + (", ".join(culprits) or "the covariates together"),
+        culprits,
     )
 
 
