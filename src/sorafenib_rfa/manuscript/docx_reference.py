@@ -20,7 +20,7 @@ _STYLES: Final = {
     "Table Notes": ("Normal", 8.5, False, False, "404040", 3, 12),
     "Panel Caption": ("Normal", 9, False, False, None, 2, 6),
     "Equation": ("Normal", 11, False, False, None, 6, 6),
-    "SectionBreak": ("Normal", 2, False, False, None, 0, 0),
+    "Gap": ("Normal", 4, False, False, None, 0, 0),
 }
 
 
@@ -64,8 +64,9 @@ def reference_document(base: bytes, *, short_title: str, synthetic: bool) -> byt
         styles[name].paragraph_format.space_before = Pt(0)
         styles[name].paragraph_format.space_after = Pt(8)
         styles[name].paragraph_format.line_spacing = 1.25
-    styles["Compact"].paragraph_format.space_before = Pt(2)
-    styles["Compact"].paragraph_format.space_after = Pt(2)
+    styles["Compact"].paragraph_format.space_before = Pt(1)
+    styles["Compact"].paragraph_format.space_after = Pt(1)
+    styles["Compact"].paragraph_format.line_spacing = 1.0
     for level, size in ((1, 14), (2, 12), (3, 11), (4, 11)):
         heading = styles[f"Heading {level}"]
         font(heading, HEADING_FONT, size)
@@ -79,6 +80,10 @@ def reference_document(base: bytes, *, short_title: str, synthetic: bool) -> byt
     for name, size in (("Author", 11), ("Date", 9)):
         font(styles[name], BODY_FONT, size)
         styles[name].paragraph_format.space_after = Pt(4)
+    for name in ("Subtitle", "Author", "Date"):
+        styles[name].font.bold = False
+        for spread in styles[name].element.get_or_add_rPr().findall(qn("w:spacing")):
+            styles[name].element.rPr.remove(spread)
     for name in ("Subtitle", "Author", "Date", "Abstract", "Abstract Title"):
         styles[name].paragraph_format.alignment = WD_ALIGN_PARAGRAPH.LEFT
     font(styles["Abstract Title"], HEADING_FONT, 11)
@@ -98,6 +103,9 @@ def reference_document(base: bytes, *, short_title: str, synthetic: bool) -> byt
         styles[name].paragraph_format.space_before = Pt(10)
     font(styles["Bibliography"], BODY_FONT, 9.5)
     styles["Bibliography"].paragraph_format.space_after = Pt(3)
+    styles["Bibliography"].paragraph_format.left_indent = Mm(8)
+    styles["Bibliography"].paragraph_format.first_line_indent = Mm(-8)
+    styles["Bibliography"].paragraph_format.tab_stops.add_tab_stop(Mm(8))
     font(styles["Footnote Text"], BODY_FONT, 9)
     font(styles["Verbatim Char"], "Courier New", 9, colour=None)
     styles["Hyperlink"].font.color.rgb = RGBColor.from_string("14508C")

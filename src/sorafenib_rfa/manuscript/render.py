@@ -254,7 +254,10 @@ def _pandoc() -> str:
 def _run(arguments: list[str | Path], *, cwd: Path, epoch: int, stdin: bytes | None = None) -> tuple[bytes, str]:
     """Run pandoc and return its output and what it said; a failure of pandoc itself is an error with its words."""
     environment = {
-        **{k: v for k, v in os.environ.items() if k in ("PATH", "HOME", "TMPDIR", "SYSTEMROOT")},
+        **{k: v for k, v in os.environ.items() if k in ("PATH", "TMPDIR", "SYSTEMROOT")},
+        # pandoc would take templates and defaults from the user's own folder
+        "HOME": str(cwd),
+        "XDG_DATA_HOME": str(cwd),
         "SOURCE_DATE_EPOCH": str(epoch),
         "LC_ALL": "C.UTF-8",
         "TZ": "UTC",

@@ -224,6 +224,7 @@ local function callout(div)
   for _, block in ipairs(body) do
     out:insert((block.t == 'Para' or block.t == 'Plain') and styled('Callout', { pandoc.Para(block.content) }) or block)
   end
+  out:insert(raw_block('<w:p><w:pPr><w:pStyle w:val="Gap"/></w:pPr></w:p>')) -- or two callouts in a row become one
   return out
 end
 local function landscape(div)
@@ -231,7 +232,7 @@ local function landscape(div)
     return pandoc.List { raw_block('#page(flipped: true)[') } .. div.content .. { raw_block(']') }
   elseif format == 'docx' then -- the header and footer of these sections are put in after pandoc has run
     local function section(width, height, orient)
-      return raw_block('<w:p><w:pPr><w:pStyle w:val="SectionBreak"/><w:sectPr><w:pgSz w:w="' .. width .. '" w:h="' .. height .. '"' .. orient
+      return raw_block('<w:p><w:pPr><w:pStyle w:val="Gap"/><w:sectPr><w:pgSz w:w="' .. width .. '" w:h="' .. height .. '"' .. orient
         .. '/></w:sectPr></w:pPr></w:p>')
     end
     return pandoc.List { section(11906, 16838, '') } .. div.content

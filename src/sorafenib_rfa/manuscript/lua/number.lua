@@ -130,6 +130,7 @@ local function cell_measures(cell, min, max, heading)
   if heading then all = math.ceil(all / 2) elseif all <= 20 then longest = all end
   return math.max(min, longest), math.max(max, longest, math.min(all, 45))
 end
+local padding = 3 -- characters that the space around the text of a cell takes
 -- Widths follow the content, as a browser lays a table out: each column at least its longest word (up to a
 -- bound), what is left in proportion to what the columns would like to have.
 local function content_widths(t, landscape)
@@ -144,7 +145,8 @@ local function content_widths(t, landscape)
   end
   for _, r in ipairs(t.head.rows) do row(r.cells, true) end
   for _, body in ipairs(t.bodies) do for _, r in ipairs(body.body) do row(r.cells, false) end end
-  local room, least, like = usable[landscape and 'landscape' or 'portrait'] - 3 * n, 0, 0
+  local all = usable[landscape and 'landscape' or 'portrait']
+  local room, least, like = all - padding * n, 0, 0
   for i = 1, n do
     min[i] = math.min(min[i], 22)
     least, like = least + min[i], like + max[i]
@@ -153,8 +155,8 @@ local function content_widths(t, landscape)
   if like <= room then return nil end
   local widths, dense = {}, least > room
   for i = 1, n do
-    if dense then widths[i] = min[i] / least
-    else widths[i] = (min[i] + (room - least) * (max[i] - min[i]) / math.max(like - least, 1)) / room end
+    local own = dense and min[i] * room / least or min[i] + (room - least) * (max[i] - min[i]) / math.max(like - least, 1)
+    widths[i] = (own + padding) / all
   end
   return widths, dense
 end
@@ -178,12 +180,13 @@ local function set_widths(t, explicit, landscape, needles)
   end
   t.attributes['widths'] = explicit and 'given' or (widths and 'content' or 'natural')
   if dense then t.attributes['dense'] = 'true' end
-  local n = #t.colspecs
-  local room = usable[landscape and 'landscape' or 'portrait'] - 3 * n
   local capacity = {}
   for i, spec in ipairs(t.colspecs) do
     t.colspecs[i] = { spec[1], widths and widths[i] or nil }
-    if widths then capacity[i] = tostring(math.max(4, math.floor(widths[i] * room * (dense and 1.15 or 1)))) end
+    if widths then
+      local own = widths[i] * usable[landscape and 'landscape' or 'portrait'] - padding
+      capacity[i] = tostring(math.max(4, math.floor(own * (dense and 1.15 or 1))))
+    end
   end
   if widths then t.attributes['capacity'] = table.concat(capacity, ',') end
 end
