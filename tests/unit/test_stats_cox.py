@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import pickle
+import subprocess
+import sys
 
 import numpy as np
 import pandas as pd
@@ -347,7 +350,35 @@ def test_unused_categories_of_strata_and_clusters_are_ignored(data: pd.DataFrame
     np.testing.assert_array_equal(declared.cov_robust, plain.cov_robust)
 
 
+def test_too_few_clusters_leave_the_joint_test_undefined(data: pd.DataFrame) -> None:
+    """Two clusters carry one piece of information about variance: not enough for a test of two coefficients."""
+    model = fit(data, cluster=np.arange(100) % 2)
+    assert np.isnan(model.wald_test.chi2)
+    assert np.isfinite(model.hazard_ratio("arm").p)
+    assert np.isfinite(fit(data, cluster=np.arange(100) % 4).wald_test.chi2)
+
+
 def test_result_does_not_depend_on_the_order_of_rows(data: pd.DataFrame) -> None:
     shuffled = data.sample(frac=1, random_state=3)
     np.testing.assert_allclose(fit(shuffled).coef, fit(data).coef, rtol=1e-10)
     np.testing.assert_allclose(fit(shuffled, robust=True).cov_robust, fit(data, robust=True).cov_robust, rtol=1e-9)
+
+
+def test_digits_do_not_depend_on_the_number_of_threads() -> None:
+    """Same inputs, same bytes: on one core or two."""
+    code = (
+        "import numpy as np; from sorafenib_rfa.stats import cox_fit; r = np.random.default_rng(1); "
+        "x = r.normal(size=(20000, 6)); f = cox_fit(x, r.exponential(size=20000), r.random(20000) < 0.5, robust=True); "
+        "print(f.coef.tobytes().hex(), f.cov_robust.tobytes().hex(), f.loglik.hex())"
+    )
+    said = {
+        subprocess.run(
+            [sys.executable, "-c", code],
+            env={**os.environ, "OPENBLAS_NUM_THREADS": threads, "OMP_NUM_THREADS": threads},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for threads in ("1", "2")
+    }
+    assert len(said) == 1

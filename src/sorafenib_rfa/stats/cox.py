@@ -595,7 +595,8 @@ class CoxFit:
         Rows with a weight above zero, and events among them.
     score_test, wald_test, lrt : TestStatistic
         Of all coefficients being zero. As in R, the Wald test uses the robust variance when there is one; the
-        likelihood ratio test assumes independent, unweighted rows.
+        likelihood ratio test assumes independent, unweighted rows. With no more clusters than covariates the robust
+        Wald test is not defined: NaN.
     iterations : int
     converged : bool
     ties : {"efron", "breslow"}
@@ -835,7 +836,10 @@ class CoxFit:
 
 
 def _wald(estimate: FloatArray, covariance: FloatArray) -> TestStatistic:
-    """Chi-squared statistic of a vector of estimates."""
+    """Chi-squared statistic of a vector of estimates; NaN if their covariance is singular (too few clusters)."""
+    scale = np.sqrt(np.diagonal(covariance))
+    if np.linalg.matrix_rank(covariance / np.multiply.outer(scale, scale), hermitian=True) < estimate.size:
+        return TestStatistic(float("nan"), estimate.size, float("nan"))
     chi2 = float(estimate @ np.linalg.solve(covariance, estimate))
     return TestStatistic(chi2, estimate.size, float(chdtrc(estimate.size, chi2)))
 
@@ -911,6 +915,7 @@ def cox_fit(
         present = case_weights > 0
         n, n_events = int(present.sum()), int((present & design.event).sum())
     lrt = 2 * (solution.loglik - solution.loglik_init)
+    wald = float(coef @ np.linalg.solve(cov_model, coef))
     fit = CoxFit(
         names=design.names,
         coef=coef,
@@ -923,7 +928,7 @@ def cox_fit(
         n=n,
         n_events=n_events,
         score_test=TestStatistic(solution.score_chi2, p, float(chdtrc(p, solution.score_chi2))),
-        wald_test=_wald(coef, cov_model),
+        wald_test=TestStatistic(wald, p, float(chdtrc(p, wald))),
         lrt=TestStatistic(lrt, p, float(chdtrc(p, max(lrt, 0.0)))),
         iterations=solution.iterations,
         converged=solution.converged,
