@@ -176,6 +176,19 @@ def test_torn_sheet_inside_a_good_archive(tmp_path: Path) -> None:
     assert only_problem(tmp_path, in_workbook()).message == "the workbook is damaged or not a workbook"
 
 
+def test_no_damage_to_a_workbook_escapes_as_a_traceback(tmp_path: Path) -> None:
+    whole = workbook({"Patients": [["id", "age"], *[[str(i), 50 + i] for i in range(30)]]})
+    damaged = 0
+    for place in range(0, len(whole), 97):
+        (tmp_path / "p.xlsx").write_bytes(whole[:place] + b"\x5a\xa5\x5a" + whole[place + 3 :])
+        try:
+            ingest(tmp_path, in_workbook())
+        except InputError as error:
+            damaged += 1
+            assert len(error.problems) == 1
+    assert damaged > 10
+
+
 def test_old_binary_or_protected_workbook(tmp_path: Path) -> None:
     (tmp_path / "p.xlsx").write_bytes(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(512))
     assert "old binary format or protected" in only_problem(tmp_path, in_workbook()).message

@@ -271,7 +271,6 @@ def _no_header(shown: str, sheet: str | None, header_row: int, rows: int) -> Pro
 
 def _read_workbook(content: bytes, shown: str, sheet: str, header_row: int) -> RawTable:
     import openpyxl
-    from openpyxl.utils.exceptions import InvalidFileException
 
     if content.startswith(b"\xd0\xcf\x11\xe0"):
         raise UnreadableError(
@@ -297,7 +296,10 @@ def _read_workbook(content: bytes, shown: str, sheet: str, header_row: int) -> R
         if _has_formulas(content):
             formulas = openpyxl.load_workbook(io.BytesIO(content), read_only=True, data_only=False)
             grid = _mark_uncalculated(grid, _sheet_rows(formulas[sheet]))
-    except (zipfile.BadZipFile, InvalidFileException, KeyError, ValueError, SyntaxError, OSError, EOFError) as error:
+    except UnreadableError:
+        raise
+    except Exception as error:
+        # the try block does nothing but let openpyxl and zlib read; what they raise on damage is not a closed list
         raise UnreadableError(
             Problem(
                 "the workbook is damaged or not a workbook",
