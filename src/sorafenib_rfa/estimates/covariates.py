@@ -67,8 +67,9 @@ class Design:
 def covariate_design(frame: pd.DataFrame, plan: Plan, names: Sequence[str]) -> Design:
     """Return the model columns of the covariates `names` of the plan, for the complete cases of `frame`.
 
-    Continuous covariates enter linearly, as log10 or as a restricted cubic spline (knots from the complete cases),
-    as the plan says (a value without a logarithm counts as missing); a binary one as 0/1; a categorical one as indicators against its most frequent level.
+    Continuous covariates enter linearly, as log10 or as a restricted cubic spline (knots from the complete cases), as
+    the plan says (a value without a logarithm counts as missing); a binary one as 0/1; a categorical one as
+    indicators against its most frequent level.
 
     Parameters
     ----------

@@ -1,0 +1,73 @@
+"""The collected ARD: one cohort, unique readable ids, nothing missing without a reason."""
+
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+from estimates_data import PLAN, estimated
+
+from sorafenib_rfa.estimates.ard import ARD_COLUMNS, ArdBuilder, as_ard
+from sorafenib_rfa.estimates.collect import collect_ard
+
+PARTS = {name: part.ard for name, part in estimated()[1].items()}
+
+
+def one_row(**changes: object) -> pd.DataFrame:
+    builder = ArdBuilder("synthetic", "part", "records/r.json")
+    builder.add("analysis", "n", 3.0, unit="count", method="counted", engine="e", population="all")
+    return builder.frame().assign(**changes)
+
+
+def test_all_parts_together_have_unique_sorted_readable_ids():
+    ard = collect_ard(PARTS.values())
+    assert len(ard) == sum(map(len, PARTS.values()))
+    assert list(ard.columns) == list(ARD_COLUMNS)
+    assert ard["ard_id"].is_unique
+    assert ard["ard_id"].is_monotonic_increasing
+    assert ard["ard_id"].str.fullmatch(r"[a-z0-9_]+(\.[a-z0-9_]+)+").all()
+    assert ard["record"].str.startswith("records/").all()
+
+
+def test_estimands_are_those_of_the_plan():
+    ard = collect_ard(PARTS.values())
+    assert set(ard["estimand_id"]) - {""} <= set(PLAN.estimands)
+    assert {"E1_RFS", "E2_OS", "E3_TTR", "E4_FIRST_EVENT", "N1_RFS_NAIVE", "S1_SAFETY"} <= set(ard["estimand_id"])
+
+
+def test_every_value_says_how_it_was_made():
+    ard = collect_ard(PARTS.values())
+    assert (ard["method"].str.len() > 3).all()
+    assert (ard["population"].str.len() > 3).all()
+    assert ard["engine"].str.startswith("sorafenib_rfa.").all()
+
+
+@pytest.mark.parametrize(
+    ("second", "message"),
+    [
+        (one_row(), "ARD ids occur twice"),
+        (one_row(ard_id="part.other.n", cohort="another"), "different cohorts"),
+        (one_row(ard_id="part.other.n", unit="furlongs"), "unknown unit"),
+        (one_row(ard_id="part.other.n", value=3.0, ci_low=4.0, ci_high=5.0), "outside their interval"),
+        (one_row(ard_id="part.other.n", p_value=1.2), "p value outside 0 to 1"),
+        (one_row(ard_id="part.other.n", value=float("nan")), "missing without a reason"),
+    ],
+)
+def test_faulty_parts_are_refused(second, message):
+    with pytest.raises(ValueError, match=message):
+        collect_ard([one_row(), second])
+
+
+def test_a_missing_value_with_its_reason_is_kept():
+    second = one_row(ard_id="part.other.n", value=float("nan"), method="not estimable: no events")
+    assert collect_ard([one_row(), second])["value"].isna().sum() == 1
+
+
+def test_the_builder_refuses_an_id_given_twice_and_an_unknown_unit():
+    builder = ArdBuilder("synthetic", "part", "r")
+    row = {"unit": "count", "method": "m", "engine": "e", "population": "p"}
+    builder.add("a", "n", 1, variable="10^9/L", **row)
+    with pytest.raises(ValueError, match=r"part\.a\.10_9_l\.n' is given twice"):
+        builder.add("a", "n", 2, variable="10-9 l", **row)
+    with pytest.raises(ValueError, match="unit 'mg' is not one of"):
+        builder.add("a", "dose", 1, **{**row, "unit": "mg"})
+    assert as_ard(builder.frame()).equals(builder.frame())
