@@ -204,6 +204,45 @@ def test_same_bytes_in_every_run_and_from_every_folder(made, tmp_path, monkeypat
         assert made[name].read_bytes() == again[name].read_bytes(), name
 
 
+def test_a_figure_taller_than_the_page_stays_on_it(tmp_path):
+    from docx import Document
+    from PIL import Image
+    from pypdf import PdfReader
+
+    folder = lay_out(expand_manuscript(**make_paper(tmp_path)), tmp_path, tmp_path / "expanded")
+    (folder / "figures" / "tall.svg").write_text(
+        '<svg xmlns="http://www.w3.org/2000/svg" width="300" height="1200"><rect width="300" height="1200"/></svg>'
+    )
+    Image.new("RGB", (300, 1200), "black").save(folder / "figures" / "tall.png")
+    (folder / "index.qmd").write_text("---\ntitle: T\n---\n\n![Captionword](figures/tall){#fig-tall}\n")
+    outputs = {name: tmp_path / f"x.{name}" for name in ("pdf", "docx")}
+    render_manuscript(folder, outputs, engine="embedded", source_date_epoch=EPOCH, synthetic=False)
+    heights = []
+
+    def visit(text, page, line, *_):
+        if "Captionword" in text:  # its height above the lower edge of the page, in points
+            heights.append(line[4] * page[1] + line[5] * page[3] + page[5])
+
+    for sheet in PdfReader(outputs["pdf"]).pages:
+        sheet.extract_text(visitor_text=visit)
+    assert len(heights) == 1 and heights[0] > 68  # the lower margin is 2.4 cm
+    (picture,) = Document(str(outputs["docx"])).inline_shapes
+    assert picture.height.cm == pytest.approx(20, abs=0.1)
+
+
+def test_a_long_title_is_cut_for_the_page_header(tmp_path):
+    from docx import Document
+
+    folder = lay_out(expand_manuscript(**make_paper(tmp_path)), tmp_path, tmp_path / "expanded")
+    title = "Word " * 30
+    (folder / "index.qmd").write_text(f"---\ntitle: {title}\n---\n\nText.\n")
+    render_manuscript(
+        folder, {"docx": tmp_path / "x.docx"}, engine="embedded", source_date_epoch=EPOCH, synthetic=False
+    )
+    header = Document(str(tmp_path / "x.docx")).sections[0].header.paragraphs[0].text
+    assert header == " ".join(["Word"] * 13) + "…"
+
+
 def test_rendering_leaves_the_sources_alone(tmp_path):
     folder = lay_out(expand_manuscript(**make_paper(tmp_path)), tmp_path, tmp_path / "expanded")
     before = sorted(p.relative_to(folder) for p in folder.rglob("*"))

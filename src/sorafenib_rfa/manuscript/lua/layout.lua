@@ -16,6 +16,19 @@ local function with_extension(image)
   if not image.src:match('[^/]%.%w+$') then image.src = image.src .. (format == 'docx' and '.png' or '.svg') end
   return image
 end
+-- DOCX: a picture taller than the page gets the height that is left beside its caption
+local text_width, text_height = 15.9, 20 -- cm
+local function within_page(image)
+  if format ~= 'docx' or image.attributes.height then return image end
+  local handle = io.open(image.src, 'rb')
+  local size = handle and pandoc.image.size(handle:read('a'))
+  if handle then handle:close() end
+  local percent = tonumber((image.attributes.width or '100%'):match('^([%d.]+)%%$'))
+  if size and percent and text_width * percent / 100 * size.height / size.width > text_height then
+    image.attributes.width = string.format('%.2fcm', text_height * size.width / size.height)
+  end
+  return image
+end
 local function typst_length(text, default)
   if not text then return default end
   local value, unit = text:match('^([%d.]+)%s*(%a*%%?)$')
@@ -26,7 +39,7 @@ end
 local function typst_image(image)
   with_extension(image)
   local height = image.attributes.height and (', height: ' .. typst_length(image.attributes.height, 'auto')) or ''
-  return 'image(' .. quoted(image.src) .. ', width: ' .. typst_length(image.attributes.width, '100%') .. height
+  return 'page-image(' .. quoted(image.src) .. ', width: ' .. typst_length(image.attributes.width, '100%') .. height
     .. ', alt: ' .. quoted(stringify(image.caption)) .. ')'
 end
 
@@ -40,7 +53,7 @@ local function figure(f)
     content:insert(raw('])' .. label(f.identifier)))
     return pandoc.Para(content)
   end
-  with_extension(image)
+  within_page(with_extension(image))
   f.content = { pandoc.Plain { image } }
   return f
 end

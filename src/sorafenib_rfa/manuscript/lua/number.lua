@@ -560,7 +560,11 @@ local function do_meta(meta)
     end
   end
   if not meta.lang then meta.lang = pandoc.MetaString('en-GB') end
-  meta['short-title'] = pandoc.MetaString(stringify(meta['short-title'] or meta.title or ''))
+  local short = stringify(meta['short-title'] or meta.title or '')
+  if not meta['short-title'] and (utf8.len(short) or 0) > 70 then -- one line of the page header
+    short = short:sub(1, utf8.offset(short, 68) - 1):gsub('[%s%p]*%S*$', '') .. '\u{2026}'
+  end
+  meta['short-title'] = pandoc.MetaString(short)
   return meta
 end
 
