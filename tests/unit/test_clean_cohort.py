@@ -437,7 +437,7 @@ def test_parquet_between_the_stages_changes_nothing(tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def hcc():  # type: ignore[no-untyped-def]
+def hcc():
     cohort = load_cohort(ROOT, "hcc_resection")
     folder = raw_folder(cohort, "single_centre")
     site = cohort.sites["single_centre"]
@@ -445,7 +445,7 @@ def hcc():  # type: ignore[no-untyped-def]
     return read, clean_cohort({"single_centre": read}, cohort, plan())
 
 
-def test_the_real_cohort_passes_whole(hcc) -> None:  # type: ignore[no-untyped-def]
+def test_the_real_cohort_passes_whole(hcc) -> None:
     _, cleaned = hcc
     assert cleaned.quarantine.empty
     assert cleaned.fates["fate"].value_counts().to_dict() == {"analysed": 227}
@@ -454,7 +454,7 @@ def test_the_real_cohort_passes_whole(hcc) -> None:  # type: ignore[no-untyped-d
     assert set(cleaned.attrition["arm"]) == {"Overall"}
 
 
-def test_the_real_cohorts_values_are_those_of_the_file(hcc) -> None:  # type: ignore[no-untyped-def]
+def test_the_real_cohorts_values_are_those_of_the_file(hcc) -> None:
     _, cleaned = hcc
     source = pd.read_csv(ROOT / "data/public/hcc_resection/hcc_resection.csv").set_index("Number")
     patients = cleaned.tables["patients"]
@@ -470,7 +470,7 @@ def test_the_real_cohorts_values_are_those_of_the_file(hcc) -> None:  # type: ig
         assert own["event"].tolist() == source[status].sort_index().tolist()
 
 
-def test_the_real_cohorts_recurrence_is_the_composite_its_dictionary_warns_of(hcc) -> None:  # type: ignore[no-untyped-def]
+def test_the_real_cohorts_recurrence_is_the_composite_its_dictionary_warns_of(hcc) -> None:
     _, cleaned = hcc
     wide = cleaned.tables["survival_times"].pivot(index="USUBJID", columns="endpoint", values=["time_months", "event"])
     died, event_, rfs, os = (
@@ -486,7 +486,7 @@ def test_the_real_cohorts_recurrence_is_the_composite_its_dictionary_warns_of(hc
     assert (rfs[~died & ~event_] == os[~died & ~event_]).all()
 
 
-def test_origins_lead_back_to_the_cell(hcc) -> None:  # type: ignore[no-untyped-def]
+def test_origins_lead_back_to_the_cell(hcc) -> None:
     read, cleaned = hcc
     row = cleaned.tables["patients"].iloc[100]
     lines = (ROOT / row["src_file"]).read_text("utf-8").splitlines()

@@ -10,7 +10,7 @@ from sorafenib_rfa.clean.plausibility import COLUMN_BOUNDS, LAB_BOUNDS
 from sorafenib_rfa.vocabulary import LAB_TESTS
 
 
-def one(**tables: list[dict]):  # type: ignore[no-untyped-def]
+def one(**tables: list[dict]):
     """Clean one whole patient with further rows."""
     rows = whole("1")
     for table, more in tables.items():
@@ -18,7 +18,7 @@ def one(**tables: list[dict]):  # type: ignore[no-untyped-def]
     return clean({"a": rows})
 
 
-def with_patient(**changes: object):  # type: ignore[no-untyped-def]
+def with_patient(**changes: object):
     """Clean one whole patient whose row in `patients` is changed."""
     rows = whole("1")
     rows["patients"] = [patient("1", **changes)]
@@ -229,7 +229,7 @@ def test_alive_with_a_date_of_death() -> None:
     assert fates(cleaned)["1"] == ("quarantined", "alive_with_death_date")
 
 
-def survival(rfs: float, rfs_event: int, os: float, os_event: int):  # type: ignore[no-untyped-def]
+def survival(rfs: float, rfs_event: int, os: float, os_event: int):
     def row(endpoint: str, time: float, event: int) -> dict:
         return {"subject_id": "1", "endpoint": endpoint, "time_months": time, "event": event}
 

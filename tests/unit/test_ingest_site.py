@@ -144,7 +144,7 @@ def test_the_source_cells_of_every_row_are_kept_as_they_stood(tmp_path: Path) ->
 LAB_COLUMNS = {"subject_id": "id", "sample_date": "d", "test": "t", "value": "v", "unit": "u", "uln": "uln"}
 
 
-def labs(tmp_path: Path, text: str, columns: dict = LAB_COLUMNS, wide: dict | None = None, **site: object):  # type: ignore[no-untyped-def]
+def labs(tmp_path: Path, text: str, columns: dict = LAB_COLUMNS, wide: dict | None = None, **site: object):
     (tmp_path / "patients.csv").write_text("id,age\n1,50\n")
     (tmp_path / "l.csv").write_text(text)
     mapping: dict = {"file": "l.csv", "columns": columns}

@@ -395,8 +395,8 @@ def decisive_rows_lost(t: Tables) -> list[Fault]:
     """Patients who lost a row that may have decided their time zero, arm or outcome.
 
     - An ablation: it may have been the index RFA.
-    - A dosing interval of sorafenib, or of a drug that is not known, unless its start (or, intervals of one drug not overlapping, its end) shows that
-      it was not the first: it may have decided the arm.
+    - A dosing interval of sorafenib, or of a drug that is not known, unless its start (or, as intervals of one drug
+      do not overlap, its end) shows that it was not the first: it may have decided the arm.
     - An examination that showed recurrence: it may have been the first recurrence.
     """
     patients = t.tables["patients"].drop_duplicates("USUBJID").set_index("USUBJID", drop=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import re
+from collections.abc import Callable
 
 from sorafenib_rfa.config.models import CohortConfig, ColumnMap, SiteConfig, TableMap
 from sorafenib_rfa.errors import Problem
@@ -23,6 +24,9 @@ REQUIRED = {
     "survival_times": tuple(SURVIVAL_EXPORT),
 }
 """Columns without which a table cannot serve; a site without them leaves the table out."""
+
+Report = Callable[..., None]
+"""Takes a message, and found, expected and hint by name."""
 
 _DAY = re.compile(r"%[djxDFec]|%-d")
 _MONTH = re.compile(r"%[mbBjxDFc]|%-m")
@@ -98,13 +102,13 @@ def check_site(site_id: str, site: SiteConfig, cohort: CohortConfig) -> list[Pro
     return problems
 
 
-def _check_date_formats(key: str, formats: list[str], add) -> None:  # type: ignore[no-untyped-def]
+def _check_date_formats(key: str, formats: list[str], add: Report) -> None:
     for each in formats:
         if not (_DAY.search(each) and _MONTH.search(each) and _YEAR.search(each)):
             add(f"{key}: a date format must hold day, month and year", found=repr(each), expected="e.g. '%d/%m/%Y'")
 
 
-def _check_lab_unit(key: str, test: str, unit: str, site: SiteConfig, add) -> None:  # type: ignore[no-untyped-def]
+def _check_lab_unit(key: str, test: str, unit: str, site: SiteConfig, add: Report) -> None:
     if lab_unit(test, site.unit_names.get(unit, unit)) is None:
         add(
             f"{key}: ingest knows no such unit of {test}",
@@ -114,7 +118,7 @@ def _check_lab_unit(key: str, test: str, unit: str, site: SiteConfig, add) -> No
         )
 
 
-def _check_table(table: str, mapping: TableMap, site: SiteConfig, cohort: CohortConfig, add) -> None:  # type: ignore[no-untyped-def]
+def _check_table(table: str, mapping: TableMap, site: SiteConfig, cohort: CohortConfig, add: Report) -> None:
     key = f"tables.{table}"
     columns = site_columns(table, cohort)
     if is_workbook(mapping.file):
@@ -171,7 +175,7 @@ def _check_table(table: str, mapping: TableMap, site: SiteConfig, cohort: Cohort
             _check_column(f"{key}.columns.{name}", name, table, entry, columns[name], site, add)
 
 
-def _check_wide(key: str, mapping: TableMap, site: SiteConfig, add) -> None:  # type: ignore[no-untyped-def]
+def _check_wide(key: str, mapping: TableMap, site: SiteConfig, add: Report) -> None:
     assert mapping.wide_tests is not None
     for name in ("test", "value", "unit", "uln"):
         if name in mapping.columns or name in mapping.constants:
@@ -188,8 +192,8 @@ def _check_wide(key: str, mapping: TableMap, site: SiteConfig, add) -> None:  # 
             _check_lab_unit(f"{key}.wide_tests.{test}.unit", test, wide.unit, site, add)
 
 
-def _check_column(  # type: ignore[no-untyped-def]
-    key: str, name: str, table: str, entry: ColumnMap, column: Column, site: SiteConfig, add
+def _check_column(
+    key: str, name: str, table: str, entry: ColumnMap, column: Column, site: SiteConfig, add: Report
 ) -> None:
     if entry.date_formats is not None:
         if column.kind != "date":

@@ -13,9 +13,13 @@ import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sorafenib_rfa.errors import Problem
 from sorafenib_rfa.ingest.text import Cell, UncalculatedFormula, did_you_mean, normalise, render
+
+if TYPE_CHECKING:
+    from openpyxl.worksheet._read_only import ReadOnlyWorksheet
 
 _BOMS = (
     (codecs.BOM_UTF8, "utf-8"),
@@ -311,7 +315,7 @@ def _read_workbook(content: bytes, shown: str, sheet: str, header_row: int) -> R
     return _table_of_grid(grid, shown, sheet, header_row)
 
 
-def _sheet_rows(worksheet) -> list[tuple]:  # type: ignore[no-untyped-def]
+def _sheet_rows(worksheet: ReadOnlyWorksheet) -> list[tuple]:
     # the extent that the file states is wrong in workbooks of some exporters and would cut rows off
     worksheet.reset_dimensions()
     return list(worksheet.iter_rows(values_only=True))
