@@ -486,6 +486,25 @@ def test_the_real_cohorts_recurrence_is_the_composite_its_dictionary_warns_of(hc
     assert (rfs[~died & ~event_] == os[~died & ~event_]).all()
 
 
+@pytest.mark.reference
+def test_the_real_cohort_gives_the_published_event_percentages(hcc) -> None:
+    """Li 2014 (PLoS ONE 9:e110064): 1 - Kaplan-Meier of RFS at 60 months by CXCL17, from raw file to ADTTE and back."""
+    from sorafenib_rfa.adam import build_adam
+    from sorafenib_rfa.stats.kaplan_meier import kaplan_meier
+
+    _, cleaned = hcc
+    cohort = load_cohort(ROOT, "hcc_resection")
+    adam = build_adam(cleaned.tables, cohort, plan())
+    adtte = adam["adtte"][adam["adtte"]["PARAMCD"] == "RFS"]
+    rows = adtte.merge(adam["adsl"], on="USUBJID", suffixes=("", "_adsl"))
+    for group in cohort.config.prognostic_groups:
+        for key, published in group.published.items():
+            if key.startswith("RFS."):
+                own = rows[rows[group.variable.upper()] == key.split(".")[1]]
+                curve = kaplan_meier(own["AVAL"].astype(float), own["CNSR"] == 0)
+                assert round(100 * (1 - float(curve.at([60]).survival[0])), 1) == published, key
+
+
 def test_origins_lead_back_to_the_cell(hcc) -> None:
     read, cleaned = hcc
     row = cleaned.tables["patients"].iloc[100]
