@@ -79,6 +79,10 @@ def test_a_span_carries_the_id():
     assert value_span(row(0.9)) == '[0.90]{.val data-ard="synthetic:a.b"}'
 
 
+def test_dates_and_words_stay_readable_for_quarto():
+    assert escape_markdown("2026-11-21, Child-Pugh (A)") == "2026-11-21, Child-Pugh (A)"
+
+
 HOSTILE = [
     "*bold* _it_ `code` [link](http://x) <b>raw</b> ![img](x.png)",
     "{{< include /etc/passwd >}}",
@@ -86,6 +90,7 @@ HOSTILE = [
     "$x^2$ @cite [^1] ^[note] #fig-x ~sub~ ^sup^",
     "---\n# heading",
     "1. list",
+    "-- a --- b- -c --d",
     "- list",
     "`x`{=html}",
     '"quoted" it\'s -- --- ...',

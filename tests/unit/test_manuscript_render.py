@@ -372,7 +372,9 @@ def stand_in(tmp_path, monkeypatch):
 
 
 def test_quarto_is_used_when_it_is_there(stand_in):
-    folder = lay_out(expand_manuscript(**make_paper(stand_in)), stand_in, stand_in / "expanded")
+    paper = make_paper(stand_in)
+    paper["context"]["audit-href"] = "../audit/index.html#"
+    folder = lay_out(expand_manuscript(**paper), stand_in, stand_in / "expanded")
     shutil.copy(ROOT / "manuscript" / "_quarto.yml", folder)
     outputs = {name: stand_in / f"paper.{name}" for name in ("html", "pdf", "docx")}
     report = render_manuscript(folder, outputs, source_date_epoch=EPOCH, synthetic=True)
@@ -385,6 +387,9 @@ def test_quarto_is_used_when_it_is_there(stand_in):
     assert "::: {#suppfig-supplement}\n\n![](figures/colon_adjuvant/km_rfs)" in text
     assert "::: {#supptbl-supplement}" in text
     assert "`{{{< val x >}}}`" in text  # Quarto expands shortcodes within code unless they are escaped
+    linked = '[1,114](../audit/index.html#synthetic:flow.patients.n){.val data-ard="synthetic:flow.patients.n"}'
+    assert linked in text
+    assert linked not in (stand_in / "kept-docx" / "index.qmd").read_text(encoding="utf-8")
     project = yaml.safe_load((stand_in / "kept-docx" / "_quarto.yml").read_text(encoding="utf-8"))
     assert project["format"]["docx"]["reference-doc"] == "reference.docx"
     assert project["format"]["docx"]["default-image-extension"] == "png"

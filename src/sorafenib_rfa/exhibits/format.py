@@ -35,7 +35,8 @@ DECIMALS: Final = MappingProxyType(
 NOT_ESTIMABLE: Final = "not estimable"
 MINUS: Final = "\u2212"
 _TIME_UNITS: Final = frozenset({"months", "years", "days"})
-_MARKUP: Final = re.compile(r"([!\"#$&'*+:<>@\[\\\]^_`{|}~-])")
+# a hyphen within a word or a date cannot begin markup
+_MARKUP: Final = re.compile(r"([!\"#$&'*+:<>@\[\\\]^_`{|}~]|(?<![A-Za-z0-9])-|-(?![A-Za-z0-9]))")
 _BIDI: Final = frozenset("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
@@ -81,9 +82,7 @@ def _p_value(value: Any, decimals: int) -> tuple[str, str]:
     return "=", f"{number:.{decimals}f}"
 
 
-def format_value(
-    row: Mapping[str, Any], *, form: Form = "value", digits: int | None = None, unit: bool = False
-) -> str:
+def format_value(row: Mapping[str, Any], *, form: Form = "value", digits: int | None = None, unit: bool = False) -> str:
     """Return one ARD row as it is printed.
 
     Parameters
@@ -132,10 +131,7 @@ def format_value(
     if (
         digits is None
         and kind == "count"
-        and any(
-            not _missing(v) and math.isfinite(float(v)) and not float(v).is_integer()
-            for v in (value, low, high)
-        )
+        and any(not _missing(v) and math.isfinite(float(v)) and not float(v).is_integer() for v in (value, low, high))
     ):
         decimals = 1
     point = _number(value, kind, decimals)
@@ -164,9 +160,7 @@ def escape_markdown(text: str) -> str:
     attribute or a new table cell gets a backslash; line breaks and other control characters become spaces;
     characters that reverse the reading direction are dropped.
     """
-    plain = "".join(
-        " " if unicodedata.category(c) in ("Cc", "Zl", "Zp") else c for c in str(text) if c not in _BIDI
-    )
+    plain = "".join(" " if unicodedata.category(c) in ("Cc", "Zl", "Zp") else c for c in str(text) if c not in _BIDI)
     escaped = _MARKUP.sub(r"\\\1", plain)
     # "..." would become an ellipsis; "1." and "1)" start a list, at the start of a cell of a grid table too
     escaped = escaped.replace("..", "\\.\\.")
@@ -176,9 +170,7 @@ def escape_markdown(text: str) -> str:
     return escaped
 
 
-def value_span(
-    row: Mapping[str, Any], *, form: Form = "value", digits: int | None = None, unit: bool = False
-) -> str:
+def value_span(row: Mapping[str, Any], *, form: Form = "value", digits: int | None = None, unit: bool = False) -> str:
     """Return one ARD row as a pandoc span that carries its id: ``[0.90]{.val data-ard="synthetic:ID"}``.
 
     Parameters and errors as for :func:`format_value`; also reads ``cohort`` and ``ard_id``.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from typing import Final
+from typing import Any, Final
 
 BODY_FONT: Final = "Times New Roman"
 HEADING_FONT: Final = "Arial"
@@ -47,7 +47,7 @@ def reference_document(base: bytes, *, short_title: str, synthetic: bool) -> byt
     document = Document(io.BytesIO(base))
     styles = document.styles
 
-    def font(style, name: str, size: float | None = None, *, colour: str | None = "000000") -> None:
+    def font(style: Any, name: str, size: float | None = None, *, colour: str | None = "000000") -> None:
         properties = style.element.get_or_add_rPr()
         for old in properties.findall(qn("w:rFonts")):
             properties.remove(old)
@@ -134,9 +134,9 @@ def reference_document(base: bytes, *, short_title: str, synthetic: bool) -> byt
     tabs.add_tab_stop(Twips(_TEXT_WIDTH_TWIPS // 2), WD_TAB_ALIGNMENT.CENTER)
     tabs.add_tab_stop(Twips(_TEXT_WIDTH_TWIPS), WD_TAB_ALIGNMENT.RIGHT)
 
-    _table_style(styles["Table"].element, parse_xml, nsdecls, rules=True)
+    _table_style(styles["Table"].element, rules=True)
     panel = styles.add_style("Panel", WD_STYLE_TYPE.TABLE)
-    _table_style(panel.element, parse_xml, nsdecls, rules=False)
+    _table_style(panel.element, rules=False)
 
     section = document.sections[0]
     section.orientation = WD_ORIENT.PORTRAIT
@@ -173,46 +173,38 @@ def reference_document(base: bytes, *, short_title: str, synthetic: bool) -> byt
     return out.getvalue()
 
 
-def _order_paragraph_properties(properties) -> None:
-    """Sort children of ``w:pPr`` as the schema asks; Word rejects other orders."""
+def _order_paragraph_properties(properties: Any) -> None:
+    """Sort the children of ``w:pPr`` as the schema asks; Word rejects other orders."""
     order = (
         "pStyle keepNext keepLines pageBreakBefore framePr widowControl numPr suppressLineNumbers pBdr shd tabs "
         "suppressAutoHyphens spacing ind contextualSpacing jc outlineLvl rPr"
     ).split()
-    children = sorted(
-        properties, key=lambda child: order.index(child.tag.split("}")[1]) if child.tag.split("}")[1] in order else 99
-    )
-    for child in children:
+    for child in sorted(properties, key=lambda child: order.index(child.tag.rpartition("}")[2])):
         properties.remove(child)
         properties.append(child)
 
 
-def _table_style(element, parse_xml, nsdecls, *, rules: bool) -> None:
-    """Give a table style booktabs rules (`rules`) or none at all, and small print."""
+def _table_style(element: Any, *, rules: bool) -> None:
+    """Give a table style booktabs rules and small print, or (`rules` false) no rules at all."""
+    from docx.oxml import parse_xml
+    from docx.oxml.ns import nsdecls
+
     for child in list(element):
-        if child.tag.split("}")[1] in ("tblPr", "tblStylePr", "rPr", "pPr"):
+        if child.tag.rpartition("}")[2] in ("tblPr", "tblStylePr", "rPr", "pPr"):
             element.remove(child)
-    thick, thin = (
-        'w:val="single" w:sz="8" w:space="0" w:color="000000"',
-        'w:val="single" w:sz="4" w:space="0" w:color="000000"',
-    )
-    borders = f"<w:tblBorders><w:top {thick}/><w:bottom {thick}/></w:tblBorders>" if rules else ""
-    size = '<w:rPr><w:sz w:val="18"/><w:szCs w:val="18"/></w:rPr>' if rules else ""
-    parts = [
-        '<w:pPr><w:spacing w:before="30" w:after="30"/></w:pPr>',
-        size,
-        f'<w:tblPr><w:jc w:val="center"/>{borders}<w:tblCellMar><w:left w:w="80" w:type="dxa"/>'
-        '<w:right w:w="80" w:type="dxa"/></w:tblCellMar></w:tblPr>',
-    ]
+    thick = 'w:val="single" w:sz="8" w:space="0" w:color="000000"'
+    thin = 'w:val="single" w:sz="4" w:space="0" w:color="000000"'
+    cell_margins = '<w:tblCellMar><w:left w:w="80" w:type="dxa"/><w:right w:w="80" w:type="dxa"/></w:tblCellMar>'
+    spacing = '<w:pPr><w:spacing w:before="30" w:after="30"/></w:pPr>'
     if rules:
-        parts.append(
-            '<w:tblStylePr w:type="firstRow"><w:rPr><w:b/></w:rPr><w:tcPr><w:tcBorders>'
-            f'<w:bottom {thin}/></w:tcBorders><w:vAlign w:val="bottom"/></w:tcPr></w:tblStylePr>'
+        content = (
+            f'{spacing}<w:rPr><w:sz w:val="18"/><w:szCs w:val="18"/></w:rPr>'
+            f'<w:tblPr><w:jc w:val="center"/><w:tblBorders><w:top {thick}/><w:bottom {thick}/></w:tblBorders>'
+            f"{cell_margins}</w:tblPr>"
+            f'<w:tblStylePr w:type="firstRow"><w:rPr><w:b/></w:rPr><w:tcPr><w:tcBorders><w:bottom {thin}/>'
+            '</w:tcBorders><w:vAlign w:val="bottom"/></w:tcPr></w:tblStylePr>'
         )
-    for part in parts:
-        if part:
-            head, rest = part.split(">", 1) if " " not in part.split(">", 1)[0] else part.split(" ", 1)
-            declared = (
-                f"{head} {nsdecls('w')}>{rest}" if " " not in part.split(">", 1)[0] else f"{head} {nsdecls('w')} {rest}"
-            )
-            element.append(parse_xml(declared))
+    else:
+        content = f'{spacing}<w:tblPr><w:jc w:val="center"/>{cell_margins}</w:tblPr>'
+    for child in list(parse_xml(f"<w:style {nsdecls('w')}>{content}</w:style>")):
+        element.append(child)

@@ -145,7 +145,16 @@ class _Use:
 class _Expansion:
     """State of one expansion."""
 
-    def __init__(self, source, ards, claims, tables, synthetic, cohort, context) -> None:
+    def __init__(
+        self,
+        source: Path,
+        ards: Mapping[str, pd.DataFrame],
+        claims: Mapping[str, Any],
+        tables: Mapping[str, Path],
+        synthetic: Mapping[str, bool],
+        cohort: str,
+        context: Mapping[str, str],
+    ) -> None:
         self.source = Path(source)
         self.ards, self.claims, self.tables = ards, claims, tables
         self.synthetic, self.cohort, self.context = synthetic, cohort, context

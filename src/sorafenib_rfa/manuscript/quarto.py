@@ -141,8 +141,19 @@ def prepare(lines: Sourced, labels: Mapping[str, str]) -> str:
             continue
         pieces += [text[at:start], new]
         at = end
-    prepared = "".join([*pieces, text[at:]])
-    return re.sub(r"^audit-href: .*\n", "", prepared, count=1, flags=re.MULTILINE)
+    return "".join([*pieces, text[at:]])
+
+
+def link_numbers(text: str) -> str:
+    """Return the text for HTML with each number linked to its chain, if the YAML block says where that is."""
+    where = re.search(r'^audit-href: "((?:[^"\\]|\\.)*)"$', text, re.MULTILINE)
+    if where is None:
+        return text
+    return re.sub(
+        r'\]\{\.val data-ard="([^"\\]*)"\}',
+        lambda match: f']({where[1]}{match[1]}){{.val data-ard="{match[1]}"}}',
+        text,
+    )
 
 
 def project_file(base: Mapping[str, Any], *, synthetic: bool, short_title: str) -> dict[str, Any]:
@@ -214,7 +225,8 @@ def render(
         started = time.perf_counter()
         work = scratch / name
         shutil.copytree(directory, work)
-        (work / "index.qmd").write_text(text, encoding="utf-8", newline="\n")
+        shown = link_numbers(text) if name == "html" else text
+        (work / "index.qmd").write_text(shown, encoding="utf-8", newline="\n")
         (work / "_quarto.yml").write_text(
             yaml.safe_dump(project, sort_keys=False, allow_unicode=True), encoding="utf-8"
         )
