@@ -31,7 +31,7 @@ CURVES = {
         "km_rfs_naive",
         "cif_first_event",
     ),
-    "safety": ("ae_dot", "ae_grade"),
+    "safety": ("ae_dot", "ae_grade", "liver_peaks"),
     "prognosis": ("km_prognostic", "risk_table_prognostic", "forest_prognostic", "cif_prognostic"),
 }
 """Tidy curve frames each part writes as ``curves/<name>.parquet``."""

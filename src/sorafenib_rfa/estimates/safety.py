@@ -84,7 +84,8 @@ def estimate_safety(
         ARD part ``safety``. Curve ``ae_dot``: ``term, soc, of_interest, severity`` (any, grade_3_5)``, group, label,
         n, total, percent, ci_low, ci_high, risk_difference, difference_low, difference_high, ard_id, contrast_id``.
         Curve ``ae_grade``: ``term, soc, of_interest, group, label, grade, n, total, percent, ard_id`` (each patient
-        at their worst grade of the term).
+        at their worst grade of the term). With laboratory results, curve ``liver_peaks``: ``group,
+        aminotransferase_uln, bilirubin_uln, aminotransferase_base, bilirubin_base`` (one row a patient).
     """
     ard = ArdBuilder(cohort_name, "safety", record)
     patients = {
@@ -100,15 +101,17 @@ def estimate_safety(
     dot, grade = _add_terms(context, events)
     _add_classes(context, events)
     _add_exposure(context, adex)
-    if ablations is not None:
+    if ablations is not None and cohort.offers("ablations"):
         sessions = _sessions(ablations, adsl)
         _add_complications(context, sessions)
         _add_rfa_events(context, adae, sessions)
-    if adlb is not None:
-        from sorafenib_rfa.estimates.laboratory import add_laboratory
+    curves = {"ae_dot": dot, "ae_grade": grade}
+    if adlb is not None and cohort.offers("labs"):
+        from sorafenib_rfa.estimates.laboratory import add_laboratory, results_at_risk
 
-        add_laboratory(ard, adlb, patients, plan)
-    return Estimates(ard.frame(), {"ae_dot": dot, "ae_grade": grade})
+        results = results_at_risk(adlb, window.start, window.end)
+        curves["liver_peaks"] = add_laboratory(context.proportion, results, adsl, patients)
+    return Estimates(ard.frame(), curves)
 
 
 def _at_risk(adsl: pd.DataFrame, adex: pd.DataFrame, plan: Plan) -> _Window:

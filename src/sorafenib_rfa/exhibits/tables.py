@@ -14,7 +14,7 @@ from sorafenib_rfa.errors import NotOfferedError, Problem
 from sorafenib_rfa.estimates.ard import ard_id, slug
 from sorafenib_rfa.estimates.common import horizon
 from sorafenib_rfa.exhibits.format import Form, escape_markdown, format_value, value_span
-from sorafenib_rfa.vocabulary import ARM_SLUGS, ARMS, ENDPOINTS
+from sorafenib_rfa.vocabulary import ARM_SLUGS, ARMS, ENDPOINTS, LAB_TESTS
 
 INDENT = "\u00a0\u00a0\u00a0"
 WIDEST_COLUMN = 40
@@ -473,6 +473,7 @@ def _safety(source: _Source, cohort: CohortConfig, plan: Plan) -> _Draft:
         draft.add("Complications of ablation")
         line("Any", "rfa_patient", "any")
         line("Clavien-Dindo grade III or above", "rfa_patient", "major")
+    _laboratory(draft, source, line)
     _exposure(draft, source)
     draft.notes.append(
         "Percentages are of all patients of the group, each counted once. Events are treatment-emergent: in exposed "
@@ -480,6 +481,11 @@ def _safety(source: _Source, cohort: CohortConfig, plan: Plan) -> _Draft:
         "at risk is counted alike. Differences are percentage points, unadjusted. Grades by CTCAE "
         f"v{plan.ctcae_version}."
     )
+    if any("Hy's law" in _text(row[0]) for row in draft.rows):
+        draft.notes.append(
+            "Potential Hy's law: an aminotransferase of at least 3 and within 30 days bilirubin above 2 times the limit of "
+            "normal, or the larger of limit and baseline, away from ablations; other causes are not excluded."
+        )
     return draft
 
 
@@ -494,6 +500,19 @@ def _terms(source: _Source, plan: Plan) -> tuple[list[str], list[str]]:
     interest = [term for term in plan.events_of_interest if term in percents]
     others = [t for t, percent in percents.items() if t not in interest and percent >= SAFETY_TERM_PERCENT]
     return interest, sorted(others, key=lambda term: (-percents[term], term))
+
+
+def _laboratory(draft: _Draft, source: _Source, line: Callable[..., None]) -> None:
+    """Add worst grades of the laboratory tests, decline of liver function and signals of liver injury."""
+    tests = [test for test in LAB_TESTS if source.has("safety", "lab", "exposed", test, "grade_3_4", "n")]
+    if not tests:
+        return
+    draft.add("Laboratory, of patients with results")
+    for test in tests:
+        line(f"{LAB_TESTS[test][0]}, grade 3 or above", "lab", test, "grade_3_4")
+    line("ALBI grade above that at baseline", "lab", "ALBI", "worsened")
+    line("Potential Hy's law, by the limit of normal", "lab", "HY", "uln")
+    line("Potential Hy's law, by the patient's baseline", "lab", "HY", "baseline")
 
 
 def _exposure(draft: _Draft, source: _Source) -> None:

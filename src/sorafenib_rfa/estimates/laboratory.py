@@ -1,0 +1,183 @@
+"""Laboratory safety: worst CTCAE grades, decline of liver function by ALBI, and signals of severe liver injury."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import pandas as pd
+
+from sorafenib_rfa.clinical.liver import albi_grade, albi_score
+from sorafenib_rfa.estimates.covariates import numbers, texts
+from sorafenib_rfa.vocabulary import LAB_TESTS
+
+AMINOTRANSFERASES = ("ALT", "AST")
+HY_AMINOTRANSFERASE_ULN = 3.0
+HY_BILIRUBIN_ULN = 2.0
+HY_DAYS = 30
+"""Bilirubin may follow the aminotransferase by this many days and still belong to it."""
+
+_HY_WORDS = (
+    "an aminotransferase of at least 3 and, on the day or within 30 days after, bilirubin above 2 times "
+    "{yardstick}, results within the plan's days after an ablation left out; biochemical signal only (FDA guidance on "
+    "drug-induced liver injury, 2009), other causes not excluded"
+)
+
+Proportion = Callable[..., dict]
+"""The method that adds count, percent and difference of the groups (see :mod:`sorafenib_rfa.estimates.safety`)."""
+
+
+def results_at_risk(adlb: pd.DataFrame, start: pd.Series, end: pd.Series) -> pd.DataFrame:
+    """Return post-baseline results within each patient's time at risk.
+
+    Parameters
+    ----------
+    adlb : DataFrame
+        ADaM laboratory results.
+    start, end : Series of datetime64
+        First and last day at risk, by USUBJID.
+
+    Returns
+    -------
+    DataFrame
+        ``USUBJID, test, date, day, value, uln, base, grade, base_grade, near_rfa`` (within the plan's days after an
+        ablation).
+    """
+    frame = pd.DataFrame(
+        {
+            "USUBJID": texts(adlb["USUBJID"]),
+            "test": texts(adlb["PARAMCD"]),
+            "date": pd.to_datetime(adlb["ADT"]),
+            "day": numbers(adlb["ADY"]),
+            "value": numbers(adlb["AVAL"]),
+            "uln": numbers(adlb["ANRHI"]),
+            "base": numbers(adlb["BASE"]),
+            "grade": numbers(adlb["ATOXGR"]),
+            "base_grade": numbers(adlb["BTOXGR"]),
+            "near_rfa": texts(adlb["PERIRFFL"]) == "Y",
+        }
+    )
+    inside = (frame["day"] > 1) & (frame["date"] >= frame["USUBJID"].map(start))
+    inside &= frame["date"] <= frame["USUBJID"].map(end)
+    return frame[inside.fillna(False).astype(bool)].reset_index(drop=True)
+
+
+def add_laboratory(
+    proportion: Proportion, results: pd.DataFrame, adsl: pd.DataFrame, patients: Mapping[str, pd.DataFrame]
+) -> pd.DataFrame:
+    """Add worst grades by test, ALBI worsening and liver signals; return the peaks for the figure of liver signals.
+
+    Parameters
+    ----------
+    proportion : callable
+        Adds count, percent and difference.
+    results : DataFrame
+        As :func:`results_at_risk` returns it.
+    adsl : DataFrame
+        For the ALBI score at baseline.
+    patients : mapping
+        Group -> rows of ADSL.
+
+    Returns
+    -------
+    DataFrame
+        ``group, aminotransferase_uln, bilirubin_uln, aminotransferase_base, bilirubin_base``: one row a patient, peaks
+        in multiples of the upper limit of normal, and of the larger of limit and baseline, away from ablations. Sorted
+        by the peaks, without patient identifiers.
+    """
+    _add_worst_grades(proportion, results, patients)
+    _add_albi(proportion, results, adsl, patients)
+    return _add_liver_signals(proportion, results, patients)
+
+
+def _tested(rows: pd.DataFrame, patients: Mapping[str, pd.DataFrame]) -> dict[str, int]:
+    return {group: int(frame["USUBJID"].isin(rows["USUBJID"]).sum()) for group, frame in patients.items()}
+
+
+def _add_worst_grades(proportion: Proportion, results: pd.DataFrame, patients: Mapping[str, pd.DataFrame]) -> None:
+    """Add, of patients with a graded result, those whose worst was grade 3 or above, or above baseline."""
+    graded = results[results["grade"].notna()]
+    for test, rows in graded.groupby("test", sort=True):
+        label = LAB_TESTS[str(test)][0]
+        chosen = {
+            "grade_3_4": (rows[rows["grade"] >= 3], f"a worst {label} of grade 3 or above"),
+            "worsened": (
+                rows[rows["grade"] > rows["base_grade"].fillna(0)],
+                f"a {label} of a higher grade than at baseline",
+            ),
+        }
+        for key, (hit, what) in chosen.items():
+            proportion(
+                "lab",
+                _tested(hit, patients),
+                variable=str(test),
+                level=key,
+                what=f"patients with {what} while at risk",
+                population="Patients with a graded result while at risk",
+                denominators=_tested(rows, patients),
+            )
+
+
+def _add_albi(
+    proportion: Proportion, results: pd.DataFrame, adsl: pd.DataFrame, patients: Mapping[str, pd.DataFrame]
+) -> None:
+    """Add patients whose ALBI grade, from albumin and bilirubin of one day, rose above that at baseline."""
+    wide = {
+        test: results[results["test"] == test].groupby(["USUBJID", "date"])["value"].last() for test in ("BILI", "ALB")
+    }
+    pairs = pd.concat(wide, axis=1, join="inner")
+    pairs = pairs[(pairs > 0).all(axis=1)].reset_index()
+    grade = numbers(albi_grade(albi_score(pairs["BILI"], pairs["ALB"]))) if len(pairs) else pd.Series(dtype=float)
+    baseline = adsl.assign(USUBJID=texts(adsl["USUBJID"])).set_index("USUBJID")["ALBISC"]
+    before = pairs["USUBJID"].map(numbers(albi_grade(baseline)))
+    comparable = before.notna()
+    proportion(
+        "lab",
+        _tested(pairs[comparable & (grade > before)], patients),
+        variable="ALBI",
+        level="worsened",
+        what="patients whose ALBI grade (albumin and bilirubin of one day) rose above that at baseline while at risk",
+        population="Patients with an ALBI score at baseline and while at risk",
+        denominators=_tested(pairs[comparable], patients),
+    )
+
+
+def _add_liver_signals(
+    proportion: Proportion, results: pd.DataFrame, patients: Mapping[str, pd.DataFrame]
+) -> pd.DataFrame:
+    """Add patients with the biochemical signal of Hy's law, by the limit of normal and by their own baseline."""
+    away = results[~results["near_rfa"] & (results["uln"] > 0)].copy()
+    away["by_uln"] = away["value"] / away["uln"]
+    away["by_base"] = away["value"] / away[["uln", "base"]].max(axis=1)
+    enzyme = away[away["test"].isin(AMINOTRANSFERASES)]
+    bilirubin = away[away["test"] == "BILI"]
+    both = _tested(enzyme[enzyme["USUBJID"].isin(bilirubin["USUBJID"])], patients)
+    yardsticks = {
+        "by_uln": ("uln", "the upper limit of normal"),
+        "by_base": ("baseline", "the larger of the upper limit of normal and the patient's baseline"),
+    }
+    for column, (level, yardstick) in yardsticks.items():
+        first = enzyme.loc[enzyme[column] >= HY_AMINOTRANSFERASE_ULN, ["USUBJID", "date"]]
+        second = bilirubin.loc[bilirubin[column] > HY_BILIRUBIN_ULN, ["USUBJID", "date"]]
+        pairs = first.merge(second, on="USUBJID", suffixes=("", "_bilirubin"))
+        lag = (pairs["date_bilirubin"] - pairs["date"]).dt.days
+        proportion(
+            "lab",
+            _tested(pairs[lag.between(0, HY_DAYS)], patients),
+            variable="HY",
+            level=level,
+            what=f"patients with {_HY_WORDS.format(yardstick=yardstick)}",
+            population="Patients with aminotransferases and bilirubin while at risk, away from ablations",
+            denominators=both,
+        )
+    peaks = pd.DataFrame(
+        {
+            "aminotransferase_uln": enzyme.groupby("USUBJID")["by_uln"].max(),
+            "bilirubin_uln": bilirubin.groupby("USUBJID")["by_uln"].max(),
+            "aminotransferase_base": enzyme.groupby("USUBJID")["by_base"].max(),
+            "bilirubin_base": bilirubin.groupby("USUBJID")["by_base"].max(),
+        }
+    ).dropna()
+    group = pd.Series({i: g for g, frame in patients.items() for i in texts(frame["USUBJID"])}, dtype="object")
+    drawn = peaks.assign(group=peaks.index.map(group)).reset_index(drop=True)
+    columns = ["group", *(c for c in drawn.columns if c != "group")]
+    return drawn[columns].sort_values(columns, ignore_index=True)
