@@ -53,6 +53,7 @@ def estimated() -> tuple[dict[str, pd.DataFrame], dict[str, Estimates]]:
             name,
             "records/safety.json",
             ablations=adam["ablations"],
+            adlb=adam["adlb"],
         ),
     }
 
@@ -163,6 +164,7 @@ def make_adam(
         "adex": adex,
         "adae": _events(rng, adsl, adex, last_day, exposed),
         "ablations": _ablations(rng, adsl),
+        "adlb": _laboratory(rng, adsl, last_day),
     }
 
 
@@ -282,3 +284,30 @@ def _ablations(rng: np.random.Generator, adsl: pd.DataFrame) -> pd.DataFrame:
             "ablation_date": "datetime64[s]",
         }
     )
+
+
+def _laboratory(rng: np.random.Generator, adsl: pd.DataFrame, last_day: np.ndarray) -> pd.DataFrame:
+    """Return results every 60 days in multiples of the limit of normal, graded by simple multiples."""
+    frames = []
+    for test, uln in (("ALT", 40.0), ("BILI", 20.0), ("ALB", 50.0)):
+        base = rng.lognormal(-0.3 if test != "ALB" else -0.2, 0.2, len(adsl))
+        for day in range(30, 360, 60):
+            multiple = base * rng.lognormal(0, 0.5 if test != "ALB" else 0.08, len(adsl))
+            frames.append(
+                pd.DataFrame(
+                    {
+                        "USUBJID": adsl["USUBJID"],
+                        "PARAMCD": test,
+                        "ADT": adsl["TRTSDT"] + pd.Timedelta(days=day),
+                        "ADY": day + 1,
+                        "AVAL": multiple * uln,
+                        "ANRHI": uln,
+                        "BASE": base * uln,
+                        "ATOXGR": np.digitize(multiple, [1, 3, 5, 20]) if test != "ALB" else 0,
+                        "BTOXGR": 0,
+                        "PERIRFFL": "Y" if day <= 30 else "N",
+                    }
+                )[day <= last_day]
+            )
+    frame = pd.concat(frames, ignore_index=True)
+    return frame.astype({"PARAMCD": "string", "PERIRFFL": "string", "ATOXGR": "Int64", "BTOXGR": "Int64"})

@@ -476,15 +476,15 @@ def _safety(source: _Source, cohort: CohortConfig, plan: Plan) -> _Draft:
     _laboratory(draft, source, line)
     _exposure(draft, source)
     draft.notes.append(
-        "Percentages are of all patients of the group, each counted once. Events are treatment-emergent: in exposed "
-        f"from the first dose to {plan.treatment_emergent_days} days after the last, in the unexposed from RFA; time "
-        "at risk is counted alike. Differences are percentage points, unadjusted. Grades by CTCAE "
+        "Percentages are of all patients of the group, each counted once. Events are treatment-emergent: "
+        f"from the first dose to {plan.treatment_emergent_days} days after the last in the exposed, from RFA in the "
+        "unexposed; time at risk is counted alike. Differences are percentage points, unadjusted. Grades by CTCAE "
         f"v{plan.ctcae_version}."
     )
     if any("Hy's law" in _text(row[0]) for row in draft.rows):
         draft.notes.append(
-            "Potential Hy's law: an aminotransferase of at least 3 and within 30 days bilirubin above 2 times the limit of "
-            "normal, or the larger of limit and baseline, away from ablations; other causes are not excluded."
+            "Potential Hy's law: an aminotransferase of at least 3 and within 30 days bilirubin above 2 times the "
+            "limit of normal, or the larger of limit and baseline, away from ablations; other causes are not excluded."
         )
     return draft
 
