@@ -28,7 +28,7 @@ rule clean_cohort:
         seed=STUDY.run.seed,
         source_date_epoch=SOURCE_DATE_EPOCH,
         cohort_config=cohort_config,
-        sites=site_titles,
+        sites=site_configs,
         plan=PLAN,
     script:
         "../scripts/clean_cohort.py"

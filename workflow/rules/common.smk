@@ -71,6 +71,12 @@ def site_config(wildcards):
     return STUDY.cohorts[wildcards.cohort].sites[wildcards.site].model_dump(mode="json")
 
 
+def site_configs(wildcards):
+    """Configuration of each site of the cohort: cleaning names the export's own column in what it quarantines."""
+    sites = STUDY.cohorts[wildcards.cohort].sites
+    return {name: site.model_dump(mode="json") for name, site in sites.items()}
+
+
 def site_titles(wildcards):
     """Title, country and region of each site of the cohort."""
     sites = STUDY.cohorts[wildcards.cohort].sites

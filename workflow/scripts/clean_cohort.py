@@ -9,7 +9,7 @@ with job(snakemake) as this:
 
     from sorafenib_rfa.clean import clean_cohort
     from sorafenib_rfa.config.load import Cohort
-    from sorafenib_rfa.config.models import CohortConfig, Plan, SiteSummary
+    from sorafenib_rfa.config.models import CohortConfig, Plan, SiteConfig
     from sorafenib_rfa.files import write_parquet, write_table
     from sorafenib_rfa.ingest import Ingested
 
@@ -24,7 +24,7 @@ with job(snakemake) as this:
     cohort = Cohort(
         this.cohort,
         CohortConfig.model_validate(snakemake.params.cohort_config),
-        {name: SiteSummary.model_validate(site) for name, site in snakemake.params.sites.items()},
+        {name: SiteConfig.model_validate(site) for name, site in snakemake.params.sites.items()},
     )
     cleaned = clean_cohort(ingested, cohort, Plan.model_validate(snakemake.params.plan))
     for path in snakemake.output.tables:

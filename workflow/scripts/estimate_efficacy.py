@@ -18,6 +18,5 @@ with job(snakemake) as this:
         cohort_name=this.cohort,
         record=this.record,
         seed=this.seed,
-        seed=this.seed,
     )
     write_estimates(estimates, snakemake.output.ard, snakemake.output.curves)
