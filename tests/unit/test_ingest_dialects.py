@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 from collections.abc import Callable
 from pathlib import Path
@@ -15,12 +16,17 @@ from ingest_helpers import (
     SEX,
     SHOWN,
     VITAL,
+    cohort_config,
     delimited,
     ingest,
+    plan,
     site_config,
+    study,
     workbook,
 )
+from source_oracle import check_against_source
 
+from sorafenib_rfa.clean import clean_cohort
 from sorafenib_rfa.config.models import SiteConfig
 
 PATIENT_COLUMNS = [
@@ -240,6 +246,15 @@ def test_every_dialect_gives_the_same_results_in_canonical_units(dialect: Callab
 
 
 @pytest.mark.parametrize("dialect", DIALECTS, ids=lambda d: d.__name__)
+def test_clean_values_are_those_an_independent_reading_finds(dialect: Callable, tmp_path: Path) -> None:
+    folder = tmp_path / "centre"
+    folder.mkdir()
+    site, config = dialect(folder), cohort_config()
+    cleaned = clean_cohort({"centre": ingest(folder, site, config)}, study({"centre": site}, config), plan())
+    assert check_against_source({"centre": folder}, {"centre": site}, cleaned) >= 3 * 7 + 5 * 3
+
+
+@pytest.mark.parametrize("dialect", DIALECTS, ids=lambda d: d.__name__)
 def test_frames_have_exactly_the_canonical_dtypes(dialect: Callable, tmp_path: Path) -> None:
     tables = ingest(tmp_path, dialect(tmp_path)).tables
     assert list(tables) == [
@@ -265,3 +280,15 @@ def test_frames_have_exactly_the_canonical_dtypes(dialect: Callable, tmp_path: P
     ]:
         assert str(tables[name][column].dtype) == dtype, (name, column)
     assert not len(tables["ablations"])
+
+
+def test_the_independent_reading_notices_a_wrong_value_and_a_lost_row(tmp_path: Path) -> None:
+    folder = tmp_path / "centre"
+    folder.mkdir()
+    site, config = cp1252_csv(folder), cohort_config()
+    cleaned = clean_cohort({"centre": ingest(folder, site, config)}, study({"centre": site}, config), plan())
+    labs = cleaned.tables["labs"]
+    for wrong in (labs.assign(value=labs["value"] + 1), labs.iloc[1:]):
+        with pytest.raises(AssertionError):
+            tables = cleaned.tables | {"labs": wrong}
+            check_against_source({"centre": folder}, {"centre": site}, dataclasses.replace(cleaned, tables=tables))
