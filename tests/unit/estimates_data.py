@@ -266,8 +266,7 @@ def _ablations(rng: np.random.Generator, adsl: pd.DataFrame) -> pd.DataFrame:
             grade = rng.choice(["", "I", "II", "IIIa", "IVa"], p=[0.9, 0.05, 0.02, 0.02, 0.01])
             rows.append(
                 {
-                    "site": adsl["SITEID"][i],
-                    "subject_id": adsl["SUBJID"][i],
+                    "USUBJID": adsl["USUBJID"][i],
                     "ablation_date": adsl["TRTSDT"][i],
                     "tumour_no": tumour + 1,
                     "complication_term": "Pleural effusion" if grade else pd.NA,
@@ -277,8 +276,7 @@ def _ablations(rng: np.random.Generator, adsl: pd.DataFrame) -> pd.DataFrame:
     frame = pd.DataFrame(rows)
     return frame.astype(
         {
-            "site": "string",
-            "subject_id": "string",
+            "USUBJID": "string",
             "complication_term": "string",
             "complication_clavien_dindo": "string",
             "ablation_date": "datetime64[s]",

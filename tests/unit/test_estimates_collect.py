@@ -8,6 +8,7 @@ from estimates_data import PLAN, estimated
 
 from sorafenib_rfa.estimates.ard import ARD_COLUMNS, ArdBuilder, as_ard
 from sorafenib_rfa.estimates.collect import collect_ard
+from sorafenib_rfa.estimates.parts import CURVES
 
 PARTS = {name: part.ard for name, part in estimated()[1].items()}
 
@@ -71,3 +72,9 @@ def test_the_builder_refuses_an_id_given_twice_and_an_unknown_unit():
     with pytest.raises(ValueError, match="unit 'mg' is not one of"):
         builder.add("a", "dose", 1, **{**row, "unit": "mg"})
     assert as_ard(builder.frame()).equals(builder.frame())
+
+
+def test_the_parts_make_exactly_the_curves_the_workflow_declares():
+    for name, part in estimated()[1].items():
+        assert set(part.curves) == set(CURVES[name])
+        assert all(len(frame.columns) for frame in part.curves.values())

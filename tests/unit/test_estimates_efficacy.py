@@ -150,6 +150,15 @@ def test_a_resample_computed_in_bulk_equals_the_resample_computed_alone():
         assert means[b] == pytest.approx(curve.rmst(30.0, extend=True).estimate, rel=1e-5)
 
 
+@pytest.mark.parametrize("seed", [100, 101, 102, 103])
+def test_hardly_any_resample_is_lost_with_many_nearly_collinear_spline_terms(seed):
+    adsl = make_adam(500, seed=seed, confounding=0.8)["adsl"]
+    landmark = adsl[adsl["LMFL"] == "Y"].set_index("USUBJID")
+    design = covariate_design(landmark, PLAN, PLAN.adjustment_set)
+    treated = (landmark["LMTRT"] == SORAFENIB)[design.complete].to_numpy(dtype=bool)
+    assert OverlapResamples.draw(design.x.to_numpy(), treated, seed=1, replicates=400).usable.mean() > 0.99
+
+
 def test_bootstrap_standard_error_is_near_the_analytic_one_when_there_is_nothing_to_adjust():
     """With covariates unrelated to treatment and outcome both standard errors estimate the same."""
     rng = np.random.default_rng(11)

@@ -185,8 +185,7 @@ def test_complications_of_ablation_by_session_and_patient():
     day = patient["TRTSDT"]
     ablations = pd.DataFrame(
         {
-            "site": [patient["SITEID"]] * 3 + ["elsewhere"],
-            "subject_id": [patient["SUBJID"]] * 3 + ["9999"],
+            "USUBJID": [*([patient["USUBJID"]] * 3), "elsewhere"],
             "ablation_date": [day, day, day + 200 * DAY, day],
             "complication_term": ["Pain", "Bleeding", pd.NA, "Abscess"],
             "complication_clavien_dindo": ["I", "IIIa", pd.NA, "V"],
@@ -210,8 +209,7 @@ def test_rfa_related_events_are_those_within_the_plans_days_of_a_session():
     adam["adae"]["ARELRFA"] = "Y"
     ablations = pd.DataFrame(
         {
-            "site": adsl["SITEID"],
-            "subject_id": adsl["SUBJID"],
+            "USUBJID": adsl["USUBJID"],
             "ablation_date": adsl["TRTSDT"],
             "complication_term": pd.array([pd.NA] * 3, dtype="string"),
             "complication_clavien_dindo": pd.array([pd.NA] * 3, dtype="string"),

@@ -17,6 +17,7 @@ FloatArray = NDArray[np.float64]
 
 _MAX_STEPS = 30
 _TOLERANCE = 1e-6
+_LONGEST_STEP = 2.0
 _MOST_FAILED = 0.05
 
 
@@ -119,13 +120,13 @@ class OverlapResamples:
 
 def _logistic_scores(x: FloatArray, y: FloatArray, drawn: FloatArray) -> tuple[FloatArray, NDArray[np.bool_]]:
     """Return fitted probabilities, shape (resamples, n), and which resamples converged."""
-    spread = x.std(axis=0)
-    z = np.column_stack([np.ones(len(y)), (x - x.mean(axis=0)) / np.where(spread > 0, spread, 1.0)])
+    # an orthogonal basis of the same columns: Newton's steps stay small also where spline terms are nearly collinear
+    z = np.linalg.qr(np.column_stack([np.ones(len(y)), x - x.mean(axis=0)]))[0] * np.sqrt(len(y))
     p = z.shape[1]
     upper = np.triu_indices(p)
     products = z[:, upper[0]] * z[:, upper[1]]
     beta = np.zeros((drawn.shape[0], p))
-    beta[:, 0] = np.log(y.mean() / (1.0 - y.mean()))
+    beta[:, 0] = np.log(y.mean() / (1.0 - y.mean())) / z[0, 0]
     moving = np.ones(drawn.shape[0], dtype=bool)
     ridge = 1e-10 * len(y) * np.eye(p)  # a level that a resample lost has no information of its own
     for _ in range(_MAX_STEPS):
@@ -136,7 +137,8 @@ def _logistic_scores(x: FloatArray, y: FloatArray, drawn: FloatArray) -> tuple[F
         information[:, upper[0], upper[1]] = packed
         information[:, upper[1], upper[0]] = packed
         step = np.linalg.solve(information + ridge, score[:, :, None])[:, :, 0]
-        step = np.clip(step, -2.0, 2.0)
+        # a step that would overshoot is shortened as a whole, so that its direction stays Newton's
+        step *= np.minimum(1.0, _LONGEST_STEP / np.maximum(np.abs(step).max(axis=1, keepdims=True), 1e-300))
         beta[moving] += step
         still = np.abs(step).max(axis=1) > _TOLERANCE
         moving[np.flatnonzero(moving)[~still]] = False

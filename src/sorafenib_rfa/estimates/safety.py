@@ -552,12 +552,8 @@ def _t_quantile(level: float, freedom: int) -> float:
 
 def _sessions(ablations: pd.DataFrame, adsl: pd.DataFrame) -> pd.DataFrame:
     """Return ``USUBJID, date, worst`` (position in CLAVIEN_DINDO)``, any`` of each session of an analysed patient."""
-    keys = adsl[["USUBJID", "SITEID", "SUBJID"]].astype("string")
-    mine = ablations.assign(
-        SITEID=texts(ablations["site"]),
-        SUBJID=texts(ablations["subject_id"]),
-        date=pd.to_datetime(ablations["ablation_date"]),
-    ).merge(keys, on=["SITEID", "SUBJID"], how="inner")
+    mine = ablations[ablations["USUBJID"].isin(adsl["USUBJID"])]
+    mine = mine.assign(date=pd.to_datetime(mine["ablation_date"]))
     grade = texts(mine["complication_clavien_dindo"])
     mine["worst"] = grade.map({code: rank for rank, code in enumerate(CLAVIEN_DINDO)}).astype("Float64")
     mine["any"] = grade.notna() | texts(mine["complication_term"]).notna()
