@@ -17,7 +17,7 @@ from sorafenib_rfa.config.load import Cohort, load_study, read_yaml, validate
 from sorafenib_rfa.config.models import CohortConfig, Plan
 from sorafenib_rfa.estimates.ard import as_ard
 from sorafenib_rfa.estimates.flow import estimate_flow
-from sorafenib_rfa.vocabulary import CONTROL, DAYS_PER_MONTH, SORAFENIB
+from sorafenib_rfa.vocabulary import CONTROL, SORAFENIB
 
 ROOT = Path(__file__).parents[2]
 RFA = pd.Timestamp("2012-03-01")
@@ -71,7 +71,16 @@ def with_arms() -> Exhibits:
         estimate_efficacy(
             adtte, adsl, baseline.curves["weights"], plan, cohort.config, "synthetic", "records/efficacy.json", seed=1
         ),
-        estimate_safety(_adae(rng, adsl), adsl, _adex(adsl), plan, cohort.config, "synthetic", "records/safety.json"),
+        estimate_safety(
+            _adae(rng, adsl),
+            adsl,
+            _adex(adsl),
+            plan,
+            cohort.config,
+            "synthetic",
+            "records/safety.json",
+            ablations=_ablations(rng, adsl),
+        ),
     ]
     return _collected(parts, cohort, plan, ledgers)
 
@@ -217,6 +226,19 @@ def _adex(adsl: pd.DataFrame) -> pd.DataFrame:
             "EXADJ": "planned",
         }
     ).reset_index(drop=True)
+
+
+def _ablations(rng: np.random.Generator, adsl: pd.DataFrame) -> pd.DataFrame:
+    grades = rng.choice(["I", "IIIa"], len(adsl))
+    hurt = rng.random(len(adsl)) < 0.08
+    return pd.DataFrame(
+        {
+            "USUBJID": adsl["USUBJID"],
+            "ablation_date": RFA,
+            "complication_term": pd.Series(np.where(hurt, "Bleeding", None), dtype="string"),
+            "complication_clavien_dindo": pd.Series(np.where(hurt, grades, None), dtype="string"),
+        }
+    )
 
 
 def _ledgers(adsl: pd.DataFrame, rng: np.random.Generator, cohort: Cohort) -> dict[str, pd.DataFrame]:

@@ -1,0 +1,1 @@
+"""Notebooks that tell the story: checked, executed, made byte-stable and published as pages."""

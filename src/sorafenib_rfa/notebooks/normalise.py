@@ -28,7 +28,8 @@ BANNER: Final = (
 
 _PNG_KEPT: Final = frozenset({b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND", b"pHYs", b"gAMA", b"sRGB"})
 _ADDRESS: Final = re.compile(r"\b0x[0-9a-f]{6,16}\b")
-_CELL_FILE: Final = re.compile(r"\S*/ipykernel_\d+/\d+\.py")
+_CELL_FILE: Final = re.compile(r"(?:/[\w.~-]+)*/ipykernel_\d+/\d+\.py")
+_DATA_URI: Final = re.compile(r"(data:[\w/+.-]+;base64,[A-Za-z0-9+/=]+)")
 
 
 def normalise(notebook: dict[str, Any], *, synthetic: bool, folder: Path) -> dict[str, Any]:
@@ -131,18 +132,23 @@ def _output(output: dict[str, Any], count: int | None, folder: Path) -> dict[str
 
 
 def _text(text: str, folder: Path) -> str:
-    """Return text without absolute paths and memory addresses."""
+    """Return text without absolute paths and memory addresses; embedded images stay as they are."""
+    return "".join(piece if number % 2 else _words(piece, folder) for number, piece in enumerate(_DATA_URI.split(text)))
+
+
+def _words(text: str, folder: Path) -> str:
+    """Return text that holds no image without absolute paths and memory addresses."""
     text = _CELL_FILE.sub("<cell>", text)
     places = (
-        (folder.resolve(), "."),
-        (folder.absolute(), "."),
         (Path(sys.prefix), "<environment>"),
         (Path(sys.base_prefix), "<python>"),
+        (folder.resolve(), "."),
+        (folder.absolute(), "."),
         (Path.home(), "~"),
     )
     for place, shown in places:
         # whole path components only: /usr must not change /usrlocal, nor ../usr
-        text = re.sub(rf"(?<![\w.~-]){re.escape(str(place))}(?=/|\b)", shown, text) if place != place.parent else text
+        text = re.sub(rf"(?<![\w.~-]){re.escape(str(place))}(?![\w.-])", shown, text) if place != place.parent else text
     return _ADDRESS.sub("0x…", text)
 
 

@@ -9,7 +9,7 @@ import tempfile
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -98,12 +98,22 @@ def run_notebooks(jobs: Sequence[NotebookJob], *, workers: int = 1, cell_timeout
             return _execute(job, values, manager, folder, cell_timeout_s)
 
         if workers > 1 and len(jobs) > 1:
+            _import_first()
             with ThreadPoolExecutor(max_workers=workers) as pool:
                 failures = list(pool.map(execute, jobs, parameters))
         else:
             failures = [execute(*pair) for pair in zip(jobs, parameters, strict=True)]
     if any(failures):
         raise NotebookError(failure for failure in failures if failure is not None)
+
+
+def _import_first() -> None:
+    """Import what papermill imports while it runs: two threads importing one package at once can see it half made."""
+    import nbconvert.exporters  # noqa: F401
+    import papermill  # noqa: F401
+
+    with suppress(ImportError):  # papermill formats parameters with black where that is installed
+        import black  # noqa: F401
 
 
 @contextmanager

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import textwrap
+from itertools import pairwise
 
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from sorafenib_rfa.exhibits.figures.canvas import (
     INK,
@@ -15,6 +18,7 @@ from sorafenib_rfa.exhibits.figures.canvas import (
     WIDTH_IN,
     Drawn,
     Inputs,
+    Look,
     mark_synthetic,
     new_figure,
     text_width_in,
@@ -190,10 +194,17 @@ def _terms(rows: pd.DataFrame) -> tuple[list[tuple[str, bool]], int]:
     return order, len(other) - len(kept)
 
 
-def _finish_ae(inputs, figure, percent, difference, names, places, looks, left_out) -> None:  # noqa: ANN001
+def _finish_ae(
+    inputs: Inputs,
+    figure: Figure,
+    percent: Axes,
+    difference: Axes,
+    names: list[str],
+    places: list[float],
+    looks: dict[str, Look],
+    left_out: int,
+) -> None:
     """Label axes, draw guides, and explain what the marks are."""
-    from matplotlib.lines import Line2D
-
     height = figure.get_figheight()
     percent.set_yticks(places, names, linespacing=0.95)
     percent.set_ylim(max(places) + 0.6, -0.6)
@@ -208,7 +219,7 @@ def _finish_ae(inputs, figure, percent, difference, names, places, looks, left_o
     for ax in (percent, difference):
         for place in places:
             ax.axhline(place, color="#edeff1", linewidth=0.6, zorder=-6)
-        for above, below in zip(places, places[1:], strict=False):
+        for above, below in pairwise(places):
             if below - above > 1:
                 ax.axhline((above + below) / 2, color=RULE, linewidth=0.6, linestyle=(0, (2, 2)), zorder=0)
     handles = [

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, NullLocator
 
 from sorafenib_rfa.exhibits.figures.canvas import (
@@ -94,14 +98,12 @@ def draw_forest(inputs: Inputs, endpoint: str) -> tuple[Figure, pd.DataFrame]:
     return figure, drawn.frame()
 
 
-def _rule(y: float):  # noqa: ANN202
+def _rule(y: float) -> Line2D:
     """Return the line that sets the naive analysis apart."""
-    from matplotlib.lines import Line2D
-
     return Line2D([0.012, 0.985], [y, y], color=RULE, linewidth=0.6, linestyle=(0, (2, 2)))
 
 
-def _interval(ax, row, place: float, look: dict) -> None:  # noqa: ANN001
+def _interval(ax: Axes, row: Any, place: float, look: dict[str, Any]) -> None:
     """Draw one hazard ratio; an interval that leaves the axis ends in an arrow."""
     left, right = ax.get_xlim()
     low, high = max(row.lo, left), min(row.hi, right)

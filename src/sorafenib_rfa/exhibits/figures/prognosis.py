@@ -86,8 +86,13 @@ def draw_cif_prognostic(inputs: Inputs) -> tuple[Figure, pd.DataFrame]:
     height = 1.1 + 2.0 * len(causes)
     figure, drawn = new_figure(height), Drawn()
     grid = {
-        "left": 0.085, "right": 0.985, "bottom": 0.42 / height, "top": 1 - 0.95 / height, "wspace": 0.08, "hspace": 0.16,
-    }  # fmt: skip
+        "left": 0.085,
+        "right": 0.985,
+        "bottom": 0.42 / height,
+        "top": 1 - 0.95 / height,
+        "wspace": 0.08,
+        "hspace": 0.16,
+    }
     axes = figure.subplots(len(causes), len(variables), sharex=True, sharey=True, squeeze=False, gridspec_kw=grid)
     for i, (cause, cause_label) in enumerate(causes.items()):
         for j, (variable, label) in enumerate(variables.items()):
@@ -243,6 +248,6 @@ def _group_legend(ax: Axes, labels: dict[str, str], looks: dict[str, Look], *, o
                    label="1 − Kaplan-Meier, deaths censored"),
         ]  # fmt: skip
     ax.legend(
-        handles=handles, loc="lower left", bbox_to_anchor=(-0.02, 1.0), borderaxespad=0.1, fontsize=6.8, labelspacing=0.25,
-        handlelength=2.2, ncols=1,
+        handles=handles, loc="lower left", bbox_to_anchor=(-0.02, 1.0), borderaxespad=0.1, fontsize=6.8,
+        labelspacing=0.25, handlelength=2.2, ncols=1,
     )  # fmt: skip

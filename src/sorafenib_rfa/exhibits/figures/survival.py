@@ -13,7 +13,6 @@ from sorafenib_rfa.exhibits.figures.canvas import (
     LOOKS,
     MUTED,
     RULE,
-    WIDTH_IN,
     Drawn,
     Inputs,
     Look,
@@ -251,7 +250,8 @@ def draw_cif_first_event(inputs: Inputs) -> tuple[Figure, pd.DataFrame]:
     used[0].set_ylim(0, min(100.0, 10 * np.ceil(top / 10)))
     figure.legend(
         handles=[
-            Line2D([], [], color=looks[group].colour, linestyle=looks[group].line, label=labels[group]) for group in groups
+            Line2D([], [], color=looks[group].colour, linestyle=looks[group].line, label=labels[group])
+            for group in groups
         ],
         loc="upper left", ncols=len(groups), borderaxespad=0, bbox_to_anchor=(0.085, 1 - 0.05 / height),
     )  # fmt: skip
