@@ -78,7 +78,7 @@ def test_count_and_percent():
 
 def test_groups_head_their_columns_with_their_size():
     header = table("baseline").data.query("row == 0")["text"].tolist()
-    assert header[1] == f"RFA + sorafenib (n = {format_value(ROWS.loc['baseline.table1.sorafenib.n'])})"
+    assert header[1] == f"RFA + sorafenib (n\u00a0=\u00a0{format_value(ROWS.loc['baseline.table1.sorafenib.n'])})"
     assert header[4:] == ["SMD", "SMD, weighted"]
 
 

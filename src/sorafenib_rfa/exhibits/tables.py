@@ -17,7 +17,7 @@ from sorafenib_rfa.exhibits.format import Form, escape_markdown, format_value, v
 from sorafenib_rfa.vocabulary import ARM_SLUGS, ARMS, ENDPOINTS, LAB_TESTS
 
 INDENT = "\u00a0\u00a0\u00a0"
-WIDEST_COLUMN = 40
+WIDEST_COLUMN = 34
 """Characters beyond which a column asks for no more of the page."""
 
 SAFETY_TERM_PERCENT = 5.0
@@ -55,7 +55,20 @@ class _Number:
         return value_span(self.row, form=self.form, digits=self.digits)
 
 
-_Piece = str | _Number
+@dataclass(frozen=True)
+class _Heading:
+    """The label of a row that heads those after it."""
+
+    label: str
+
+    def text(self) -> str:
+        return self.label
+
+    def markdown(self) -> str:
+        return f"**{escape_markdown(self.label)}**"
+
+
+_Piece = str | _Number | _Heading
 _Cell = Sequence[_Piece]
 
 
@@ -72,6 +85,10 @@ class _Draft:
         """Add a row; cells not given are empty."""
         empty: list[_Cell] = [[] for _ in range(len(self.header) - 1 - len(cells))]
         self.rows.append([[INDENT * level + label], *cells, *empty])
+
+    def head(self, label: str) -> None:
+        """Add a row that heads those after it."""
+        self.rows.append([[_Heading(label)], *([] for _ in self.header[1:])])
 
     def finish(self, synthetic: bool) -> Table:
         """Return the table; what could not be estimated is explained in the notes."""
@@ -120,7 +137,7 @@ def _line(row: Sequence[_Cell]) -> str:
 def _markdown(cell: _Cell) -> str:
     pieces = []
     for piece in cell:
-        if isinstance(piece, _Number):
+        if not isinstance(piece, str):
             pieces.append(piece.markdown())
         else:
             stripped = piece.lstrip("\u00a0")
@@ -232,7 +249,7 @@ def make_table(name: str, *, ard: pd.DataFrame, cohort: CohortConfig, plan: Plan
 
 def _with_n(label: str, source: _Source, *parts: object) -> _Cell:
     """Return a header with the size of the group: ``RFA alone (n = 64)``."""
-    return [f"{label} (n = ", _Number(source.get(*parts)), ")"]
+    return [f"{label} (n\u00a0=\u00a0", _Number(source.get(*parts)), ")"]
 
 
 # --- baseline --------------------------------------------------------------------
@@ -331,7 +348,7 @@ def _differences(source: _Source, name: str) -> list[_Cell]:
 
 _MODELS = {
     "overlap": "Hazard ratio, overlap-weighted",
-    "iptw": "Hazard ratio, inverse probability weighted",
+    "iptw": "Hazard ratio, IPT-weighted",
     "adjusted": "Hazard ratio, covariate-adjusted",
     "unadjusted": "Hazard ratio, unadjusted",
 }
@@ -348,11 +365,11 @@ def _efficacy(source: _Source, cohort: CohortConfig, plan: Plan) -> _Draft:
         role = next(
             (e.role for e in plan.estimands.values() if e.endpoint == endpoint and e.role != "naive comparison"), ""
         )
-        draft.add(f"{ENDPOINTS[endpoint]} ({role})" if role else ENDPOINTS[endpoint])
+        draft.head(f"{ENDPOINTS[endpoint]} ({role})" if role else ENDPOINTS[endpoint])
         for stat, label in (("n", "Patients at the landmark, n"), ("events", "Events, n")):
             draft.add(label, *(source.value("efficacy", key, arm, stat) for arm in arms), level=1)
         draft.add(
-            "Median, months",
+            "Median",
             *(source.interval("efficacy", f"{key}_km", arm, "median") for arm in arms),
             [],
             source.p("efficacy", f"{key}_log_rank", "contrast", "chi2"),
@@ -369,7 +386,7 @@ def _efficacy(source: _Source, cohort: CohortConfig, plan: Plan) -> _Draft:
         for suffix, words in (("_overlap", "weighted"), ("", "unweighted")):
             analysis = f"{key}_rmst{suffix}"
             draft.add(
-                f"Restricted mean to month {plan.rmst_horizon_months:g}, months, {words}",
+                f"Restricted mean to month {plan.rmst_horizon_months:g}, {words}",
                 *(source.interval("efficacy", analysis, arm, at, "rmst") for arm in arms),
                 source.interval("efficacy", analysis, "contrast", at, "difference"),
                 source.p("efficacy", analysis, "contrast", at, "difference"),
@@ -379,17 +396,18 @@ def _efficacy(source: _Source, cohort: CohortConfig, plan: Plan) -> _Draft:
             where = ("efficacy", f"{key}_cox_{model}", "contrast", "hr")
             draft.add(label, [], [], source.interval(*where), source.p(*where), level=1)
         where = ("efficacy", f"{key}_cox_overlap", "contrast", "global", "zph_chi2")
-        draft.add("Test of proportional hazards (weighted model)", [], [], [], source.p(*where), level=1)
+        draft.add("Proportional hazards, weighted model", [], [], [], source.p(*where), level=1)
     _first_events(draft, source, plan)
     if source.has("efficacy", "rfs_naive", "contrast", "hr"):
         where = ("efficacy", "rfs_naive", "contrast", "hr")
-        draft.add("Naive comparison from RFA, ever against never (biased)")
+        draft.head("Naive comparison from RFA, ever against never (biased)")
         draft.add("Hazard ratio of recurrence or death", [], [], source.interval(*where), source.p(*where), level=1)
     draft.notes += [
         f"From day {plan.landmark_day} after RFA, in patients then alive, recurrence-free and under observation, by "
-        "exposure up to that day; months since RFA. Hazard ratios and differences are sorafenib against control. "
-        "Weighted: overlap weights of the propensity score. The p value beside the median is that of the log-rank "
-        "test, beside the incidence that of Gray's test.",
+        "exposure up to that day; times in months since RFA, restricted means from the landmark on. Hazard ratios and "
+        "differences are sorafenib against control. Weighted: overlap weights of the propensity score; IPT: stabilised "
+        "inverse probability of treatment. The p value beside the median is that of the log-rank test, beside the "
+        "incidence that of Gray's test.",
     ]
     if source.has("efficacy", "rfs_naive", "contrast", "hr"):
         draft.notes.append(
@@ -412,7 +430,7 @@ def _first_events(draft: _Draft, source: _Source, plan: Plan) -> None:
     shown = [k for k in kinds if source.has("efficacy", "first_event", "sorafenib", k, at, "incidence")]
     if not shown:
         return
-    draft.add(f"Cumulative incidence of the first event at {plan.rmst_horizon_months:g} months")
+    draft.head(f"Cumulative incidence of the first event at {plan.rmst_horizon_months:g} months")
     for kind in shown:
         draft.add(
             kinds[kind],
@@ -452,10 +470,10 @@ def _safety(source: _Source, cohort: CohortConfig, plan: Plan) -> _Draft:
         where = ("safety", parts[0], "contrast", *parts[1:], "risk_difference")
         draft.add(label, *cells, source.interval(*where) if source.has(*where) else [], level=level)
 
-    draft.add("Treatment-emergent adverse events")
+    draft.head("Treatment-emergent adverse events")
     for key, label in _SUMMARY.items():
         line(label, "summary", key)
-    draft.add("First events per 100 patient-years (95% CI)")
+    draft.head("First events per 100 patient-years (95% CI)")
     for key in ("any", "grade_3_5", "serious"):
         stat = "rate_per_100_patient_years"
         draft.add(_SUMMARY[key], *(source.interval("safety", "summary", g, key, stat) for g in groups), level=1)
@@ -465,12 +483,12 @@ def _safety(source: _Source, cohort: CohortConfig, plan: Plan) -> _Draft:
         (f"Other events in {SAFETY_TERM_PERCENT:g}% of a group or more", others),
     ):
         if terms:
-            draft.add(heading)
+            draft.head(heading)
         for term in terms:
             line(term, "term", term, "any")
             line("Grade 3 or above", "term", term, "grade_3_5", level=2)
     if source.has("safety", "rfa_patient", "total"):
-        draft.add("Complications of ablation")
+        draft.head("Complications of ablation")
         line("Any", "rfa_patient", "any")
         line("Clavien-Dindo grade III or above", "rfa_patient", "major")
     _laboratory(draft, source, line)
@@ -481,7 +499,7 @@ def _safety(source: _Source, cohort: CohortConfig, plan: Plan) -> _Draft:
         "unexposed; time at risk is counted alike. Differences are percentage points, unadjusted. Grades by CTCAE "
         f"v{plan.ctcae_version}."
     )
-    if any("Hy's law" in _text(row[0]) for row in draft.rows):
+    if source.has("safety", "lab", "exposed", "HY", "uln", "n"):
         draft.notes.append(
             "Potential Hy's law: an aminotransferase of at least 3 and within 30 days bilirubin above 2 times the "
             "limit of normal, or the larger of limit and baseline, away from ablations; other causes are not excluded."
@@ -507,7 +525,7 @@ def _laboratory(draft: _Draft, source: _Source, line: Callable[..., None]) -> No
     tests = [test for test in LAB_TESTS if source.has("safety", "lab", "exposed", test, "grade_3_4", "n")]
     if not tests:
         return
-    draft.add("Laboratory, of patients with results")
+    draft.head("Laboratory, of patients with results")
     for test in tests:
         line(f"{LAB_TESTS[test][0]}, grade 3 or above", "lab", test, "grade_3_4")
     line("ALBI grade above that at baseline", "lab", "ALBI", "worsened")
@@ -517,7 +535,7 @@ def _laboratory(draft: _Draft, source: _Source, line: Callable[..., None]) -> No
 
 def _exposure(draft: _Draft, source: _Source) -> None:
     """Add what is known of the drug taken."""
-    draft.add("Exposure to sorafenib")
+    draft.head("Exposure to sorafenib")
     draft.add(
         "Months on the drug, median (95% CI)",
         source.interval("safety", "exposure", "exposed", "duration", "median"),
@@ -596,7 +614,7 @@ def _published(source: _Source, cohort: CohortConfig, plan: Plan) -> _Draft:
         name = group.variable.upper()
         for endpoint in group.endpoints:
             key = f"{endpoint.lower()}_group"
-            draft.add(f"{group.label}: {ENDPOINTS[endpoint]}")
+            draft.head(f"{group.label}: {ENDPOINTS[endpoint]}")
             for level in group.levels:
                 variable = f"{name}_{slug(level)}"
                 row = next(r for r in source.starting("prognosis", key, variable) if r["stat_name"] == "event_percent")
