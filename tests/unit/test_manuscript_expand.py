@@ -117,6 +117,14 @@ def test_a_claim_about_what_is_not_estimable_takes_its_branch(paper):
     assert '[it could not be judged.]{.claim data-claim="ttr_direction"}' in text
 
 
+def test_the_banner_never_calls_real_patients_simulated(paper):
+    assert "Every patient of the main cohort was generated" in expand(paper).text  # the fixture quotes a real cohort
+    alone = expand(paper, "{{< val flow.patients.n >}}\n").text
+    assert "Every patient in this document was generated" in alone
+    paper["synthetic"] = {"synthetic": False, "colon_adjuvant": True}
+    assert "Exhibits marked" in expand(paper, "{{< val colon_adjuvant:rfs.cox.contrast.hr >}}\n").text
+
+
 def test_synthetic_marks(paper):
     text = expand(paper).text
     assert "Baseline characteristics of the patients. Synthetic data.\n" in text
