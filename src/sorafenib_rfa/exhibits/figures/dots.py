@@ -118,7 +118,7 @@ def draw_ae_dot(inputs: Inputs) -> tuple[Figure, pd.DataFrame]:
     figure, drawn = new_figure(height), Drawn()
     left = text_width_in(figure, names, 7.5) + 0.2
     bottom, top = 0.62 / height, 1 - 0.5 / height
-    contrast = any_grade.drop_duplicates("term")
+    contrast = any_grade.drop_duplicates("term").sort_values("place")
     numbers = {row.term: inputs.number(row.contrast_id, "ci").replace("95% CI ", "") for row in contrast.itertuples()}
     right = text_width_in(figure, list(numbers.values()), NUMBERS_PT) + 0.15
     room = WIDTH_IN - left - right - 0.18

@@ -116,7 +116,7 @@ def _left(inputs: Inputs, steps: pd.DataFrame, words: str, total: str) -> Box | 
         reason = f"{step.reason} (n = {inputs.number(step.ard_id)})"
         wrapped = _wrapped(reason, SIDE[1] - 2 * PAD_IN)
         lines += wrapped
-        ids += [step.ard_id, *[""] * (len(wrapped) - 1)]
+        ids += [*[""] * (len(wrapped) - 1), step.ard_id]  # the number stands at the end
     return Box(tuple(lines), tuple(ids))
 
 
