@@ -10,6 +10,7 @@ import re
 import struct
 import sys
 import zlib
+from itertools import groupby
 from pathlib import Path
 from typing import Any, Final
 
@@ -98,15 +99,16 @@ def _cell(cell: dict[str, Any]) -> dict[str, Any]:
 
 
 def _joined(outputs: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Join consecutive pieces of one stream: where the kernel flushed depends on timing."""
+    """Join the pieces of each stream between other outputs, stdout first: when the kernel flushes depends on timing."""
     joined: list[dict[str, Any]] = []
-    for output in outputs:
-        if output["output_type"] == "stream":
-            output["text"] = "".join(output["text"])
-            if joined and joined[-1]["output_type"] == "stream" and joined[-1]["name"] == output["name"]:
-                joined[-1]["text"] += output["text"]
-                continue
-        joined.append(output)
+    for streams, group in groupby(outputs, key=lambda output: output["output_type"] == "stream"):
+        if not streams:
+            joined.extend(group)
+            continue
+        texts: dict[str, str] = {"stdout": "", "stderr": ""}
+        for output in group:
+            texts[output["name"]] += "".join(output["text"])
+        joined += [{"output_type": "stream", "name": name, "text": text} for name, text in texts.items() if text]
     return joined
 
 

@@ -146,7 +146,7 @@ def _declared(node: ast.AnnAssign, place: str, problems: list[Problem]) -> Param
         )
         return None
     try:
-        fits = default is REQUIRED or _fits(default, node.annotation)
+        fits = _fits(default, node.annotation) or default is REQUIRED
     except TypeError as error:
         problems.append(
             Problem(
