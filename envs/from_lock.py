@@ -28,7 +28,9 @@ dependencies:
 def pins(lock: str) -> list[str]:
     """Return `name==version` or `name==version ; marker` of every package of a lock, in its order."""
     return [
-        re.sub(r"\s*\\$", "", line).strip() for line in lock.splitlines() if re.match(r"^[A-Za-z0-9._-]+(\[.*\])?==", line)
+        re.sub(r"\s*\\$", "", line).strip()
+        for line in lock.splitlines()
+        if re.match(r"^[A-Za-z0-9._-]+(\[.*\])?==", line)
     ]
 
 
