@@ -214,6 +214,22 @@ TERMS = {
 }
 
 
+EVENT_COLUMNS = [
+    "USUBJID",
+    "EXPOSFL",
+    "AEDECOD",
+    "AEBODSYS",
+    "ATOXGR",
+    "AESER",
+    "AREL",
+    "ARELRFA",
+    "AEACN",
+    "AEOUT",
+    "ASTDT",
+    "TRTEMFL",
+]
+
+
 def _events(
     rng: np.random.Generator, adsl: pd.DataFrame, adex: pd.DataFrame, last_day: np.ndarray, exposed: np.ndarray
 ) -> pd.DataFrame:
@@ -249,9 +265,10 @@ def _events(
     rows += [
         {**rows[0], "USUBJID": usubjid, "EXPOSFL": "Y", "ASTDT": adsl["TRTSDT"][i], "TRTEMFL": "N"}
         for i, usubjid in enumerate(adsl["USUBJID"])
-        if exposed[i] and i % 7 == 0
+        if rows and exposed[i] and i % 7 == 0
     ]
-    frame = pd.DataFrame(rows).sort_values(["USUBJID", "ASTDT", "AEDECOD"], ignore_index=True)
+    frame = pd.DataFrame(rows, columns=EVENT_COLUMNS)
+    frame = frame.sort_values(["USUBJID", "ASTDT", "AEDECOD"], ignore_index=True)
     frame["AESEQ"] = frame.groupby("USUBJID").cumcount() + 1
     frame["ATOXGR"] = frame["ATOXGR"].astype("Int64")
     frame["ASTDT"] = frame["ASTDT"].astype("datetime64[s]")

@@ -220,6 +220,7 @@ def _describe_numbers(
         "max": (values.max() if values.size else NAN, NAN, NAN, "largest value"),
     }
     for stat, (value, low, high, words) in stats.items():
+        lone = "not estimable: one value only" if stat == "sd" and values.size == 1 else ""
         ard.add(
             analysis,
             stat,
@@ -228,7 +229,7 @@ def _describe_numbers(
             ci_high=high,
             unit="measure",
             variable=name,
-            method=none or words,
+            method=none or lone or words,
             **common,
         )
 
@@ -246,6 +247,8 @@ def _smds(
         column = logarithm(numbers(column))
     known = column.notna()
     values, side = column[known], treated[known].to_numpy(dtype=bool)
+    if not known.any():
+        reason = reason or "not estimable: no value is recorded"
     case = None if weights is None else weights[known].to_numpy()
 
     def one(function: object, data: object, **how: object) -> tuple[float, str]:
@@ -377,7 +380,9 @@ def _add_balance(
             max(largest) if largest else NAN,
             unit="statistic",
             group="contrast",
-            method="largest absolute standardised difference among the variables of the adjustment set",
+            method="largest absolute standardised difference among the variables of the adjustment set"
+            if largest
+            else "not estimable: no standardised difference could be estimated",
             engine=BALANCE,
             population=population,
         )
@@ -400,34 +405,32 @@ def _describe_weighted(
         column = frame[line.covariate.variable]
         known = column.notna()
         case = weights[known].to_numpy()
+        none = "" if case.sum() > 0 else "not estimable: nobody with weight has the variable recorded"
         if line.covariate.kind == "continuous":
-            mean, variance = (
-                (NAN, NAN) if not case.sum() > 0 else weighted_moments(numbers(column[known]).to_numpy(), case)
-            )
+            mean, variance = (NAN, NAN) if none else weighted_moments(numbers(column[known]).to_numpy(), case)
             for stat, value in (("mean", mean), ("sd", np.sqrt(variance))):
+                lone = "not estimable: one value only" if np.isnan(value) else ""
                 ard.add(
                     analysis,
                     stat,
                     value,
                     unit="measure",
                     variable=line.name,
-                    method=f"weighted {stat}; {words}",
+                    method=none or lone or f"weighted {stat}; {words}",
                     **common,
                 )
             continue
         values = texts(column[known])
         for level in line.levels:
-            share = (
-                100 * float(case[(values == level).to_numpy(dtype=bool)].sum() / case.sum()) if case.sum() > 0 else NAN
-            )
+            hit = (values == level).to_numpy(dtype=bool)
             ard.add(
                 analysis,
                 "percent",
-                share,
+                NAN if none else 100 * float(case[hit].sum() / case.sum()),
                 unit="percent",
                 variable=line.name,
                 level=level,
-                method=f"weighted percent; {words}",
+                method=none or f"weighted percent; {words}",
                 **common,
             )
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit
 
 from sorafenib_rfa.stats.errors import ConvergenceError
 
@@ -130,7 +131,7 @@ def _logistic_scores(x: FloatArray, y: FloatArray, drawn: FloatArray) -> tuple[F
     moving = np.ones(drawn.shape[0], dtype=bool)
     ridge = 1e-10 * len(y) * np.eye(p)  # a level that a resample lost has no information of its own
     for _ in range(_MAX_STEPS):
-        probability = 1.0 / (1.0 + np.exp(-(beta[moving] @ z.T)))
+        probability = expit(beta[moving] @ z.T)
         score = (drawn[moving] * (y - probability)) @ z
         packed = (drawn[moving] * probability * (1.0 - probability)) @ products
         information = np.empty((len(packed), p, p))
@@ -145,7 +146,7 @@ def _logistic_scores(x: FloatArray, y: FloatArray, drawn: FloatArray) -> tuple[F
         if not moving.any():
             break
     # what still moves is separated: its scores run to 0 and 1, where overlap weights vanish; it is counted as failed
-    return 1.0 / (1.0 + np.exp(-(beta @ z.T))), ~moving
+    return expit(beta @ z.T), ~moving
 
 
 def _restricted_means(time: FloatArray, weights: FloatArray, with_event: FloatArray, tau: float) -> FloatArray:

@@ -10,6 +10,7 @@ from sorafenib_rfa.config.models import Plan
 from sorafenib_rfa.stats.errors import EstimationError
 
 if TYPE_CHECKING:
+    from sorafenib_rfa.stats.cox import CoxFit, HazardRatio
     from sorafenib_rfa.stats.kaplan_meier import Quantile
 
 Result = TypeVar("Result")
@@ -26,6 +27,18 @@ def attempt(function: Callable[..., Result], *args: Any, **kwargs: Any) -> tuple
         return function(*args, **kwargs), ""
     except EstimationError as error:
         return None, f"not estimable: {error}"
+
+
+def hazard_ratio(fit: CoxFit | None, name: str, level: float, reason: str) -> tuple[HazardRatio | None, str]:
+    """Return a fitted hazard ratio and '', or None and why there is none.
+
+    A standard error of zero is none: with all events at one or two times the robust variance can vanish.
+    """
+    if fit is None:
+        return None, reason
+    if not fit.se[fit.names.index(name)] > 1e-10:
+        return None, "not estimable: the robust variance is zero (too few distinct event times)"
+    return fit.hazard_ratio(name, level), ""
 
 
 def untested(sizes: Mapping[str, int], plan: Plan) -> str:

@@ -16,7 +16,7 @@ import pandas as pd
 from sorafenib_rfa.config.models import CohortConfig, Plan
 from sorafenib_rfa.estimates.ard import ArdBuilder, Estimates
 from sorafenib_rfa.estimates.bootstrap import BootstrapDifference, OverlapResamples
-from sorafenib_rfa.estimates.common import NAN, attempt, horizon, untested
+from sorafenib_rfa.estimates.common import NAN, attempt, hazard_ratio, horizon, untested
 from sorafenib_rfa.estimates.covariates import Design, covariate_design, numbers, texts
 from sorafenib_rfa.estimates.survival import (
     add_curve,
@@ -377,7 +377,7 @@ def _add_fit(
     n, events = len(frame), int(frame["event"].sum())
     for stat, count in (("n", n), ("events", events)):
         part.ard.add(analysis, stat, count, unit="count", method=f"{stat} in the model: {words}", engine=COX, **common)
-    ratio = None if fit is None else fit.hazard_ratio(TREATMENT, part.plan.confidence_level)
+    ratio, why = hazard_ratio(fit, TREATMENT, part.plan.confidence_level, why)
     values = (NAN,) * 4 if ratio is None else (ratio.estimate, ratio.ci_low, ratio.ci_high, ratio.p)
     identifier = part.ard.add(
         analysis,
@@ -391,7 +391,7 @@ def _add_fit(
         engine=COX,
         **common,
     )
-    _add_zph(part, analysis, fit, terms, why, common)
+    _add_zph(part, analysis, None if ratio is None else fit, terms, why, common)
     return {
         "label": model.label,
         "key": model.key,
@@ -580,7 +580,7 @@ def _add_naive(part: _Part, adtte: pd.DataFrame) -> None:
     fit, why = None, reason
     if not reason:
         fit, why = attempt(cox_fit, pd.DataFrame({TREATMENT: ever.astype(float)}), rows["time"], rows["event"])
-    ratio = None if fit is None else fit.hazard_ratio(TREATMENT, part.plan.confidence_level)
+    ratio, why = hazard_ratio(fit, TREATMENT, part.plan.confidence_level, why)
     values = (NAN,) * 4 if ratio is None else (ratio.estimate, ratio.ci_low, ratio.ci_high, ratio.p)
     identifier = part.ard.add(
         "rfs_naive",

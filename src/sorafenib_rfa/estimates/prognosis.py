@@ -8,7 +8,7 @@ import pandas as pd
 from sorafenib_rfa.config.models import CohortConfig, Covariate, Plan, PrognosticGroup
 from sorafenib_rfa.errors import ConfigError, Problem
 from sorafenib_rfa.estimates.ard import ArdBuilder, Estimates, slug
-from sorafenib_rfa.estimates.common import NAN, attempt, horizon, untested
+from sorafenib_rfa.estimates.common import NAN, attempt, hazard_ratio, horizon, untested
 from sorafenib_rfa.estimates.covariates import levels_of, numbers, texts
 from sorafenib_rfa.estimates.survival import (
     RECURRENCE_OR_DEATH,
@@ -368,7 +368,7 @@ def _add_model(
         ard.add(analysis, stat, count, unit="count", variable=variable, method=f"{stat} in the {model} model", **common)
     drawn = []
     for term in x.columns:
-        ratio = None if fit is None else fit.hazard_ratio(term, plan.confidence_level)
+        ratio, why = hazard_ratio(fit, term, plan.confidence_level, reason)
         values = (NAN,) * 4 if ratio is None else (ratio.estimate, ratio.ci_low, ratio.ci_high, ratio.p)
         identifier = ard.add(
             analysis,
@@ -379,7 +379,7 @@ def _add_model(
             p_value=values[3],
             unit="ratio",
             variable=term,
-            method=reason or f"{labels[term]}; {model} {_WORDS}",
+            method=why or f"{labels[term]}; {model} {_WORDS}",
             **common,
         )
         drawn.append(

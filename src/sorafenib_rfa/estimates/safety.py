@@ -494,7 +494,8 @@ def _add_exposure(context: _Context, adex: pd.DataFrame) -> None:
         method=said + ("" if none else "; interval by Student's t"),
         **common,
     )
-    context.ard.add("exposure", "sd", spread, unit="measure", variable="daily_dose_mg", method=said, **common)
+    lone = "not estimable: one patient only" if len(mean_dose) == 1 else said
+    context.ard.add("exposure", "sd", spread, unit="measure", variable="daily_dose_mg", method=lone, **common)
     context.ard.add(
         "exposure",
         "mean",

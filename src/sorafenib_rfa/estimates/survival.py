@@ -164,13 +164,13 @@ def add_curve(
             **common,
         )
         if weights is None:
-            n_risk = NAN if at is None or month <= start else float(at.n_risk[j])
+            early = f"not estimable: month {month:g} is before observation starts" if month <= start else ""
             ard.add(
                 analysis,
                 "at_risk",
-                n_risk,
+                NAN if early else 0 if at is None else float(at.n_risk[j]),
                 unit="count",
-                method=reason or "patients at risk just before",
+                method=early or "patients at risk just before",
                 **place,
                 **common,
             )

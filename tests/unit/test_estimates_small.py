@@ -1,0 +1,72 @@
+"""Cohorts too small for nearly everything: each number that cannot be estimated says why, and nothing crashes."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from estimates_data import PLAN, cohort, make_adam, plan
+
+from sorafenib_rfa.estimates.baseline import estimate_baseline
+from sorafenib_rfa.estimates.collect import collect_ard
+from sorafenib_rfa.estimates.efficacy import estimate_efficacy
+from sorafenib_rfa.estimates.safety import estimate_safety
+from sorafenib_rfa.exhibits.tables import make_table
+
+
+def everything(adam: dict[str, pd.DataFrame], the_plan=PLAN) -> pd.DataFrame:
+    config = cohort()
+    baseline = estimate_baseline(adam["adsl"], the_plan, config, "synthetic", "r")
+    weights = baseline.curves["weights"]
+    efficacy = estimate_efficacy(adam["adtte"], adam["adsl"], weights, the_plan, config, "synthetic", "r", seed=1)
+    safety = estimate_safety(
+        adam["adae"],
+        adam["adsl"],
+        adam["adex"],
+        the_plan,
+        config,
+        "synthetic",
+        "r",
+        ablations=adam["ablations"],
+        adlb=adam["adlb"],
+    )
+    ard = collect_ard([baseline.ard, efficacy.ard, safety.ard])
+    for name in ("baseline", "efficacy", "safety"):
+        make_table(name, ard=ard, cohort=config, plan=the_plan)
+    return ard
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 5, 8, 13, 21, 34])
+def test_tiny_cohorts(n):
+    for seed in range(3):
+        # with the small-group rule off, the estimators themselves must cope
+        for the_plan in (PLAN, plan(small_group=0)):
+            ard = everything(make_adam(n, seed=seed), the_plan)
+            missing = ard[ard["value"].isna()]
+            assert missing["method"].str.startswith(("not estimable", "not tested")).all()
+
+
+@pytest.mark.parametrize("column", ["AGE", "SEX", "ETIOLOGY", "AFPBL", "TUMCOUNT", "REGION"])
+def test_a_covariate_that_nobody_has(column):
+    adam = make_adam(120, seed=1)
+    adam["adsl"][column] = pd.Series(pd.NA, index=adam["adsl"].index, dtype=adam["adsl"][column].dtype)
+    ard = everything(adam).set_index("ard_id")
+    assert ard.loc["baseline.propensity.n", "value"] == 0
+    assert ard.loc["efficacy.landmark.without_propensity_score", "value"] == ard.loc["efficacy.landmark.n", "value"]
+    assert np.isnan(ard.loc["efficacy.rfs_cox_overlap.contrast.hr", "value"])
+    # what needs no covariate is estimated
+    assert ard.loc["efficacy.rfs_cox_unadjusted.contrast.hr", "value"] > 0
+
+
+def test_all_events_on_one_day():
+    adam = make_adam(80, seed=2)
+    event = (adam["adtte"]["CNSR"] == 0) & (adam["adtte"]["AVAL"] > 2)
+    adam["adtte"].loc[event, "AVAL"] = 12.0
+    everything(adam, plan(small_group=0))
+
+
+def test_a_cohort_without_patients():
+    ard = everything({name: frame.iloc[:0] for name, frame in make_adam(20).items()})
+    values = ard.set_index("ard_id")["value"]
+    assert values["baseline.table1.n"] == 0
+    assert values["efficacy.rfs.n"] == 0
