@@ -6,4 +6,13 @@ Nothing made here says anything about real patients.
 from sorafenib_rfa.simulate.parameters import SimulationParameters, load_parameters
 from sorafenib_rfa.simulate.study import SimulatedStudy, simulate_raw
 
-__all__ = ["SimulatedStudy", "SimulationParameters", "load_parameters", "simulate_raw"]
+__all__ = ["SimulatedStudy", "SimulationParameters", "load_parameters", "simulate_raw", "true_estimands"]
+
+
+def __getattr__(name: str) -> object:
+    """Import what only validation needs when it is first used (PEP 562)."""
+    if name == "true_estimands":
+        from sorafenib_rfa.simulate.estimands import true_estimands
+
+        return true_estimands
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

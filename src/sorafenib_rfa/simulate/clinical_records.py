@@ -1,4 +1,4 @@
-"""What a perfect record keeper at each centre would have written down: the canonical tables, before any dialect or dirt.
+"""What a perfect record keeper would have written down: the canonical tables, before any dialect or dirt.
 
 Times are whole days since the patient's index RFA until the last step, where they become dates.
 """
@@ -32,8 +32,11 @@ LAB_COLUMNS = {
 }
 """Test -> column of the population that holds its baseline value."""
 
-WITHOUT_GRADE_3 = ("Alopecia", "Hoarseness")
-ONLY_MILD = ("Alopecia",)
+WITHOUT_GRADE_4 = (
+    "Palmar-plantar erythrodysesthesia syndrome", "Rash maculo-papular", "Fatigue", "Nausea", "Weight loss",
+    "Abdominal pain",
+)  # fmt: skip
+"""CTCAE v5.0 terms that end at grade 3 (recalled)."""
 
 
 @dataclass(frozen=True)
@@ -217,7 +220,7 @@ def _patients(
     return frame
 
 
-# --- sorafenib -------------------------------------------------------------------------------------------------------
+# --- sorafenib --------
 
 
 def _dose_intervals(
@@ -237,9 +240,10 @@ def _dose_intervals(
     pause = rng.integers(*d.interruption_days.value, n, endpoint=True)
     lower = rng.choice(reduced, n, p=weights)
     returns = rng.random(n) < d.back_to_full_dose.value
-    return_after = np.ceil(rng.exponential(90, n)) + 28
+    return_after = np.ceil(rng.exponential(d.back_to_full_dose_after_days.value, n)) + 28
     for_recurrence = rng.random(n) < parameters.treatment.given_after_recurrence.value
-    wait, length = rng.integers(14, 60, n), rng.integers(30, 400, n)
+    wait = rng.integers(*d.after_recurrence_delay_days.value, n, endpoint=True)
+    length = rng.integers(*d.after_recurrence_length_days.value, n, endpoint=True)
     before = population["sorafenib_before_rfa"].to_numpy()
 
     def course(i: int, start: float, stop: float, reason: str) -> None:
@@ -265,9 +269,8 @@ def _dose_intervals(
 
     for i in np.flatnonzero(np.isfinite(observed.start_day)):
         course(i, observed.start_day[i], observed.stop_day[i], observed.stop_reason[i])
-    for i in np.flatnonzero(before & population["followed"].to_numpy()):
-        if not np.isfinite(observed.start_day[i]):
-            journal.add(i, "sorafenib", -float(wait[i]), -1.0, full, "planned")
+    for i in np.flatnonzero(before):
+        journal.add(i, "sorafenib", -float(wait[i]), -1.0, full, "planned")
     for i in np.flatnonzero(np.isfinite(observed.detected_day) & for_recurrence):
         start = observed.detected_day[i] + wait[i]
         if start < observed.end_day[i]:
@@ -277,7 +280,7 @@ def _dose_intervals(
     return journal.frame()
 
 
-# --- ablations and imaging -------------------------------------------------------------------------------------------
+# --- ablations and imaging --------
 
 
 def _finding(kinds: list[str], unspecified: bool) -> str:
@@ -308,6 +311,9 @@ def _sessions_and_findings(
     unspecified = rng.random(n) < o.unspecified_finding.value
     low, high = o.repeat_rfa_delay_days.value
     yearly = o.further_recurrence_per_year.value
+    further, further_shares = list(o.further_recurrence_kind.value), list(o.further_recurrence_kind.value.values())
+    ratio = parameters.baseline.other_tumour_ratio.value
+    failure = parameters.baseline.incomplete_ablation.value
 
     def session(i: int, day: float, diameters: list[float], done: str) -> None:
         guidance = guides[int(rng.random() >= guide_shares[0])]
@@ -327,7 +333,9 @@ def _sessions_and_findings(
             events.add(i, min(day + float(rng.integers(0, 4)), observed.end_day[i]), term, grade, grade >= 3)
         for name, share in s.post_ablation.items():
             if rng.random() < share.value and day + 2 < observed.end_day[i]:
-                events.add(i, day + float(rng.integers(0, 3)), name, 1 + int(rng.random() < 0.3), False)
+                events.add(
+                    i, day + float(rng.integers(0, 3)), name, 1 + int(rng.random() < s.mild_is_grade_2.value), False
+                )
         for number, diameter in enumerate(diameters, start=1):
             first = number == 1
             ablations.add(
@@ -338,7 +346,7 @@ def _sessions_and_findings(
 
     for i in range(n):
         if has_rfa[i]:
-            others = np.round(np.maximum(largest[i] * rng.uniform(0.4, 1.0, count[i] - 1), 0.5), 1)
+            others = np.round(np.maximum(largest[i] * rng.uniform(*ratio, count[i] - 1), 0.5), 1)
             session(i, 0.0, [float(largest[i]), *map(float, others)], "Y" if complete[i] else "N")
         end, detected = observed.end_day[i], observed.detected_day[i]
         days = natural.examinations[:, i]
@@ -356,8 +364,10 @@ def _sessions_and_findings(
             treated = day + int(rng.integers(low, high, endpoint=True))
             if treated >= end:
                 break
-            diameters = np.round(rng.uniform(0.8, 2.8, 1 + int(rng.random() < 0.2)), 1)
-            session(i, float(treated), [float(x) for x in diameters], "Y" if rng.random() < 0.97 else "N")
+            diameters = np.round(
+                rng.uniform(*o.new_tumour_cm.value, 1 + int(rng.random() < o.several_new_tumours.value)), 1
+            )
+            session(i, float(treated), [float(x) for x in diameters], "N" if rng.random() < failure else "Y")
             again = treated + rng.exponential(365.25 / yearly)
             day = float(treated)
             while day < end:
@@ -367,14 +377,13 @@ def _sessions_and_findings(
                 if day < again:
                     imaging.add(i, day, modalities[rng.integers(len(modalities))], "no_recurrence")
                     continue
-                draw = rng.random()
-                kinds = ["LTP"] if draw < 0.2 else ["IDR"] if draw < 0.92 else ["EHS"]
+                kinds = [further[rng.choice(len(further), p=further_shares)]]
                 imaging.add(i, day, modalities[rng.integers(len(modalities))], kinds[0])
                 break
     return ablations.frame(), events.frame(), imaging.frame()
 
 
-# --- adverse events --------------------------------------------------------------------------------------------------
+# --- adverse events --------
 
 
 def _adverse_events(
@@ -404,8 +413,8 @@ def _adverse_events(
         # an exponential cut at the end of treatment: the declared share holds whatever the length of treatment
         cut = -np.expm1(-np.maximum(length, 1) / s.onset_days.value)
         onset = np.floor(-s.onset_days.value * np.log1p(-rng.random(len(treated)) * cut))
-        mild = 1 + (rng.random(len(treated)) < 0.45)
-        grade = np.where(severe, 3 + (rng.random(len(treated)) < _share_of_grade_4(term)), mild)
+        mild = 1 + (rng.random(len(treated)) < s.mild_is_grade_2.value)
+        grade = np.where(severe, 3 + (rng.random(len(treated)) < _share_of_grade_4(term, parameters)), mild)
         parts.append(
             pd.DataFrame(
                 {
@@ -426,7 +435,7 @@ def _adverse_events(
                     "patient": who,
                     "day": np.floor(rng.random(len(who)) * observed.end_day[who]),
                     "term": term,
-                    "grade": 1 + (rng.random(len(who)) < 0.3),
+                    "grade": 1 + (rng.random(len(who)) < s.mild_is_grade_2.value),
                     "source": "disease",
                 }
             )
@@ -450,7 +459,7 @@ def _adverse_events(
         fatal | (grave & ((rng.random(len(frame)) < s.serious_if_severe.value) | (frame["source"] == "rfa"))), "Y", "N"
     )
     on_drug = frame["source"].eq("drug")
-    frame["related_drug"] = np.where(on_drug & (rng.random(len(frame)) < 0.93), "Y", "N")
+    frame["related_drug"] = np.where(on_drug & (rng.random(len(frame)) < s.attributed_to_drug.value), "Y", "N")
     frame["related_rfa"] = np.where(frame["source"].eq("rfa"), "Y", "N")
     frame["soc"] = frame["term"].map(dict(ctcae_soc()))
     frame["action"] = "none"
@@ -459,35 +468,32 @@ def _adverse_events(
     return frame.drop(columns="source"), doses
 
 
-def _share_of_grade_4(term: str) -> float:
-    """Return the share of severe events that are life-threatening; CTCAE has no grade 4 for some terms."""
-    none = ("Palmar-plantar erythrodysesthesia syndrome", "Fatigue", "Rash maculo-papular", "Nausea", "Weight loss")
-    return 0.0 if term in (*none, "Abdominal pain") else 0.06
+def _share_of_grade_4(term: str, parameters: SimulationParameters) -> float:
+    """Return the share of severe events that are life-threatening; CTCAE v5.0 has no grade 4 for some terms."""
+    return 0.0 if term in WITHOUT_GRADE_4 else parameters.safety.life_threatening_if_severe.value
 
 
 def _attribute_changes(events: pd.DataFrame, doses: pd.DataFrame, observed: Observed) -> None:
     """Set the action of the events that changed a dose; give a change that no event explains to the patient."""
-    of_drug = events.index[events["related_drug"].eq("Y")]
-    by_patient = dict(tuple(events.loc[of_drug, ["patient", "day", "grade"]].groupby("patient")))
-    changes = doses.index[doses["change_reason"].eq("adverse_event")]
-    following = doses.groupby("patient")["daily_dose_mg"].shift(-1)
-    taken: set[int] = set()
-    for i in changes:
-        patient = doses.at[i, "patient"]
-        own = by_patient.get(patient)
-        known = None if own is None else own[(own["day"] <= doses.at[i, "end_day"] + 1) & ~own.index.isin(taken)]
-        if known is None or known.empty:
-            doses.at[i, "change_reason"] = "patient_choice"
+    day, grade = events["day"].to_numpy(), events["grade"].to_numpy()
+    action, reason = events["action"].to_numpy(copy=True), doses["change_reason"].to_numpy(dtype=object, copy=True)
+    own: dict[int, list[int]] = {}
+    for k in np.flatnonzero(events["related_drug"].eq("Y")):
+        own.setdefault(int(events["patient"].iat[k]), []).append(int(k))
+    following = doses.groupby("patient")["daily_dose_mg"].shift(-1).to_numpy()
+    patients, last = doses["patient"].to_numpy(), doses["end_day"].to_numpy()
+    for i in np.flatnonzero(reason == "adverse_event"):
+        free = [k for k in own.get(int(patients[i]), []) if day[k] <= last[i] + 1 and action[k] == "none"]
+        if not free:
+            reason[i] = "patient_choice"
             continue
-        event = known["grade"].idxmax()
-        taken.add(event)
-        dose = following[i]
-        same_course = doses.at[i, "end_day"] + 1 < observed.stop_day[patient]
-        stopped = np.isnan(dose) or not same_course
-        events.at[event, "action"] = "stopped" if stopped else "interrupted" if dose == 0 else "reduced"
+        stopped = np.isnan(following[i]) or last[i] + 1 >= observed.stop_day[patients[i]]
+        gravest = max(free, key=lambda k: (grade[k], -k))
+        action[gravest] = "stopped" if stopped else "interrupted" if following[i] == 0 else "reduced"
+    events["action"], doses["change_reason"] = action, reason
 
 
-# --- laboratory ------------------------------------------------------------------------------------------------------
+# --- laboratory --------
 
 
 def _labs(
@@ -502,7 +508,7 @@ def _labs(
     lab = parameters.laboratory
     rng = stream(seed, "labs")
     n = len(population)
-    everyone = np.flatnonzero(population["has_rfa"].to_numpy() | (rng.random(n) < 0.5))
+    everyone = np.arange(n)
     parts = []
 
     def add(patient: np.ndarray, day: np.ndarray, test: str, value: np.ndarray, missing: float) -> None:
@@ -533,7 +539,8 @@ def _labs(
     for i in np.flatnonzero(np.isfinite(observed.start_day) & (rng.random(n) < lab.liver_injury.value)):
         own = np.flatnonzero((patient == i) & on_drug)
         injury[own[:1]] = True
-    injured_fold = rng.uniform(5, 10, len(patient))
+    sites = population["site"].to_numpy()
+    limits = pd.DataFrame(uln)
     for test in lab.follow_up_tests.value:
         change = (
             lab.log_change_per_year.value.get(test, 0.0) * day / 365.25
@@ -542,18 +549,16 @@ def _labs(
             + lab.within_patient_log_sd.value[test] * rng.standard_normal(len(patient))
         )
         value = base[test][patient] * np.exp(change)
-        if test in ("ALT", "AST"):
-            value = np.where(injury, np.maximum(value, 40 * injured_fold), value)
-        if test == "BILI":
-            value = np.where(injury, np.maximum(value, 21 * 2.6), value)
+        if test in lab.liver_injury_uln.value:
+            reached = lab.liver_injury_uln.value[test] * limits.loc[test, sites[patient]].to_numpy(dtype=float)
+            value = np.where(injury, np.maximum(value, reached), value)
         if test == "ALB":
             value = np.minimum(value, 58)
         add(patient, day, test, value, lab.missing_follow_up.value[test])
     frame = pd.concat(parts, ignore_index=True)
     frame["value"] = np.maximum(frame["value"], frame["test"].map(_LOWEST).to_numpy(dtype=float))
-    limits = pd.DataFrame(uln)
-    sites = population["site"].to_numpy()[frame["patient"].to_numpy()]
-    frame["uln"] = limits.to_numpy()[limits.index.get_indexer(frame["test"]), limits.columns.get_indexer(sites)]
+    rows, columns = limits.index.get_indexer(frame["test"]), limits.columns.get_indexer(sites[frame["patient"]])
+    frame["uln"] = limits.to_numpy()[rows, columns]
     return frame.sort_values(["patient", "day"], kind="stable", ignore_index=True)
 
 

@@ -93,7 +93,7 @@ def _coded(names: tuple[str, ...], *words: str) -> dict[str, str]:
     return dict(zip(names, words, strict=True))
 
 
-# --- cn01: CSV in GB18030, Chinese throughout --------------------------------------------------------------------------
+# --- cn01: CSV in GB18030, Chinese throughout --------
 
 _SHI_FOU = {"Y": "是", "N": "否"}
 _YOU_WU = {"Y": "有", "N": "无"}
@@ -209,8 +209,15 @@ CN01 = Dialect(
                 finding=(
                     "结论",
                     _coded(
-                        FINDINGS, "未见复发", "局部进展", "肝内远处复发", "肝外转移", "局部进展+肝内远处复发",
-                        "肝内远处复发+肝外转移", "局部进展+肝外转移", "复发（部位未注明）",
+                        FINDINGS,
+                        "未见复发",
+                        "局部进展",
+                        "肝内远处复发",
+                        "肝外转移",
+                        "局部进展+肝内远处复发",
+                        "肝内远处复发+肝外转移",
+                        "局部进展+肝外转移",
+                        "复发（部位未注明）",
                     ),
                 ),
             ),
@@ -240,9 +247,9 @@ CN01 = Dialect(
             ),
         ),
     },
-)  # fmt: skip
+)
 
-# --- cn02: one workbook, a title above each header, English with some Chinese codes, real dates, wide labs -----------------
+# --- cn02: one workbook, a title above each header, English with some Chinese codes, real dates, wide labs --------
 
 _YES_NO = {"Y": "Yes", "N": "No"}
 
@@ -273,76 +280,108 @@ CN02 = Dialect(
         CREA=("Cr (umol/L)", "umol/L", "umol/L", 104, 0),
     ),
     tables={
-        "patients": _cn02("Patients", "Radiofrequency ablation registry - patients", _columns(
-            subject_id="Patient ID",
-            sex=("Sex", {"M": "男", "F": "女"}),
-            birth_date="Date of birth",
-            etiology=("Aetiology", {"HBV": "HBV", "HCV": "HCV", "Alcohol": "Alcohol", "Other": "其他"}),
-            antiviral=("Antiviral", _YES_NO),
-            cirrhosis=("Cirrhosis", _YES_NO),
-            ecog="ECOG",
-            recurrent_hcc=("Tumour history", {"Y": "复发", "N": "初发"}),
-            tumour_count="No. of tumours",
-            largest_tumour_cm="Max diameter (mm)",
-            vascular_invasion=("Vascular invasion", _YES_NO),
-            extrahepatic_spread=("Extrahepatic spread", _YES_NO),
-            ascites=("Ascites", {"none": "None", "mild": "Mild", "moderate_severe": "Moderate/severe"}),
-            encephalopathy=("Encephalopathy", {"none": "None", "grade_1_2": "I-II", "grade_3_4": "III-IV"}),
-            prior_systemic_therapy=("Prior systemic therapy", _YES_NO),
-            recorded_bclc="BCLC",
-            vital_status=("Status", {"alive": "Alive", "dead": "死亡"}),
-            death_date="Date of death",
-            last_contact_date="Last contact",
-        )),
-        "ablations": _cn02("RFA", "Radiofrequency ablation registry - procedures", _columns(
-            subject_id="Patient ID",
-            ablation_date="Date of RFA",
-            tumour_no="Tumour no.",
-            tumour_diameter_cm="Diameter (mm)",
-            guidance="Guidance",
-            complete_ablation=("Complete at 1 month", _YES_NO),
-            complication_term="Complication",
-            complication_clavien_dindo="Clavien-Dindo",
-            complication_cirse="CIRSE grade",
-        )),
-        "drug_exposure": _cn02("Sorafenib", "Radiofrequency ablation registry - systemic therapy", _columns(
-            subject_id="Patient ID",
-            drug=("Drug", {"sorafenib": "多吉美"}),
-            start_date="Start",
-            end_date="Stop",
-            daily_dose_mg="Dose (mg/day)",
-            change_reason=("Reason", _coded(REASONS, "AE", "PD", "Patient", "Planned", "Death", "Ongoing")),
-        )),
-        "imaging": _cn02("Imaging", "Radiofrequency ablation registry - imaging", _columns(
-            subject_id="Patient ID",
-            imaging_date="Date",
-            modality="Modality",
-            finding=("Result", _coded(
-                FINDINGS, "No recurrence", "LTP", "IDR", "EHS", "LTP+IDR", "IDR+EHS", "LTP+EHS", "复发"
-            )),
-        )),
-        "labs": _cn02("Labs", "Radiofrequency ablation registry - laboratory", _columns(
-            subject_id="Patient ID", sample_date="Sample date"
-        )),
-        "adverse_events": _cn02("AE", "Radiofrequency ablation registry - adverse events", _columns(
-            subject_id="Patient ID",
-            term="CTCAE term",
-            soc="SOC",
-            grade="Grade",
-            start_date="Onset",
-            end_date="Resolved",
-            serious=("SAE", _YES_NO),
-            related_drug=("Related to drug", _YES_NO),
-            related_rfa=("Related to RFA", _YES_NO),
-            action=("Action", {"none": "None", "reduced": "Reduced", "interrupted": "Interrupted", "stopped": "Stopped"}),
-            outcome=("Outcome", {
-                "recovered": "Recovered", "recovering": "Recovering", "not_recovered": "Not recovered", "fatal": "Fatal",
-            }),
-        )),
+        "patients": _cn02(
+            "Patients",
+            "Radiofrequency ablation registry - patients",
+            _columns(
+                subject_id="Patient ID",
+                sex=("Sex", {"M": "男", "F": "女"}),
+                birth_date="Date of birth",
+                etiology=("Aetiology", {"HBV": "HBV", "HCV": "HCV", "Alcohol": "Alcohol", "Other": "其他"}),
+                antiviral=("Antiviral", _YES_NO),
+                cirrhosis=("Cirrhosis", _YES_NO),
+                ecog="ECOG",
+                recurrent_hcc=("Tumour history", {"Y": "复发", "N": "初发"}),
+                tumour_count="No. of tumours",
+                largest_tumour_cm="Max diameter (mm)",
+                vascular_invasion=("Vascular invasion", _YES_NO),
+                extrahepatic_spread=("Extrahepatic spread", _YES_NO),
+                ascites=("Ascites", {"none": "None", "mild": "Mild", "moderate_severe": "Moderate/severe"}),
+                encephalopathy=("Encephalopathy", {"none": "None", "grade_1_2": "I-II", "grade_3_4": "III-IV"}),
+                prior_systemic_therapy=("Prior systemic therapy", _YES_NO),
+                recorded_bclc="BCLC",
+                vital_status=("Status", {"alive": "Alive", "dead": "死亡"}),
+                death_date="Date of death",
+                last_contact_date="Last contact",
+            ),
+        ),
+        "ablations": _cn02(
+            "RFA",
+            "Radiofrequency ablation registry - procedures",
+            _columns(
+                subject_id="Patient ID",
+                ablation_date="Date of RFA",
+                tumour_no="Tumour no.",
+                tumour_diameter_cm="Diameter (mm)",
+                guidance="Guidance",
+                complete_ablation=("Complete at 1 month", _YES_NO),
+                complication_term="Complication",
+                complication_clavien_dindo="Clavien-Dindo",
+                complication_cirse="CIRSE grade",
+            ),
+        ),
+        "drug_exposure": _cn02(
+            "Sorafenib",
+            "Radiofrequency ablation registry - systemic therapy",
+            _columns(
+                subject_id="Patient ID",
+                drug=("Drug", {"sorafenib": "多吉美"}),
+                start_date="Start",
+                end_date="Stop",
+                daily_dose_mg="Dose (mg/day)",
+                change_reason=("Reason", _coded(REASONS, "AE", "PD", "Patient", "Planned", "Death", "Ongoing")),
+            ),
+        ),
+        "imaging": _cn02(
+            "Imaging",
+            "Radiofrequency ablation registry - imaging",
+            _columns(
+                subject_id="Patient ID",
+                imaging_date="Date",
+                modality="Modality",
+                finding=(
+                    "Result",
+                    _coded(FINDINGS, "No recurrence", "LTP", "IDR", "EHS", "LTP+IDR", "IDR+EHS", "LTP+EHS", "复发"),
+                ),
+            ),
+        ),
+        "labs": _cn02(
+            "Labs",
+            "Radiofrequency ablation registry - laboratory",
+            _columns(subject_id="Patient ID", sample_date="Sample date"),
+        ),
+        "adverse_events": _cn02(
+            "AE",
+            "Radiofrequency ablation registry - adverse events",
+            _columns(
+                subject_id="Patient ID",
+                term="CTCAE term",
+                soc="SOC",
+                grade="Grade",
+                start_date="Onset",
+                end_date="Resolved",
+                serious=("SAE", _YES_NO),
+                related_drug=("Related to drug", _YES_NO),
+                related_rfa=("Related to RFA", _YES_NO),
+                action=(
+                    "Action",
+                    {"none": "None", "reduced": "Reduced", "interrupted": "Interrupted", "stopped": "Stopped"},
+                ),
+                outcome=(
+                    "Outcome",
+                    {
+                        "recovered": "Recovered",
+                        "recovering": "Recovering",
+                        "not_recovered": "Not recovered",
+                        "fatal": "Fatal",
+                    },
+                ),
+            ),
+        ),
     },
-)  # fmt: skip
+)
 
-# --- fr01: CSV in cp1252, semicolons, decimal commas, French ---------------------------------------------------------------
+# --- fr01: CSV in cp1252, semicolons, decimal commas, French --------
 
 _OUI_NON = {"Y": "Oui", "N": "Non"}
 _FR_TERMS = {
@@ -398,84 +437,135 @@ FR01 = Dialect(
         CREA=("Créatinine", "µmol/l", "umol/L", 104, 0),
     ),
     tables={
-        "patients": ExportTable("patients.csv", _columns(
-            subject_id="N° dossier",
-            sex=("Sexe", {"M": "Homme", "F": "Femme"}),
-            birth_date="Date de naissance",
-            etiology=("Étiologie", {"HBV": "VHB", "HCV": "VHC", "Alcohol": "Alcool", "Other": "Autre"}),
-            antiviral=("Traitement antiviral", _OUI_NON),
-            cirrhosis=("Cirrhose", _OUI_NON),
-            ecog="OMS",
-            recurrent_hcc=("CHC récidivant", _OUI_NON),
-            tumour_count="Nombre de nodules",
-            largest_tumour_cm="Plus grand diamètre (cm)",
-            vascular_invasion=("Invasion vasculaire", _OUI_NON),
-            extrahepatic_spread=("Métastases", _OUI_NON),
-            ascites=("Ascite", {"none": "Absente", "mild": "Modérée", "moderate_severe": "Tendue"}),
-            encephalopathy=("Encéphalopathie", {
-                "none": "Absente", "grade_1_2": "Stade 1-2", "grade_3_4": "Stade 3-4",
-            }),
-            prior_systemic_therapy=("Traitement systémique antérieur", _OUI_NON),
-            recorded_bclc="BCLC",
-            vital_status=("État", {"alive": "vivant", "dead": "décédé"}),
-            death_date="Date de décès",
-            last_contact_date="Dernières nouvelles",
-        )),
-        "ablations": ExportTable("radiofrequence.csv", _columns(
-            subject_id="N° dossier",
-            ablation_date="Date de la séance",
-            tumour_no="Nodule",
-            tumour_diameter_cm="Diamètre (cm)",
-            guidance=("Guidage", {"US": "Échographie", "CT": "Scanner"}),
-            complete_ablation=("Ablation complète", _OUI_NON),
-            complication_term=("Complication", _FR_TERMS),
-            complication_clavien_dindo="Clavien-Dindo",
-            complication_cirse="CIRSE",
-        )),
-        "drug_exposure": ExportTable("traitements.csv", _columns(
-            subject_id="N° dossier",
-            drug=("Médicament", {"sorafenib": "Nexavar"}),
-            start_date="Début",
-            end_date="Fin",
-            daily_dose_mg="Dose/jour (mg)",
-            change_reason=("Motif", _coded(
-                REASONS, "Effet indésirable", "Progression", "Choix du patient", "Prévu", "Décès", "En cours"
-            )),
-        )),
-        "imaging": ExportTable("imagerie.csv", _columns(
-            subject_id="N° dossier",
-            imaging_date="Date",
-            modality=("Examen", {"CT": "TDM", "MRI": "IRM", "CEUS": "Écho de contraste"}),
-            finding=("Résultat", _coded(
-                FINDINGS, "Absence de récidive", "Progression locale", "Récidive à distance dans le foie", "Métastase",
-                "Progression locale et à distance", "Récidive à distance et métastase",
-                "Progression locale et métastase", "Récidive sans précision",
-            )),
-        )),
-        "labs": ExportTable("biologie.csv", _columns(
-            subject_id="N° dossier", sample_date="Prélèvement", test="Analyse", value="Résultat", unit="Unité",
-            uln="Limite supérieure",
-        )),
-        "adverse_events": ExportTable("evenements.csv", _columns(
-            subject_id="N° dossier",
-            term=("Événement indésirable", _FR_TERMS),
-            grade="Grade",
-            start_date="Début",
-            end_date="Fin",
-            serious=("Grave", _OUI_NON),
-            related_drug=("Imputable au médicament", _OUI_NON),
-            related_rfa=("Imputable à la radiofréquence", _OUI_NON),
-            action=("Conduite", {
-                "none": "Aucune", "reduced": "Réduction", "interrupted": "Suspension", "stopped": "Arrêt",
-            }),
-            outcome=("Évolution", {
-                "recovered": "Guérison", "recovering": "En amélioration", "not_recovered": "Non guéri", "fatal": "Décès",
-            }),
-        )),
+        "patients": ExportTable(
+            "patients.csv",
+            _columns(
+                subject_id="N° dossier",
+                sex=("Sexe", {"M": "Homme", "F": "Femme"}),
+                birth_date="Date de naissance",
+                etiology=("Étiologie", {"HBV": "VHB", "HCV": "VHC", "Alcohol": "Alcool", "Other": "Autre"}),
+                antiviral=("Traitement antiviral", _OUI_NON),
+                cirrhosis=("Cirrhose", _OUI_NON),
+                ecog="OMS",
+                recurrent_hcc=("CHC récidivant", _OUI_NON),
+                tumour_count="Nombre de nodules",
+                largest_tumour_cm="Plus grand diamètre (cm)",
+                vascular_invasion=("Invasion vasculaire", _OUI_NON),
+                extrahepatic_spread=("Métastases", _OUI_NON),
+                ascites=("Ascite", {"none": "Absente", "mild": "Modérée", "moderate_severe": "Tendue"}),
+                encephalopathy=(
+                    "Encéphalopathie",
+                    {
+                        "none": "Absente",
+                        "grade_1_2": "Stade 1-2",
+                        "grade_3_4": "Stade 3-4",
+                    },
+                ),
+                prior_systemic_therapy=("Traitement systémique antérieur", _OUI_NON),
+                recorded_bclc="BCLC",
+                vital_status=("État", {"alive": "vivant", "dead": "décédé"}),
+                death_date="Date de décès",
+                last_contact_date="Dernières nouvelles",
+            ),
+        ),
+        "ablations": ExportTable(
+            "radiofrequence.csv",
+            _columns(
+                subject_id="N° dossier",
+                ablation_date="Date de la séance",
+                tumour_no="Nodule",
+                tumour_diameter_cm="Diamètre (cm)",
+                guidance=("Guidage", {"US": "Échographie", "CT": "Scanner"}),
+                complete_ablation=("Ablation complète", _OUI_NON),
+                complication_term=("Complication", _FR_TERMS),
+                complication_clavien_dindo="Clavien-Dindo",
+                complication_cirse="CIRSE",
+            ),
+        ),
+        "drug_exposure": ExportTable(
+            "traitements.csv",
+            _columns(
+                subject_id="N° dossier",
+                drug=("Médicament", {"sorafenib": "Nexavar"}),
+                start_date="Début",
+                end_date="Fin",
+                daily_dose_mg="Dose/jour (mg)",
+                change_reason=(
+                    "Motif",
+                    _coded(
+                        REASONS, "Effet indésirable", "Progression", "Choix du patient", "Prévu", "Décès", "En cours"
+                    ),
+                ),
+            ),
+        ),
+        "imaging": ExportTable(
+            "imagerie.csv",
+            _columns(
+                subject_id="N° dossier",
+                imaging_date="Date",
+                modality=("Examen", {"CT": "TDM", "MRI": "IRM", "CEUS": "Écho de contraste"}),
+                finding=(
+                    "Résultat",
+                    _coded(
+                        FINDINGS,
+                        "Absence de récidive",
+                        "Progression locale",
+                        "Récidive à distance dans le foie",
+                        "Métastase",
+                        "Progression locale et à distance",
+                        "Récidive à distance et métastase",
+                        "Progression locale et métastase",
+                        "Récidive sans précision",
+                    ),
+                ),
+            ),
+        ),
+        "labs": ExportTable(
+            "biologie.csv",
+            _columns(
+                subject_id="N° dossier",
+                sample_date="Prélèvement",
+                test="Analyse",
+                value="Résultat",
+                unit="Unité",
+                uln="Limite supérieure",
+            ),
+        ),
+        "adverse_events": ExportTable(
+            "evenements.csv",
+            _columns(
+                subject_id="N° dossier",
+                term=("Événement indésirable", _FR_TERMS),
+                grade="Grade",
+                start_date="Début",
+                end_date="Fin",
+                serious=("Grave", _OUI_NON),
+                related_drug=("Imputable au médicament", _OUI_NON),
+                related_rfa=("Imputable à la radiofréquence", _OUI_NON),
+                action=(
+                    "Conduite",
+                    {
+                        "none": "Aucune",
+                        "reduced": "Réduction",
+                        "interrupted": "Suspension",
+                        "stopped": "Arrêt",
+                    },
+                ),
+                outcome=(
+                    "Évolution",
+                    {
+                        "recovered": "Guérison",
+                        "recovering": "En amélioration",
+                        "not_recovered": "Non guéri",
+                        "fatal": "Décès",
+                    },
+                ),
+            ),
+        ),
     },
-)  # fmt: skip
+)
 
-# --- it01: a workbook of text cells, decimal commas, dotted dates; laboratory as CSV ----------------------------------------
+# --- it01: a workbook of text cells, decimal commas, dotted dates; laboratory as CSV --------
 
 _SI_NO = {"Y": "Sì", "N": "No"}
 IT01 = Dialect(
@@ -501,82 +591,143 @@ IT01 = Dialect(
         CREA=("Creatinina", "mg/dL", "mg/dL", 1.2, 2),
     ),
     tables={
-        "patients": ExportTable("estrazione.xlsx", _columns(
-            subject_id="Codice paziente",
-            sex=("Sesso", {"M": "Maschio", "F": "Femmina"}),
-            age_years="Età",
-            etiology=("Eziologia", {"HBV": "HBV", "HCV": "HCV", "Alcohol": "Alcolica", "Other": "Altro"}),
-            antiviral=("Terapia antivirale", _SI_NO),
-            cirrhosis=("Cirrosi", _SI_NO),
-            ecog="ECOG PS",
-            recurrent_hcc=("Recidiva di HCC", _SI_NO),
-            tumour_count="Numero noduli",
-            largest_tumour_cm="Diametro massimo (cm)",
-            vascular_invasion=("Invasione vascolare", _SI_NO),
-            extrahepatic_spread=("Malattia extraepatica", _SI_NO),
-            ascites=("Ascite", {"none": "Assente", "mild": "Lieve", "moderate_severe": "Moderata-severa"}),
-            encephalopathy=("Encefalopatia", {"none": "Assente", "grade_1_2": "Grado 1-2", "grade_3_4": "Grado 3-4"}),
-            prior_systemic_therapy=("Terapia sistemica precedente", _SI_NO),
-            recorded_bclc="BCLC",
-            vital_status=("Stato", {"alive": "vivo", "dead": "deceduto"}),
-            death_date="Data del decesso",
-            last_contact_date="Ultimo contatto",
-        ), "Pazienti"),
-        "ablations": ExportTable("estrazione.xlsx", _columns(
-            subject_id="Codice paziente",
-            ablation_date="Data RF",
-            tumour_no="Nodulo",
-            tumour_diameter_cm="Diametro (cm)",
-            guidance=("Guida", {"US": "Ecografia", "CT": "TC"}),
-            complete_ablation=("Ablazione completa", _SI_NO),
-            complication_term="Complicanza (CTCAE)",
-            complication_clavien_dindo="Clavien-Dindo",
-            complication_cirse="CIRSE",
-        ), "Radiofrequenza"),
-        "drug_exposure": ExportTable("estrazione.xlsx", _columns(
-            subject_id="Codice paziente",
-            drug=("Farmaco", {"sorafenib": "Sorafenib"}),
-            start_date="Inizio",
-            end_date="Fine",
-            daily_dose_mg="Dose giornaliera (mg)",
-            change_reason=("Motivo", _coded(
-                REASONS, "Evento avverso", "Progressione", "Scelta del paziente", "Programmato", "Decesso", "In corso"
-            )),
-        ), "Terapia"),
-        "imaging": ExportTable("estrazione.xlsx", _columns(
-            subject_id="Codice paziente",
-            imaging_date="Data esame",
-            modality=("Metodica", {"CT": "TC", "MRI": "RM", "CEUS": "CEUS"}),
-            finding=("Esito", _coded(
-                FINDINGS, "Negativo", "LTP", "Recidiva a distanza", "Extraepatica", "LTP e recidiva a distanza",
-                "Recidiva a distanza ed extraepatica", "LTP ed extraepatica", "Recidiva n.s.",
-            )),
-        ), "Imaging"),
-        "labs": ExportTable("laboratorio.csv", _columns(
-            subject_id="Codice paziente", sample_date="Data prelievo", test="Esame", value="Risultato", unit="Unità",
-            uln="Limite superiore",
-        )),
-        "adverse_events": ExportTable("estrazione.xlsx", _columns(
-            subject_id="Codice paziente",
-            term="Evento (CTCAE v5.0)",
-            soc="SOC",
-            grade="Grado",
-            start_date="Inizio",
-            end_date="Fine",
-            serious=("Grave", _SI_NO),
-            related_drug=("Correlato al farmaco", _SI_NO),
-            related_rfa=("Correlato a RF", _SI_NO),
-            action=("Azione", {
-                "none": "Nessuna", "reduced": "Riduzione", "interrupted": "Sospensione", "stopped": "Interruzione definitiva",
-            }),
-            outcome=("Esito", {
-                "recovered": "Risolto", "recovering": "In miglioramento", "not_recovered": "Non risolto", "fatal": "Fatale",
-            }),
-        ), "Eventi avversi"),
+        "patients": ExportTable(
+            "estrazione.xlsx",
+            _columns(
+                subject_id="Codice paziente",
+                sex=("Sesso", {"M": "Maschio", "F": "Femmina"}),
+                age_years="Età",
+                etiology=("Eziologia", {"HBV": "HBV", "HCV": "HCV", "Alcohol": "Alcolica", "Other": "Altro"}),
+                antiviral=("Terapia antivirale", _SI_NO),
+                cirrhosis=("Cirrosi", _SI_NO),
+                ecog="ECOG PS",
+                recurrent_hcc=("Recidiva di HCC", _SI_NO),
+                tumour_count="Numero noduli",
+                largest_tumour_cm="Diametro massimo (cm)",
+                vascular_invasion=("Invasione vascolare", _SI_NO),
+                extrahepatic_spread=("Malattia extraepatica", _SI_NO),
+                ascites=("Ascite", {"none": "Assente", "mild": "Lieve", "moderate_severe": "Moderata-severa"}),
+                encephalopathy=(
+                    "Encefalopatia",
+                    {"none": "Assente", "grade_1_2": "Grado 1-2", "grade_3_4": "Grado 3-4"},
+                ),
+                prior_systemic_therapy=("Terapia sistemica precedente", _SI_NO),
+                recorded_bclc="BCLC",
+                vital_status=("Stato", {"alive": "vivo", "dead": "deceduto"}),
+                death_date="Data del decesso",
+                last_contact_date="Ultimo contatto",
+            ),
+            "Pazienti",
+        ),
+        "ablations": ExportTable(
+            "estrazione.xlsx",
+            _columns(
+                subject_id="Codice paziente",
+                ablation_date="Data RF",
+                tumour_no="Nodulo",
+                tumour_diameter_cm="Diametro (cm)",
+                guidance=("Guida", {"US": "Ecografia", "CT": "TC"}),
+                complete_ablation=("Ablazione completa", _SI_NO),
+                complication_term="Complicanza (CTCAE)",
+                complication_clavien_dindo="Clavien-Dindo",
+                complication_cirse="CIRSE",
+            ),
+            "Radiofrequenza",
+        ),
+        "drug_exposure": ExportTable(
+            "estrazione.xlsx",
+            _columns(
+                subject_id="Codice paziente",
+                drug=("Farmaco", {"sorafenib": "Sorafenib"}),
+                start_date="Inizio",
+                end_date="Fine",
+                daily_dose_mg="Dose giornaliera (mg)",
+                change_reason=(
+                    "Motivo",
+                    _coded(
+                        REASONS,
+                        "Evento avverso",
+                        "Progressione",
+                        "Scelta del paziente",
+                        "Programmato",
+                        "Decesso",
+                        "In corso",
+                    ),
+                ),
+            ),
+            "Terapia",
+        ),
+        "imaging": ExportTable(
+            "estrazione.xlsx",
+            _columns(
+                subject_id="Codice paziente",
+                imaging_date="Data esame",
+                modality=("Metodica", {"CT": "TC", "MRI": "RM", "CEUS": "CEUS"}),
+                finding=(
+                    "Esito",
+                    _coded(
+                        FINDINGS,
+                        "Negativo",
+                        "LTP",
+                        "Recidiva a distanza",
+                        "Extraepatica",
+                        "LTP e recidiva a distanza",
+                        "Recidiva a distanza ed extraepatica",
+                        "LTP ed extraepatica",
+                        "Recidiva n.s.",
+                    ),
+                ),
+            ),
+            "Imaging",
+        ),
+        "labs": ExportTable(
+            "laboratorio.csv",
+            _columns(
+                subject_id="Codice paziente",
+                sample_date="Data prelievo",
+                test="Esame",
+                value="Risultato",
+                unit="Unità",
+                uln="Limite superiore",
+            ),
+        ),
+        "adverse_events": ExportTable(
+            "estrazione.xlsx",
+            _columns(
+                subject_id="Codice paziente",
+                term="Evento (CTCAE v5.0)",
+                soc="SOC",
+                grade="Grado",
+                start_date="Inizio",
+                end_date="Fine",
+                serious=("Grave", _SI_NO),
+                related_drug=("Correlato al farmaco", _SI_NO),
+                related_rfa=("Correlato a RF", _SI_NO),
+                action=(
+                    "Azione",
+                    {
+                        "none": "Nessuna",
+                        "reduced": "Riduzione",
+                        "interrupted": "Sospensione",
+                        "stopped": "Interruzione definitiva",
+                    },
+                ),
+                outcome=(
+                    "Esito",
+                    {
+                        "recovered": "Risolto",
+                        "recovering": "In miglioramento",
+                        "not_recovered": "Non risolto",
+                        "fatal": "Fatale",
+                    },
+                ),
+            ),
+            "Eventi avversi",
+        ),
     },
-)  # fmt: skip
+)
 
-# --- jp01: CSV in UTF-8, Japanese, wide labs -----------------------------------------------------------------------------
+# --- jp01: CSV in UTF-8, Japanese, wide labs --------
 
 _ARI_NASHI = {"Y": "あり", "N": "なし"}
 JP01 = Dialect(
@@ -600,72 +751,100 @@ JP01 = Dialect(
         CREA=("クレアチニン(mg/dL)", "mg/dL", "mg/dL", 1.07, 2),
     ),
     tables={
-        "patients": ExportTable("kanja.csv", _columns(
-            subject_id="患者番号",
-            sex=("性別", {"M": "男性", "F": "女性"}),
-            birth_date="生年月日",
-            etiology=("成因", {"HBV": "B型", "HCV": "C型", "Alcohol": "アルコール", "Other": "その他"}),
-            antiviral=("抗ウイルス療法", _ARI_NASHI),
-            cirrhosis=("肝硬変", _ARI_NASHI),
-            ecog="PS",
-            recurrent_hcc=("初発・再発", {"Y": "再発", "N": "初発"}),
-            tumour_count="腫瘍個数",
-            largest_tumour_cm="最大腫瘍径(mm)",
-            vascular_invasion=("脈管侵襲", _ARI_NASHI),
-            extrahepatic_spread=("肝外転移", _ARI_NASHI),
-            ascites=("腹水", {"none": "なし", "mild": "軽度", "moderate_severe": "中等度以上"}),
-            encephalopathy=("肝性脳症", {"none": "なし", "grade_1_2": "1-2度", "grade_3_4": "3-4度"}),
-            prior_systemic_therapy=("全身療法歴", _ARI_NASHI),
-            recorded_bclc="BCLC",
-            vital_status=("転帰", {"alive": "生存", "dead": "死亡"}),
-            death_date="死亡日",
-            last_contact_date="最終生存確認日",
-        )),
-        "ablations": ExportTable("rfa.csv", _columns(
-            subject_id="患者番号",
-            ablation_date="治療日",
-            tumour_no="結節番号",
-            tumour_diameter_cm="腫瘍径(mm)",
-            guidance=("ガイド", {"US": "超音波", "CT": "CT"}),
-            complete_ablation=("完全焼灼", {"Y": "はい", "N": "いいえ"}),
-            complication_term="合併症(CTCAE)",
-            complication_clavien_dindo="Clavien-Dindo分類",
-        )),
-        "drug_exposure": ExportTable("toyaku.csv", _columns(
-            subject_id="患者番号",
-            drug=("薬剤", {"sorafenib": "ソラフェニブ"}),
-            start_date="開始日",
-            end_date="終了日",
-            daily_dose_mg="1日量(mg)",
-            change_reason=("変更理由", _coded(REASONS, "有害事象", "進行", "患者希望", "予定", "死亡", "継続中")),
-        )),
-        "imaging": ExportTable("gazo.csv", _columns(
-            subject_id="患者番号",
-            imaging_date="検査日",
-            modality=("検査", {"CT": "造影CT", "MRI": "EOB-MRI", "CEUS": "造影超音波"}),
-            finding=("所見", _coded(
-                FINDINGS, "再発なし", "局所再発", "異所性再発", "肝外再発", "局所再発・異所性再発", "異所性再発・肝外再発",
-                "局所再発・肝外再発", "再発(部位不明)",
-            )),
-        )),
+        "patients": ExportTable(
+            "kanja.csv",
+            _columns(
+                subject_id="患者番号",
+                sex=("性別", {"M": "男性", "F": "女性"}),
+                birth_date="生年月日",
+                etiology=("成因", {"HBV": "B型", "HCV": "C型", "Alcohol": "アルコール", "Other": "その他"}),
+                antiviral=("抗ウイルス療法", _ARI_NASHI),
+                cirrhosis=("肝硬変", _ARI_NASHI),
+                ecog="PS",
+                recurrent_hcc=("初発・再発", {"Y": "再発", "N": "初発"}),
+                tumour_count="腫瘍個数",
+                largest_tumour_cm="最大腫瘍径(mm)",
+                vascular_invasion=("脈管侵襲", _ARI_NASHI),
+                extrahepatic_spread=("肝外転移", _ARI_NASHI),
+                ascites=("腹水", {"none": "なし", "mild": "軽度", "moderate_severe": "中等度以上"}),
+                encephalopathy=("肝性脳症", {"none": "なし", "grade_1_2": "1-2度", "grade_3_4": "3-4度"}),
+                prior_systemic_therapy=("全身療法歴", _ARI_NASHI),
+                recorded_bclc="BCLC",
+                vital_status=("転帰", {"alive": "生存", "dead": "死亡"}),
+                death_date="死亡日",
+                last_contact_date="最終生存確認日",
+            ),
+        ),
+        "ablations": ExportTable(
+            "rfa.csv",
+            _columns(
+                subject_id="患者番号",
+                ablation_date="治療日",
+                tumour_no="結節番号",
+                tumour_diameter_cm="腫瘍径(mm)",
+                guidance=("ガイド", {"US": "超音波", "CT": "CT"}),
+                complete_ablation=("完全焼灼", {"Y": "はい", "N": "いいえ"}),
+                complication_term="合併症(CTCAE)",
+                complication_clavien_dindo="Clavien-Dindo分類",
+            ),
+        ),
+        "drug_exposure": ExportTable(
+            "toyaku.csv",
+            _columns(
+                subject_id="患者番号",
+                drug=("薬剤", {"sorafenib": "ソラフェニブ"}),
+                start_date="開始日",
+                end_date="終了日",
+                daily_dose_mg="1日量(mg)",
+                change_reason=("変更理由", _coded(REASONS, "有害事象", "進行", "患者希望", "予定", "死亡", "継続中")),
+            ),
+        ),
+        "imaging": ExportTable(
+            "gazo.csv",
+            _columns(
+                subject_id="患者番号",
+                imaging_date="検査日",
+                modality=("検査", {"CT": "造影CT", "MRI": "EOB-MRI", "CEUS": "造影超音波"}),
+                finding=(
+                    "所見",
+                    _coded(
+                        FINDINGS,
+                        "再発なし",
+                        "局所再発",
+                        "異所性再発",
+                        "肝外再発",
+                        "局所再発・異所性再発",
+                        "異所性再発・肝外再発",
+                        "局所再発・肝外再発",
+                        "再発(部位不明)",
+                    ),
+                ),
+            ),
+        ),
         "labs": ExportTable("kensa.csv", _columns(subject_id="患者番号", sample_date="採血日")),
-        "adverse_events": ExportTable("yugai.csv", _columns(
-            subject_id="患者番号",
-            term="有害事象(CTCAE v5.0)",
-            soc="SOC",
-            grade="Grade",
-            start_date="発現日",
-            end_date="回復日",
-            serious=("重篤", _ARI_NASHI),
-            related_drug=("薬剤との関連", _ARI_NASHI),
-            related_rfa=("RFAとの関連", _ARI_NASHI),
-            action=("処置", {"none": "なし", "reduced": "減量", "interrupted": "休薬", "stopped": "中止"}),
-            outcome=("転帰", {"recovered": "回復", "recovering": "軽快", "not_recovered": "未回復", "fatal": "死亡"}),
-        )),
+        "adverse_events": ExportTable(
+            "yugai.csv",
+            _columns(
+                subject_id="患者番号",
+                term="有害事象(CTCAE v5.0)",
+                soc="SOC",
+                grade="Grade",
+                start_date="発現日",
+                end_date="回復日",
+                serious=("重篤", _ARI_NASHI),
+                related_drug=("薬剤との関連", _ARI_NASHI),
+                related_rfa=("RFAとの関連", _ARI_NASHI),
+                action=("処置", {"none": "なし", "reduced": "減量", "interrupted": "休薬", "stopped": "中止"}),
+                outcome=(
+                    "転帰",
+                    {"recovered": "回復", "recovering": "軽快", "not_recovered": "未回復", "fatal": "死亡"},
+                ),
+            ),
+        ),
     },
-)  # fmt: skip
+)
 
-# --- us01: CSV in UTF-8 with a byte order mark, US dates, conventional units ---------------------------------------------------
+# --- us01: CSV in UTF-8 with a byte order mark, US dates, conventional units --------
 
 _ONE_ZERO = {"Y": "1", "N": "0"}
 US01 = Dialect(
@@ -689,83 +868,135 @@ US01 = Dialect(
         CREA=("Creatinine", "mg/dL", "mg/dL", 1.2, 2),
     ),
     tables={
-        "patients": ExportTable("demographics.csv", _columns(
-            subject_id="SUBJECT",
-            age_years="AGE",
-            sex=("GENDER", {"M": "Male", "F": "Female"}),
-            etiology=("ETIOLOGY", {"HBV": "Hepatitis B", "HCV": "Hepatitis C", "Alcohol": "ALD", "Other": "Other/NASH"}),
-            antiviral=("ANTIVIRAL_RX", _ONE_ZERO),
-            cirrhosis=("CIRRHOSIS", _ONE_ZERO),
-            ecog="ECOG",
-            recurrent_hcc=("RECURRENT", _ONE_ZERO),
-            tumour_count="N_LESIONS",
-            largest_tumour_cm="MAX_SIZE_CM",
-            vascular_invasion=("MVI", _ONE_ZERO),
-            extrahepatic_spread=("METS", _ONE_ZERO),
-            ascites=("ASCITES", {"none": "none", "mild": "slight", "moderate_severe": "moderate-severe"}),
-            encephalopathy=("HE", {"none": "none", "grade_1_2": "1-2", "grade_3_4": "3-4"}),
-            prior_systemic_therapy=("PRIOR_SYSTEMIC", _ONE_ZERO),
-            recorded_bclc="BCLC_STAGE",
-            vital_status=("VITAL", {"alive": "A", "dead": "D"}),
-            death_date="DOD",
-            last_contact_date="LAST_CONTACT",
-        )),
-        "ablations": ExportTable("rfa_procedures.csv", _columns(
-            subject_id="SUBJECT",
-            ablation_date="PROC_DATE",
-            tumour_no="LESION",
-            tumour_diameter_cm="SIZE_CM",
-            guidance="GUIDANCE",
-            complete_ablation=("COMPLETE", _ONE_ZERO),
-            complication_term="COMPLICATION",
-            complication_clavien_dindo="CLAVIEN_DINDO",
-            complication_cirse="CIRSE",
-        )),
-        "drug_exposure": ExportTable("medications.csv", _columns(
-            subject_id="SUBJECT",
-            drug=("MED", {"sorafenib": "NEXAVAR"}),
-            start_date="START",
-            end_date="STOP",
-            daily_dose_mg="MG_PER_DAY",
-            change_reason=("REASON", _coded(
-                REASONS, "Toxicity", "Progression", "Patient preference", "Per plan", "Death", "Continuing"
-            )),
-        )),
-        "imaging": ExportTable("imaging.csv", _columns(
-            subject_id="SUBJECT",
-            imaging_date="SCAN_DATE",
-            modality="MODALITY",
-            finding=("IMPRESSION", _coded(
-                FINDINGS, "No evidence of recurrence", "Local tumor progression", "Distant intrahepatic", "Extrahepatic",
-                "Local + distant intrahepatic", "Distant intrahepatic + extrahepatic", "Local + extrahepatic",
-                "Recurrence NOS",
-            )),
-        )),
-        "labs": ExportTable("labs.csv", _columns(
-            subject_id="SUBJECT", sample_date="COLLECTED", test="COMPONENT", value="RESULT", unit="UNITS", uln="REF_HIGH"
-        )),
-        "adverse_events": ExportTable("adverse_events.csv", _columns(
-            subject_id="SUBJECT",
-            term="AE_TERM",
-            soc="SOC",
-            grade="GRADE",
-            start_date="ONSET",
-            end_date="RESOLVED",
-            serious=("SERIOUS", _ONE_ZERO),
-            related_drug=("REL_DRUG", _ONE_ZERO),
-            related_rfa=("REL_RFA", _ONE_ZERO),
-            action=("ACTION", {
-                "none": "Dose not changed", "reduced": "Dose reduced", "interrupted": "Drug interrupted",
-                "stopped": "Drug withdrawn",
-            }),
-            outcome=("OUTCOME", {
-                "recovered": "Resolved", "recovering": "Resolving", "not_recovered": "Not resolved", "fatal": "Fatal",
-            }),
-        )),
+        "patients": ExportTable(
+            "demographics.csv",
+            _columns(
+                subject_id="SUBJECT",
+                age_years="AGE",
+                sex=("GENDER", {"M": "Male", "F": "Female"}),
+                etiology=(
+                    "ETIOLOGY",
+                    {"HBV": "Hepatitis B", "HCV": "Hepatitis C", "Alcohol": "ALD", "Other": "Other/NASH"},
+                ),
+                antiviral=("ANTIVIRAL_RX", _ONE_ZERO),
+                cirrhosis=("CIRRHOSIS", _ONE_ZERO),
+                ecog="ECOG",
+                recurrent_hcc=("RECURRENT", _ONE_ZERO),
+                tumour_count="N_LESIONS",
+                largest_tumour_cm="MAX_SIZE_CM",
+                vascular_invasion=("MVI", _ONE_ZERO),
+                extrahepatic_spread=("METS", _ONE_ZERO),
+                ascites=("ASCITES", {"none": "none", "mild": "slight", "moderate_severe": "moderate-severe"}),
+                encephalopathy=("HE", {"none": "none", "grade_1_2": "1-2", "grade_3_4": "3-4"}),
+                prior_systemic_therapy=("PRIOR_SYSTEMIC", _ONE_ZERO),
+                recorded_bclc="BCLC_STAGE",
+                vital_status=("VITAL", {"alive": "A", "dead": "D"}),
+                death_date="DOD",
+                last_contact_date="LAST_CONTACT",
+            ),
+        ),
+        "ablations": ExportTable(
+            "rfa_procedures.csv",
+            _columns(
+                subject_id="SUBJECT",
+                ablation_date="PROC_DATE",
+                tumour_no="LESION",
+                tumour_diameter_cm="SIZE_CM",
+                guidance="GUIDANCE",
+                complete_ablation=("COMPLETE", _ONE_ZERO),
+                complication_term="COMPLICATION",
+                complication_clavien_dindo="CLAVIEN_DINDO",
+                complication_cirse="CIRSE",
+            ),
+        ),
+        "drug_exposure": ExportTable(
+            "medications.csv",
+            _columns(
+                subject_id="SUBJECT",
+                drug=("MED", {"sorafenib": "NEXAVAR"}),
+                start_date="START",
+                end_date="STOP",
+                daily_dose_mg="MG_PER_DAY",
+                change_reason=(
+                    "REASON",
+                    _coded(REASONS, "Toxicity", "Progression", "Patient preference", "Per plan", "Death", "Continuing"),
+                ),
+            ),
+        ),
+        "imaging": ExportTable(
+            "imaging.csv",
+            _columns(
+                subject_id="SUBJECT",
+                imaging_date="SCAN_DATE",
+                modality="MODALITY",
+                finding=(
+                    "IMPRESSION",
+                    _coded(
+                        FINDINGS,
+                        "No evidence of recurrence",
+                        "Local tumor progression",
+                        "Distant intrahepatic",
+                        "Extrahepatic",
+                        "Local + distant intrahepatic",
+                        "Distant intrahepatic + extrahepatic",
+                        "Local + extrahepatic",
+                        "Recurrence NOS",
+                    ),
+                ),
+            ),
+        ),
+        "labs": ExportTable(
+            "labs.csv",
+            _columns(
+                subject_id="SUBJECT",
+                sample_date="COLLECTED",
+                test="COMPONENT",
+                value="RESULT",
+                unit="UNITS",
+                uln="REF_HIGH",
+            ),
+        ),
+        "adverse_events": ExportTable(
+            "adverse_events.csv",
+            _columns(
+                subject_id="SUBJECT",
+                term="AE_TERM",
+                soc="SOC",
+                grade="GRADE",
+                start_date="ONSET",
+                end_date="RESOLVED",
+                serious=("SERIOUS", _ONE_ZERO),
+                related_drug=("REL_DRUG", _ONE_ZERO),
+                related_rfa=("REL_RFA", _ONE_ZERO),
+                action=(
+                    "ACTION",
+                    {
+                        "none": "Dose not changed",
+                        "reduced": "Dose reduced",
+                        "interrupted": "Drug interrupted",
+                        "stopped": "Drug withdrawn",
+                    },
+                ),
+                outcome=(
+                    "OUTCOME",
+                    {
+                        "recovered": "Resolved",
+                        "recovering": "Resolving",
+                        "not_recovered": "Not resolved",
+                        "fatal": "Fatal",
+                    },
+                ),
+            ),
+        ),
     },
-)  # fmt: skip
+)
 
 DIALECTS: Mapping[str, Dialect] = {
-    "cn01": CN01, "cn02": CN02, "fr01": FR01, "it01": IT01, "jp01": JP01, "us01": US01,
-}  # fmt: skip
+    "cn01": CN01,
+    "cn02": CN02,
+    "fr01": FR01,
+    "it01": IT01,
+    "jp01": JP01,
+    "us01": US01,
+}
 """Centre -> its habits."""

@@ -239,7 +239,7 @@ class Planter:
         """Return a date in the hospital's hand."""
         return day if self.dialect.date is None else self.dialect.date(day)
 
-    # --- kinds of error -----------------------------------------------------------------------------------------------
+    # --- kinds of error --------
 
     def plant(self) -> pd.DataFrame:
         """Plant all errors; return the list of what was planted."""
@@ -355,7 +355,7 @@ class Planter:
                     text = str(self.sheets["labs"].rows[i][position])
                     self.change("labs", i, position, text.translate(_FULL_WIDTH), "full_width_digits")
 
-    # --- whole rows -------------------------------------------------------------------------------------------------------
+    # --- whole rows --------
 
     def _insert(self, table: str, i: int, row: list[Cell], column: str | None, kind: str) -> None:
         """Put `row` below row `i`."""

@@ -233,7 +233,7 @@ def follow_course(
     parameters: SimulationParameters,
     hazards: BaselineHazards,
 ) -> Course:
-    """Return the course of each patient when sorafenib starts on `start_day` (infinite: never) unless an event is first.
+    """Return the course of each patient when sorafenib starts on `start_day`, unless an event comes first.
 
     Parameters
     ----------
@@ -243,7 +243,7 @@ def follow_course(
         Log hazard ratios by cause.
     chances : Chances
     start_day : ndarray, shape (n,)
-        Days since RFA.
+        Days since RFA; infinite: never.
     parameters : SimulationParameters
     hazards : BaselineHazards
 

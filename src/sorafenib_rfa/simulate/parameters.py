@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import difflib
+import itertools
 from pathlib import Path
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
@@ -34,7 +35,7 @@ class Parameter(Strict, Generic[T]):
     value: T
     source: str = Field(pattern=r"^[a-z][a-z0-9_]*$", description="Key in manuscript/references.bib, or assumption.")
     status: Literal["seen", "recalled", "derived", "assumption"] = Field(
-        description="seen: read in the source; recalled: from memory, to be verified; derived: computed from the source."
+        description="seen: read in the source; recalled: from memory, to be verified; derived: computed from it."
     )
     note: str = Field(min_length=3)
 
@@ -101,7 +102,7 @@ class EffectPiece(Strict):
 
 def _from_the_first_dose_on(pieces: list[EffectPiece]) -> list[EffectPiece]:
     starts = [piece.from_month for piece in pieces]
-    if not starts or starts[0] != 0 or any(b <= a for a, b in zip(starts, starts[1:], strict=False)):
+    if not starts or starts[0] != 0 or any(b <= a for a, b in itertools.pairwise(starts)):
         raise ValueError(f"the pieces must begin at month 0 and rise, found {starts}")
     return pieces
 
@@ -129,6 +130,7 @@ class Strategies(Strict):
     grace_period_days: Parameter[Positive]
     landmark_day: Parameter[Positive]
     rmst_horizon_months: Parameter[Positive]
+    horizons_months: Parameter[list[Positive]]
 
 
 class Centre(Strict):
@@ -166,6 +168,7 @@ class Baseline(Strict):
     age_range_years: Parameter[tuple[float, float]]
     age_shift_by_etiology: Parameter[ByEtiology] = Field(description="Years; centred, so the mean age stays.")
     minors: Parameter[Probability]
+    minor_age_years: Parameter[tuple[float, float]]
     male: Parameter[Probability]
     male_log_odds_by_etiology: Parameter[ByEtiology]
     cirrhosis_by_etiology: Parameter[ByEtiology]
@@ -182,6 +185,8 @@ class Baseline(Strict):
     creatinine_umol_l: Parameter[LogNormal]
     afp_ng_ml: Parameter[LogNormal]
     largest_tumour_cm: Parameter[LogNormal]
+    largest_tumour_range_cm: Parameter[tuple[float, float]]
+    other_tumour_ratio: Parameter[tuple[float, float]] = Field(description="Of the largest diameter.")
     tumour_count: Parameter[Shares] = Field(description="1, 2, ... -> share.")
     ascites: Parameter[Shares]
     encephalopathy: Parameter[Shares]
@@ -309,6 +314,9 @@ class Observation(Strict):
     repeat_rfa: Parameter[dict[str, Probability]]
     repeat_rfa_delay_days: Parameter[tuple[int, int]]
     further_recurrence_per_year: Parameter[Positive]
+    further_recurrence_kind: Parameter[Shares]
+    new_tumour_cm: Parameter[tuple[float, float]]
+    several_new_tumours: Parameter[Probability]
     guidance: Parameter[Shares]
 
 
@@ -325,6 +333,9 @@ class Dosing(Strict):
     interruption_days: Parameter[tuple[int, int]]
     reduced_mg_per_day: Parameter[Shares]
     back_to_full_dose: Parameter[Probability]
+    back_to_full_dose_after_days: Parameter[Positive]
+    after_recurrence_delay_days: Parameter[tuple[int, int]]
+    after_recurrence_length_days: Parameter[tuple[int, int]]
     stop_reason: Parameter[Shares]
 
 
@@ -355,7 +366,10 @@ class Safety(Strict):
     events: dict[str, EventRate]
     onset_days: Parameter[Positive] = Field(description="Mean time from first dose to an event of the drug.")
     duration_days: Parameter[LogNormal]
+    attributed_to_drug: Parameter[Probability]
     serious_if_severe: Parameter[Probability]
+    life_threatening_if_severe: Parameter[Probability]
+    mild_is_grade_2: Parameter[Probability]
     post_ablation: dict[str, Parameter[Probability]] = Field(description="CTCAE term -> share of sessions, grade 1-2.")
     major_complication: Parameter[Probability]
     minor_complication: Parameter[Probability]
@@ -374,6 +388,7 @@ class Laboratory(Strict):
     log_change_after_recurrence: Parameter[dict[str, float]]
     peak_fold_after_rfa: Parameter[dict[str, LogNormal]]
     liver_injury: Parameter[Probability]
+    liver_injury_uln: Parameter[dict[str, Positive]]
     follow_up_tests: Parameter[list[str]]
     every_visit_until_months: Parameter[Positive]
     missing_baseline: Parameter[dict[str, Probability]]

@@ -85,7 +85,7 @@ def draw_population(parameters: SimulationParameters, n: int, seed: int) -> pd.D
     shift = shift - weights @ shift
     age_sd = np.sqrt(b.age_years.value.sd**2 - weights @ shift**2)
     age = np.clip(b.age_years.value.mean + shift[kind] + age_sd * z["age"], *b.age_range_years.value)
-    age = np.where(rng.random(n) < b.minors.value, rng.uniform(8, 18, n), age)
+    age = np.where(rng.random(n) < b.minors.value, rng.uniform(*b.minor_age_years.value, n), age)
     male_odds = by_etiology(b.male_log_odds_by_etiology.value)
     male = rng.random(n) < expit(_mixed_logit(b.male.value, male_odds, weights) + male_odds)[kind]
 
@@ -118,7 +118,9 @@ def draw_population(parameters: SimulationParameters, n: int, seed: int) -> pd.D
             "ggt_u_l": np.round(lognormal("ggt_u_l", "ggt")),
             "creatinine_umol_l": np.round(lognormal("creatinine_umol_l", "creatinine")),
             "afp_ng_ml": np.round(lognormal("afp_ng_ml", "afp"), 1) + 0.1,
-            "largest_tumour_cm": np.round(np.clip(lognormal("largest_tumour_cm", "size"), 0.7, 11), 1),
+            "largest_tumour_cm": np.round(
+                np.clip(lognormal("largest_tumour_cm", "size"), *b.largest_tumour_range_cm.value), 1
+            ),
             "tumour_count": _coded(b.tumour_count.value, ndtr(z["count"])).astype(int),
             "ascites": _coded(b.ascites.value, ndtr(z["ascites"])),
             "encephalopathy": _coded(b.encephalopathy.value, ndtr(z["encephalopathy"])),
