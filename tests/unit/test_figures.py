@@ -281,6 +281,31 @@ def test_mark_is_visible_in_the_picture(tmp_path):
     assert (tmp_path / "marked.csv").read_bytes() == (tmp_path / "plain.csv").read_bytes()
 
 
+def test_a_lone_arm_keeps_its_colour_and_the_weighted_panel_says_not_estimable():
+    data = exhibits("arms")
+    frame = data.curves["km_rfs"]
+    alone = frame[(frame["group"] == "control") & (frame["weighting"] == "none")]
+    both, _ = draw("arms", "km_rfs")
+    figure, drawn = draw("arms", "km_rfs", curves=data.curves | {"km_rfs": alone})
+    colours = [
+        next(line.get_color() for line in fig.axes[0].lines if line.get_label() == "RFA alone")
+        for fig in (both, figure)
+    ]
+    assert colours[0] == colours[1]
+    left, right = figure.axes
+    assert "Not estimable" in [text.get_text() for text in right.texts]
+    assert "Not estimable" not in [text.get_text() for text in left.texts]
+    assert set(drawn.loc[drawn["element"] == "at_risk", "panel"]) == {"Unweighted"}
+
+
+def test_love_plot_without_any_difference_says_not_estimable(recwarn):
+    data = exhibits("arms")
+    none = data.curves["balance"].assign(smd=np.nan)
+    figure, _ = draw("arms", "love", curves=data.curves | {"balance": none})
+    assert "Not estimable" in [text.get_text() for text in figure.axes[0].texts]
+    assert not [str(warning.message) for warning in recwarn.list if "palette" in str(warning.message)]
+
+
 def test_figure_of_another_kind_of_cohort_is_refused_with_what_there_is():
     with pytest.raises(NotOfferedError, match=r"'km_rfs'.*does not have") as caught:
         draw("real", "km_rfs")

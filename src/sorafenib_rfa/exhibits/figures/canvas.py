@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import cycle
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -16,7 +17,7 @@ from matplotlib.text import Text
 from sorafenib_rfa.config.models import CohortConfig, Plan
 from sorafenib_rfa.errors import NotOfferedError, Problem
 from sorafenib_rfa.exhibits.format import Form, format_value
-from sorafenib_rfa.vocabulary import DAYS_PER_MONTH
+from sorafenib_rfa.vocabulary import ARM_SLUGS, ARMS, DAYS_PER_MONTH
 
 WIDTH_IN: Final = 7.0
 SYNTHETIC: Final = "Synthetic data"
@@ -42,6 +43,16 @@ LOOKS: Final = (
     Look("#CC79A7", (0, (5, 1.5, 1, 1.5)), "D"),
     Look("#000000", (0, (8, 2)), "v"),
 )
+
+
+def looks_of(groups: Iterable[str]) -> dict[str, Look]:
+    """Return the look of each group; beyond five groups looks repeat, and the order of the legend tells them apart."""
+    return dict(zip(groups, cycle(LOOKS), strict=False))
+
+
+def arm_looks(groups: Iterable[str]) -> dict[str, Look]:
+    """Return the look of each arm: an arm looks the same when the other one has no patients."""
+    return looks_of(dict.fromkeys([*(ARM_SLUGS[arm] for arm in ARMS), *groups]))
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,10 @@ from sorafenib_rfa.exhibits.figures.canvas import (
     Drawn,
     Inputs,
     Look,
+    looks_of,
     mark_synthetic,
     new_figure,
+    not_estimable,
     text_width_in,
 )
 
@@ -63,21 +65,25 @@ def draw_love(inputs: Inputs) -> tuple[Figure, pd.DataFrame]:
     for place, name in enumerate(order):
         pair = shown.loc[shown["variable"] == name, "absolute"]
         ax.plot([pair.min(), pair.max()], [place, place], color="#c9ced4", linewidth=1.0, zorder=1)
-    sns.scatterplot(
-        shown.dropna(subset=["absolute"]),
-        x="absolute",
-        y="place",
-        hue="Weighting",
-        style="Weighting",
-        hue_order=["Unweighted", "Overlap-weighted"],
-        style_order=["Unweighted", "Overlap-weighted"],
-        palette={"Unweighted": LOOKS[0].colour, "Overlap-weighted": LOOKS[1].colour},
-        markers={"Unweighted": "o", "Overlap-weighted": "s"},
-        s=30,
-        linewidth=0,
-        ax=ax,
-        zorder=3,
-    )
+    known = shown.dropna(subset=["absolute"])
+    if known.empty:
+        not_estimable(ax)
+    else:
+        sns.scatterplot(
+            known,
+            x="absolute",
+            y="place",
+            hue="Weighting",
+            style="Weighting",
+            hue_order=["Unweighted", "Overlap-weighted"],
+            style_order=["Unweighted", "Overlap-weighted"],
+            palette={"Unweighted": LOOKS[0].colour, "Overlap-weighted": LOOKS[1].colour},
+            markers={"Unweighted": "o", "Overlap-weighted": "s"},
+            s=30,
+            linewidth=0,
+            ax=ax,
+            zorder=3,
+        )
     ax.axvline(BALANCED, color=RULE, linewidth=0.8, linestyle=(0, (3, 2)), zorder=0)
     ax.axvline(0, color=RULE, linewidth=0.5, zorder=0)
     ax.set_yticks(range(len(order)), names)
@@ -86,7 +92,8 @@ def draw_love(inputs: Inputs) -> tuple[Figure, pd.DataFrame]:
     ax.tick_params(axis="y", length=0)
     ax.set_xlabel("Absolute standardised mean difference")
     ax.set_ylabel("")
-    ax.legend(loc="lower left", bbox_to_anchor=(0, 1.0), ncols=2, borderaxespad=0.3, handletextpad=0.2, title=None)
+    if not known.empty:
+        ax.legend(loc="lower left", bbox_to_anchor=(0, 1.0), ncols=2, borderaxespad=0.3, handletextpad=0.2, title=None)
     if not label["adjusted_for"].all():
         figure.text(0.02, 0.08 / height, "* not in the propensity score", fontsize=6.5, color=MUTED)
     for row in shown.itertuples():
@@ -109,7 +116,7 @@ def draw_ae_dot(inputs: Inputs) -> tuple[Figure, pd.DataFrame]:
     rows = rows[rows["term"].isin(list(place))].copy()
     rows["place"] = rows["term"].map(place)
     labels = list(dict.fromkeys(rows["label"]))
-    looks = dict(zip(labels, LOOKS, strict=False))
+    looks = looks_of(labels)
     any_grade, severe = (rows[rows["severity"] == severity] for severity in ("any", "grade_3_5"))
 
     names = [textwrap.fill(term, 34) for term, _ in order]

@@ -10,10 +10,10 @@ from matplotlib.lines import Line2D
 from sorafenib_rfa.estimates.ard import ard_id as ard_name
 from sorafenib_rfa.exhibits.figures.canvas import (
     INK,
-    LOOKS,
     Drawn,
     Inputs,
     Look,
+    looks_of,
     mark_synthetic,
     month_ticks,
     months_label,
@@ -138,7 +138,7 @@ def _variables(curves: pd.DataFrame) -> dict[str, str]:
 def _looks(curves: pd.DataFrame) -> tuple[dict[str, Look], dict[str, str]]:
     """Return look and label of each group, in the order of the frame."""
     labels = dict(zip(curves["group"], curves["label"], strict=True))
-    return dict(zip(labels, LOOKS, strict=False)), labels
+    return looks_of(labels), labels
 
 
 def _months(ax: Axes, inputs: Inputs, longest: float, ticks: list[float], *, label: bool = True) -> None:

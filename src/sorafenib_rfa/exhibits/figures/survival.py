@@ -10,12 +10,12 @@ from matplotlib.lines import Line2D
 
 from sorafenib_rfa.exhibits.figures.canvas import (
     INK,
-    LOOKS,
     MUTED,
     RULE,
     Drawn,
     Inputs,
     Look,
+    arm_looks,
     band,
     count_text,
     mark_synthetic,
@@ -42,7 +42,7 @@ def draw_km(inputs: Inputs, endpoint: str) -> tuple[Figure, pd.DataFrame]:
     curves, risk = inputs.curve(f"km_{key}"), inputs.curve(f"risk_table_{key}")
     groups = list(dict.fromkeys(curves["group"]))
     labels = dict(zip(curves["group"], curves["label"], strict=True))
-    looks = dict(zip(groups, LOOKS, strict=False))
+    looks = arm_looks(groups)
     longest = float(curves["time_months"].max())
     figure, drawn = new_figure(3.9), Drawn()
     grid = {"left": 0.155, "right": 0.985, "bottom": 0.255, "top": 0.87, "wspace": 0.09}
@@ -63,7 +63,8 @@ def draw_km(inputs: Inputs, endpoint: str) -> tuple[Figure, pd.DataFrame]:
         _axis_of_months(ax, inputs, longest, landmark=True)
         _hazard_ratio(ax, inputs, f"efficacy.{key}_cox_{model}.contrast.hr", title, drawn)
         table = risk if weighting == "none" else _weighted_risk(mine, risk)
-        draw_risk_table(ax, table, groups, looks, labels, at_risk_title, title, drawn, names=ax is axes[0])
+        if not mine.empty:
+            draw_risk_table(ax, table, groups, looks, labels, at_risk_title, title, drawn, names=ax is axes[0])
     axes[0].set_ylim(0, 102)
     axes[0].set_ylabel(f"{ENDPOINTS[endpoint]} (%)")
     _legend(figure, [(labels[group], looks[group]) for group in groups])
@@ -215,7 +216,7 @@ def draw_cif_first_event(inputs: Inputs) -> tuple[Figure, pd.DataFrame]:
     curves = inputs.curve("cif_first_event")
     groups = list(dict.fromkeys(curves["group"]))
     labels = dict(zip(curves["group"], curves["label"], strict=True))
-    looks = dict(zip(groups, LOOKS, strict=False))
+    looks = arm_looks(groups)
     causes = dict(zip(curves["cause"], curves["cause_label"], strict=True))
     longest = float(curves["time_months"].max())
     n_rows = -(-len(causes) // 2)
