@@ -101,8 +101,16 @@ def test_overlap_weights_balance_the_means_of_the_score_exactly():
     assert len(weighted) >= len(PLAN.adjustment_set)
     assert weighted["smd"].abs().max() < 1e-6
     before = value(BASELINE.ard, "baseline.landmark.contrast.largest_smd")["value"]
-    after = value(BASELINE.ard, "baseline.overlap.contrast.largest_smd")["value"]
-    assert before > 0.15 > after
+    after = value(BASELINE.ard, "baseline.overlap.contrast.largest_smd_adjusted")["value"]
+    assert before > 0.15
+    assert after < 1e-6
+
+
+def test_the_largest_difference_left_counts_variables_that_were_not_adjusted_for():
+    balance = BASELINE.curves["balance"]
+    whole = balance[(balance["weighting"] == "overlap") & (balance["level"] == "")].set_index("variable")["smd"].abs()
+    assert value(BASELINE.ard, "baseline.overlap.contrast.largest_smd")["value"] == whole.max()
+    assert whole.idxmax() not in PLAN.adjustment_set
 
 
 def test_effective_sample_size_is_below_the_number_of_patients():

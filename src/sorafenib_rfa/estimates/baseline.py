@@ -368,25 +368,36 @@ def _add_balance(
             _describe_weighted(
                 ard, weighting, scored[inside], weights.loc[inside, column], lines, ARM_SLUGS[name], population
             )
-    for weighting in ("none", *WEIGHTINGS):
-        largest = [
-            abs(row["smd"])
-            for row in drawn
-            if row["weighting"] == weighting and row["adjusted_for"] and not row["level"] and not np.isnan(row["smd"])
-        ]
-        ard.add(
-            "landmark" if weighting == "none" else weighting,
-            "largest_smd",
-            max(largest) if largest else NAN,
-            unit="statistic",
-            group="contrast",
-            method="largest absolute standardised difference among the variables of the adjustment set"
-            if largest
-            else "not estimable: no standardised difference could be estimated",
-            engine=BALANCE,
-            population=population,
-        )
+    _add_largest(ard, drawn, population)
     return pd.DataFrame(drawn)
+
+
+def _add_largest(ard: ArdBuilder, drawn: list[dict], population: str) -> None:
+    """Add the largest absolute standardised difference: of all variables described, and of the adjustment set.
+
+    Overlap weights from a logistic score balance what is in the score exactly; only the others can tell how far
+    weighting goes.
+    """
+    for weighting in ("none", *WEIGHTINGS):
+        whole = [
+            row for row in drawn if row["weighting"] == weighting and not row["level"] and not np.isnan(row["smd"])
+        ]
+        for stat, rows, words in (
+            ("largest_smd", whole, "all variables described, adjusted for or not"),
+            ("largest_smd_adjusted", [row for row in whole if row["adjusted_for"]], "those adjusted for"),
+        ):
+            ard.add(
+                "landmark" if weighting == "none" else weighting,
+                stat,
+                max((abs(row["smd"]) for row in rows), default=NAN),
+                unit="statistic",
+                group="contrast",
+                method=f"largest absolute standardised difference of a variable, of {words}"
+                if rows
+                else "not estimable: no standardised difference could be estimated",
+                engine=BALANCE,
+                population=population,
+            )
 
 
 def _describe_weighted(

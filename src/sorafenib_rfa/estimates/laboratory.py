@@ -94,8 +94,12 @@ def _tested(rows: pd.DataFrame, patients: Mapping[str, pd.DataFrame]) -> dict[st
 
 
 def _add_worst_grades(proportion: Proportion, results: pd.DataFrame, patients: Mapping[str, pd.DataFrame]) -> None:
-    """Add, of patients with a graded result, those whose worst was grade 3 or above, or above baseline."""
-    graded = results[results["grade"].notna()]
+    """Add, of patients with a graded result away from ablations, those whose worst was grade 3 or above, or rose.
+
+    Aminotransferases rise after every ablation, and only the unexposed are at risk from that day on: counted in, those
+    results would speak for the drug.
+    """
+    graded = results[results["grade"].notna() & ~results["near_rfa"]]
     for test, rows in graded.groupby("test", sort=True):
         label = LAB_TESTS[str(test)][0]
         chosen = {
@@ -111,8 +115,8 @@ def _add_worst_grades(proportion: Proportion, results: pd.DataFrame, patients: M
                 _tested(hit, patients),
                 variable=str(test),
                 level=key,
-                what=f"patients with {what} while at risk",
-                population="Patients with a graded result while at risk",
+                what=f"patients with {what} while at risk, results within the plan's days after an ablation left out",
+                population="Patients with a graded result while at risk, away from ablations",
                 denominators=_tested(rows, patients),
             )
 

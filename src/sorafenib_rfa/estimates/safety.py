@@ -304,6 +304,8 @@ def _categories(events: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame, str]]
     action = texts(events["AEACN"])
     yield "any", events, "patients with a treatment-emergent adverse event"
     yield "grade_3_5", events[events["grade"] >= 3], "patients with a treatment-emergent event of grade 3 or above"
+    apart = events[texts(events["ARELRFA"]) != "Y"]
+    yield "not_rfa_related", apart, "patients with a treatment-emergent event not judged related to ablation"
     yield "serious", events[texts(events["AESER"]) == "Y"], "patients with a serious treatment-emergent event"
     related = events[texts(events["AREL"]) == "Y"]
     yield "drug_related", related, "patients with a treatment-emergent event related to the drug"

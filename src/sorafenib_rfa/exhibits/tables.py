@@ -446,6 +446,7 @@ def _first_events(draft: _Draft, source: _Source, plan: Plan) -> None:
 _SUMMARY = {
     "any": "Any adverse event",
     "grade_3_5": "Grade 3 or above",
+    "not_rfa_related": "Not judged related to ablation",
     "serious": "Serious",
     "drug_related": "Related to sorafenib",
     "drug_related_grade_3_5": "Related to sorafenib, grade 3 or above",
@@ -496,7 +497,8 @@ def _safety(source: _Source, cohort: CohortConfig, plan: Plan) -> _Draft:
     draft.notes.append(
         "Percentages are of all patients of the group, each counted once. Events are treatment-emergent: "
         f"from the first dose to {plan.treatment_emergent_days} days after the last in the exposed, from RFA in the "
-        "unexposed; time at risk is counted alike. Differences are percentage points, unadjusted. Grades by CTCAE "
+        "unexposed, so that the days after ablation, with their pain and fever, count in the unexposed only; time at "
+        "risk is counted alike. Differences are percentage points, unadjusted. Grades by CTCAE "
         f"v{plan.ctcae_version}."
     )
     if source.has("safety", "lab", "exposed", "HY", "uln", "n"):
@@ -525,7 +527,7 @@ def _laboratory(draft: _Draft, source: _Source, line: Callable[..., None]) -> No
     tests = [test for test in LAB_TESTS if source.has("safety", "lab", "exposed", test, "grade_3_4", "n")]
     if not tests:
         return
-    draft.head("Laboratory, of patients with results")
+    draft.head("Laboratory, of patients with results away from ablations")
     for test in tests:
         line(f"{LAB_TESTS[test][0]}, grade 3 or above", "lab", test, "grade_3_4")
     line("ALBI grade above that at baseline", "lab", "ALBI", "worsened")
