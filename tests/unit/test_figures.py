@@ -172,6 +172,16 @@ def test_ae_plot_puts_events_of_interest_first_and_each_part_by_difference():
         assert part["x"].is_monotonic_decreasing
 
 
+def test_ae_plot_has_one_rule_between_its_parts_however_many_terms_there_are():
+    data = exhibits("arms")
+    frame = data.curves["ae_dot"]
+    fever = frame[frame["term"] == "Fever"]
+    many = pd.concat([frame, *(fever.assign(term=f"Fever {i:02d}") for i in range(12))])
+    figure, _ = draw("arms", "ae_dot", curves=data.curves | {"ae_dot": many})
+    percent = figure.axes[0]
+    assert sum(line.get_linestyle() == "--" for line in percent.lines) == 1
+
+
 def test_ae_plot_says_how_many_terms_it_leaves_out():
     data = exhibits("arms")
     frame = data.curves["ae_dot"]

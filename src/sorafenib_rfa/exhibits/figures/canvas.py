@@ -162,10 +162,10 @@ def count_text(count: float) -> str:
 
 def mark_synthetic(figure: Figure, axes: Sequence[Axes], *, size: float = 20) -> None:
     """Say "Synthetic data" across each of `axes` and in the corner, so that a cropped figure still says it."""
-    for ax in axes:
+    for ax, height in [(panel, height) for panel in axes for height in _heights(panel)]:
         ax.text(
             0.5,
-            0.5,
+            height,
             SYNTHETIC,
             transform=ax.transAxes,
             rotation=28,
@@ -180,6 +180,13 @@ def mark_synthetic(figure: Figure, axes: Sequence[Axes], *, size: float = 20) ->
     figure.text(
         0.995, 0.992, SYNTHETIC, ha="right", va="top", fontsize=7, fontweight="bold", color="#8a3b00", gid="synthetic"
     )
+
+
+def _heights(ax: Axes) -> list[float]:
+    """Return where on a panel the mark stands: once, or every few inches on a tall one."""
+    tall_in = ax.get_position().height * ax.get_figure().get_figheight()
+    marks = max(1, round(tall_in / 3.0))
+    return [(number + 0.5) / marks for number in range(marks)]
 
 
 def month_ticks(longest: float) -> list[float]:

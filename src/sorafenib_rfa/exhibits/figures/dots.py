@@ -227,7 +227,7 @@ def _finish_ae(
         for place in places:
             ax.axhline(place, color="#edeff1", linewidth=0.6, zorder=-6)
         for above, below in pairwise(places):
-            if below - above > 1:
+            if below - above > 1.3:  # the gap between the parts; places are floats
                 ax.axhline((above + below) / 2, color=RULE, linewidth=0.6, linestyle=(0, (2, 2)), zorder=0)
     handles = [
         Line2D([], [], color=look.colour, marker=look.marker, markersize=4.5, linewidth=0.9, label=label)

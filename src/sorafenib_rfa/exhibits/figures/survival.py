@@ -219,13 +219,14 @@ def draw_cif_first_event(inputs: Inputs) -> tuple[Figure, pd.DataFrame]:
     looks = arm_looks(groups)
     causes = dict(zip(curves["cause"], curves["cause_label"], strict=True))
     longest = float(curves["time_months"].max())
-    n_rows = -(-len(causes) // 2)
+    n_columns = 2 if len(causes) <= 4 else 3
+    n_rows = -(-len(causes) // n_columns)
     height = 0.75 + 2.0 * n_rows
     figure, drawn = new_figure(height), Drawn()
     grid = {
         "left": 0.085, "right": 0.985, "bottom": 0.45 / height, "top": 1 - 0.5 / height, "wspace": 0.08, "hspace": 0.3,
     }  # fmt: skip
-    axes = figure.subplots(n_rows, 2, sharex=True, sharey=True, squeeze=False, gridspec_kw=grid)
+    axes = figure.subplots(n_rows, n_columns, sharex=True, sharey=True, squeeze=False, gridspec_kw=grid)
     used = list(axes.flat)[: len(causes)]
     for ax in list(axes.flat)[len(causes) :]:
         ax.remove()
@@ -240,14 +241,14 @@ def draw_cif_first_event(inputs: Inputs) -> tuple[Figure, pd.DataFrame]:
         ax.text(0.05, 0.95, text, transform=ax.transAxes, va="top", fontsize=7.5)
         drawn.add("text", panel=title, text=text, ard_id=ard_id)
         _axis_of_months(ax, inputs, longest, landmark=True)
-        below = ax.get_subplotspec().rowspan.stop == n_rows or used.index(ax) + 2 >= len(used)
+        below = ax.get_subplotspec().rowspan.stop == n_rows or used.index(ax) + n_columns >= len(used)
         ax.tick_params(labelbottom=below)
         ax.set_xlabel(months_label(inputs.cohort) if below else "")
     _landmark_text(used[0], inputs, top=0.88)
     for row in axes[:, 0]:
         row.set_ylabel("Cumulative incidence (%)")
     # the upper limits of late, sparse steps must not flatten all curves
-    top = max(float(np.nanmax(100 * curves["incidence"])) * 1.35, 5.0)
+    top = max(float(np.nanmax(100 * curves["incidence"])) * 1.25, 5.0)
     used[0].set_ylim(0, min(100.0, 10 * np.ceil(top / 10)))
     figure.legend(
         handles=[
