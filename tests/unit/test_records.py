@@ -94,11 +94,14 @@ def test_notebook_source_counts_and_its_outputs_do_not(repository):
     assert "src/sorafenib_rfa/other.py" in CodeIdentity(repository).files("story.ipynb")
 
 
-def test_templates_in_a_folder_count(repository):
-    (repository / "src/sorafenib_rfa/stage/page.html").write_text("<p>")
-    before = digest(repository, "src/sorafenib_rfa/stage")
-    (repository / "src/sorafenib_rfa/stage/page.html").write_text("<b>")
-    assert digest(repository, "src/sorafenib_rfa/stage") != before
+def test_data_files_beside_an_imported_module_count(repository):
+    before = digest(repository)
+    (repository / "src/sorafenib_rfa/stage/templates").mkdir()
+    (repository / "src/sorafenib_rfa/stage/templates/page.html").write_text("<p>")
+    with_template = digest(repository)
+    assert with_template != before
+    (repository / "src/sorafenib_rfa/stage/templates/page.html").write_text("<b>")
+    assert digest(repository) not in (before, with_template)
 
 
 def test_seeds_differ_by_name_and_repeat():

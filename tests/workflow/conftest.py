@@ -44,23 +44,21 @@ class Checkout:
 
     def planned(self, *targets):
         """Return the jobs a dry run would run, as 'rule' or 'rule wildcards', sorted."""
-        _, said = self.snakemake("--dry-run", "--quiet", "host", *targets)
+        _, said = self.snakemake(*targets, "--dry-run", "--quiet", "host")
         return planned_jobs(said)
 
 
 def planned_jobs(said):
-    """Return the jobs that a dry run announces, without targets and without the cohort when it is synthetic."""
-    jobs, rule = [], None
-    for line in [*said.splitlines(), ""]:
+    """Return the jobs that a dry run announces; the cohort is left out when it is the synthetic one."""
+    jobs = []
+    for line in said.splitlines():
         text = line.strip()
         if text.startswith(("rule ", "localrule ")) and text.endswith(":"):
-            rule, wildcards = text.split()[1][:-1], ""
-        elif text.startswith("wildcards: ") and rule:
+            jobs.append(text.split()[1][:-1])
+        elif text.startswith("wildcards: "):
             pairs = [pair.split("=") for pair in text.removeprefix("wildcards: ").split(", ")]
-            wildcards = " ".join(value for key, value in pairs if (key, value) != ("cohort", "synthetic"))
-        elif not text and rule:
-            jobs.append(f"{rule} {wildcards}".strip())
-            rule = None
+            values = [value for key, value in pairs if (key, value) != ("cohort", "synthetic")]
+            jobs[-1] = " ".join([jobs[-1], *values])
     return sorted(jobs)
 
 

@@ -1,14 +1,11 @@
 """Configuration, paths and code identity shared by all rules; no rules here."""
 
 import calendar
-import os
 import sys
 from pathlib import Path
 
 ROOT = Path(workflow.basedir)
-# jobs import the package from the checkout, whichever environment (venv, conda, cluster node) runs them
 sys.path.insert(0, str(ROOT / "src"))
-os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT / "src"), os.environ.get("PYTHONPATH")]))
 
 from snakemake.exceptions import WorkflowError
 
@@ -24,7 +21,10 @@ from sorafenib_rfa.config.paths import (
 from sorafenib_rfa.errors import UserError
 from sorafenib_rfa.estimates.parts import CURVES, curve_names, estimate_parts
 from sorafenib_rfa.records.code_identity import CodeIdentity
+from sorafenib_rfa.records.checkout import jobs_import_from
 from sorafenib_rfa.vocabulary import RAW_TABLES
+
+jobs_import_from(ROOT / "src")
 
 try:
     STUDY = load_study(ROOT, config)
@@ -56,9 +56,9 @@ wildcard_constraints:
 # --- tracked parameters --------------------------------------------------------------------------------------------------
 
 
-def code(script, *more):
-    """Digest of all code that `script` (and notebooks or folders in `more`) may run."""
-    return CODE.digest(f"workflow/scripts/{script}.py", *more)
+def code(script):
+    """Digest of all code that a rule's script may run."""
+    return CODE.digest(f"workflow/scripts/{script}.py")
 
 
 def cohort_config(wildcards):

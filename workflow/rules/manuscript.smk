@@ -26,7 +26,7 @@ rule render_manuscript:
         mem_mb=1000,
         runtime=10,
     params:
-        code=code("render_manuscript", "src/sorafenib_rfa/manuscript"),
+        code=code("render_manuscript"),
         seed=STUDY.run.seed,
         source_date_epoch=SOURCE_DATE_EPOCH,
         cohorts=lambda wildcards: {

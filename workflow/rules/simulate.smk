@@ -25,6 +25,5 @@ rule simulate_raw:
         seed=STUDY.run.seed,
         source_date_epoch=SOURCE_DATE_EPOCH,
         cohort="synthetic",
-        raw=STUDY.cohorts["synthetic"].config.raw if "synthetic" in STUDY.cohorts else "",
     script:
         "../scripts/simulate_raw.py"

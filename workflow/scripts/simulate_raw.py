@@ -9,10 +9,7 @@ with job(snakemake) as this:
     from sorafenib_rfa.simulate import load_parameters, simulate_raw
 
     study = simulate_raw(load_parameters(Path(snakemake.input.parameters)), seed=this.seed)
-    for site, files in study.exports.items():
-        for name, content in files.items():
-            path = Path(snakemake.params.raw, site, name)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(content)
+    for path in map(Path, snakemake.output.exports):
+        path.write_bytes(study.exports[path.parent.name][path.name])
     write_parquet(study.truth, snakemake.output.truth)
     write_parquet(study.dirt, snakemake.output.dirt)

@@ -1,7 +1,7 @@
 """What code a job runs, as a digest that changes when behaviour may change and only then.
 
-The digest covers a script, every module of this package it imports (transitively, imports inside functions included)
-and the code cells of notebooks. Comments, formatting, docstrings and notebook outputs do not count. It goes into the
+The digest covers a script, every module of this package it imports (transitively, imports inside functions included),
+the data files that lie beside those modules (styles, templates, code lists) and the cells of notebooks. Comments, formatting, docstrings and notebook outputs do not count. It goes into the
 ``params`` of every rule, so Snakemake itself reruns what changed: Snakemake's own ``code`` trigger looks at the
 script alone, reruns after a mere ``touch`` and misses a changed helper module.
 """
@@ -65,6 +65,7 @@ class CodeIdentity:
     cache: Path | None = None
     _known: dict[str, dict] = field(default_factory=dict, init=False)
     _parsed: dict[Path, tuple[str, list[str]]] = field(default_factory=dict, init=False)
+    _data: dict[Path, dict[str, str]] = field(default_factory=dict, init=False)
     _dirty: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
@@ -110,27 +111,15 @@ class CodeIdentity:
         return found
 
     def files(self, *entries: str) -> dict[str, str]:
-        """Return path -> digest of every file that running `entries` may execute.
+        """Return path -> digest of every file that running `entries` may execute or read from the package.
 
         Parameters
         ----------
         *entries : str
-            Scripts, notebooks or package folders (every module and template in them), relative to the root.
+            Scripts and notebooks, relative to the root.
         """
-        queue: list[tuple[Path, str]] = []
+        queue = [(self.root / entry, "") for entry in entries]
         result: dict[str, str] = {}
-        for entry in entries:
-            path = self.root / entry
-            if path.is_dir():
-                for member in sorted(path.rglob("*")):
-                    if member.is_file() and "__pycache__" not in member.parts and member.suffix != ".py":
-                        result[member.relative_to(self.root).as_posix()] = hashlib.sha256(
-                            member.read_bytes()
-                        ).hexdigest()
-                    elif member.suffix == ".py":
-                        queue.append((member, self._package_of(member)))
-            else:
-                queue.append((path, self._package_of(path)))
         seen: set[Path] = set()
         while queue:
             path, package = queue.pop()
@@ -139,16 +128,31 @@ class CodeIdentity:
             seen.add(path)
             digest, imports = self._parse(path, package)
             result[path.relative_to(self.root).as_posix()] = digest
+            if package:
+                result.update(self._package_data(path.parent))
             for name in imports:
                 queue.extend((file, self._package_of(file)) for file in self._module_files(name))
         self._save()
         return dict(sorted(result.items()))
 
+    def _package_data(self, folder: Path) -> dict[str, str]:
+        """Return path -> digest of the data files of one package: those not below a package inside of it."""
+        if folder not in self._data:
+            found: dict[str, str] = {}
+            pending = [folder]
+            while pending:
+                for member in pending.pop().iterdir():
+                    if member.is_dir():
+                        if member.name != "__pycache__" and not (member / "__init__.py").exists():
+                            pending.append(member)
+                    elif member.suffix != ".py":
+                        content = hashlib.sha256(member.read_bytes()).hexdigest()
+                        found[member.relative_to(self.root).as_posix()] = content
+            self._data[folder] = found
+        return self._data[folder]
+
     def _package_of(self, path: Path) -> str:
-        try:
-            inside = path.relative_to(self.root / "src")
-        except ValueError:
-            return ""
+        inside = path.relative_to(self.root / "src")
         return ".".join(inside.parent.parts)
 
     def digest(self, *entries: str) -> str:
