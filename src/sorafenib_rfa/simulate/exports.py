@@ -54,24 +54,21 @@ def canonical_uln() -> dict[str, dict[str, float]]:
 
 
 class Sheet:
-    """One table of one hospital, written out: header, rows of cells, and whose row each is.
+    """One table of one hospital, written out.
 
     Attributes
     ----------
+    site, table : str
+    layout : ExportTable
     header : list of str
     rows : list of list
         Cells as they will stand in the file.
-    subjects : list of str
-    facts : list of dict or None
-        The canonical record behind each row, for planting errors that fit it.
     """
 
     def __init__(self, site: str, table: str, layout: ExportTable, header: list[str], rows: list[list[Cell]]) -> None:
         self.site, self.table, self.layout = site, table, layout
         self.header = header
         self.rows = rows
-        self.origin = list(range(len(rows)))
-        self.touched: set[int] = set()
 
     def column(self, canonical: str) -> int:
         """Return the position of a canonical column."""

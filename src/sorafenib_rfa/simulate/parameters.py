@@ -247,6 +247,8 @@ class Treatment(Strict):
     log_odds_albi_per_unit: Parameter[float]
     log_odds_age_per_10_years: Parameter[float]
     start_delay_days: Parameter[LogNormal]
+    late_start: Parameter[Probability] = Field(description="Of the planned starts: months after RFA instead.")
+    late_start_delay_days: Parameter[LogNormal]
     shortest_delay_days: Parameter[Positive]
     given_after_recurrence: Parameter[Probability]
 

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import expit, ndtr, ndtri
 
-from sorafenib_rfa.simulate.parameters import ETIOLOGIES, LATENT, SimulationParameters
+from sorafenib_rfa.simulate.parameters import ETIOLOGIES, LATENT, LogNormal, SimulationParameters
 
 ELIGIBLE_STAGES = ("0", "A", "B1")
 
@@ -117,7 +117,7 @@ def draw_population(parameters: SimulationParameters, n: int, seed: int) -> pd.D
             "alp_u_l": np.round(lognormal("alp_u_l", "alp")),
             "ggt_u_l": np.round(lognormal("ggt_u_l", "ggt")),
             "creatinine_umol_l": np.round(lognormal("creatinine_umol_l", "creatinine")),
-            "afp_ng_ml": np.round(lognormal("afp_ng_ml", "afp"), 1) + 0.1,
+            "afp_ng_ml": np.maximum(np.round(lognormal("afp_ng_ml", "afp"), 1), 0.1),
             "largest_tumour_cm": np.round(
                 np.clip(lognormal("largest_tumour_cm", "size"), *b.largest_tumour_range_cm.value), 1
             ),
@@ -185,12 +185,6 @@ def log_odds_of_sorafenib(population: pd.DataFrame, parameters: SimulationParame
     return total.to_numpy(dtype=float)
 
 
-def share_within(parameters: SimulationParameters, days: float) -> float:
-    """Return the probability that a planned start falls within `days` of the RFA."""
-    delay = parameters.treatment.start_delay_days.value
-    return float(ndtr(np.log(days / delay.median) / delay.log_sd))
-
-
 def draw_plan(population: pd.DataFrame, parameters: SimulationParameters, seed: int) -> pd.DataFrame:
     """Return each patient's plan: whether sorafenib is planned, and the day it would start under either strategy.
 
@@ -202,26 +196,39 @@ def draw_plan(population: pd.DataFrame, parameters: SimulationParameters, seed: 
         ``start_day_sorafenib``, ``start_day_control``: the same under "start within the grace period" (the patient's
         own plan if it is early enough, else a draw from the early delays) and under "no start within the grace period"
         (a later plan stays, an earlier one is dropped).
+
+    Notes
+    -----
+    Starts are planned some weeks after the RFA or, for some patients, months after it. The latter must stay free of
+    recurrence for long to be treated at all: the immortal time of a comparison by ever-exposure.
     """
     t, grace = parameters.treatment, parameters.strategies.grace_period_days.value
     rng = stream(seed, "plan")
     n = len(population)
     probability = expit(log_odds_of_sorafenib(population, parameters))
     planned = rng.random(n) < probability
-    delay = t.start_delay_days.value
-    early = share_within(parameters, grace)
+    late = rng.random(n) < t.late_start.value
 
-    def days(uniform: np.ndarray) -> np.ndarray:
-        return np.round(np.maximum(delay.median * np.exp(delay.log_sd * ndtri(uniform)), t.shortest_delay_days.value))
+    def days(delay: LogNormal, uniform: np.ndarray) -> np.ndarray:
+        drawn = delay.median * np.exp(delay.log_sd * ndtri(uniform))
+        return np.round(np.maximum(drawn, t.shortest_delay_days.value))
 
-    own, other = days(rng.random(n)), days(early * rng.random(n))
+    def within(delay: LogNormal) -> float:
+        # days are rounded, so a delay counts as within the period up to half a day beyond it
+        return float(ndtr(np.log((grace + 0.5) / delay.median) / delay.log_sd))
+
+    soon, later = t.start_delay_days.value, t.late_start_delay_days.value
+    uniform = rng.random(n)
+    own = np.where(late, days(later, uniform), days(soon, uniform))
+    other = np.minimum(days(soon, within(soon) * rng.random(n)), grace)
     start = np.where(planned, own, np.inf)
+    early = (1 - t.late_start.value) * within(soon) + t.late_start.value * within(later)
     return pd.DataFrame(
         {
-            "propensity": probability * float(ndtr(np.log((grace + 0.5) / delay.median) / delay.log_sd)),
+            "propensity": probability * early,
             "planned": planned,
             "planned_start_day": start,
-            "start_day_sorafenib": np.where(planned & (own <= grace), own, np.minimum(other, grace)),
+            "start_day_sorafenib": np.where(start <= grace, start, other),
             "start_day_control": np.where(start > grace, start, np.inf),
         },
         index=population.index,
