@@ -358,7 +358,7 @@ def _sessions_and_findings(
             imaging.add(i, days[v], modality[v, i], _finding(kinds, bool(unspecified[i])))
         day, kinds = detected, [CAUSES[natural.recurrence_cause[i]]] if np.isfinite(detected) else []
         # what follows the first recurrence: another RFA, and imaging until the next recurrence or the end
-        while np.isfinite(day) and day < end:
+        while has_rfa[i] and np.isfinite(day) and day < end:
             if rng.random() >= o.repeat_rfa.value[kinds[0]]:
                 break
             treated = day + int(rng.integers(low, high, endpoint=True))
