@@ -21,15 +21,20 @@ from sorafenib_rfa.clean import Cleaned
 from sorafenib_rfa.config.models import ColumnMap, SiteConfig, TableMap
 from sorafenib_rfa.ingest.tables import TABLES
 
-FACTORS = {
-    ("ALB", "g/dL"): 10,
-    ("BILI", "mg/dL"): 17.1,
-    ("CREA", "mg/dL"): 88.4,
-    ("AFP", "IU/mL"): 1.21,
-    ("PLT", "10^4/uL"): 10,
-    ("PLT", "万/μL"): 10,
+_SI = {"u/l": 1, "ui/l": 1}
+FACTORS: dict[str, dict[str, float]] = {
+    "ALB": {"g/l": 1, "g/dl": 10},
+    "BILI": {"umol/l": 1, "μmol/l": 1, "mg/dl": 17.1},
+    "CREA": {"umol/l": 1, "μmol/l": 1, "mg/dl": 88.4},
+    "ALT": _SI,
+    "AST": _SI,
+    "ALP": _SI,
+    "GGT": _SI,
+    "INR": {"ratio": 1, "inr": 1},
+    "AFP": {"ng/ml": 1, "iu/ml": 1.21, "ui/ml": 1.21},
+    "PLT": {"10^9/l": 1, "×109/l": 1, "x109/l": 1, "g/l": 1, "k/ul": 1, "x10^3/μl": 1, "万/μl": 10},
 }
-"""Everything else is printed in the canonical unit or a synonym of it."""
+"""Test -> unit as printed (NFKC, small letters) -> factor to the canonical unit."""
 
 
 @lru_cache(maxsize=64)
@@ -106,8 +111,8 @@ def check_against_source(folders: Mapping[str, Path], sites: Mapping[str, SiteCo
                 for name, entry in mapping.columns.items():
                     if table == "labs" and name in ("test", "value", "unit", "uln"):
                         continue
-                    header = text_of(entry.column if isinstance(entry, ColumnMap) else entry)
-                    cell, got = source[position[header]], record[name]
+                    header = entry.column if isinstance(entry, ColumnMap) else entry
+                    cell, got = source[position[text_of(header)]], record[name]
                     cells += 1
                     where = (site_id, table, record["src_row"], header, cell, got)
                     if pd.isna(got):
@@ -149,7 +154,7 @@ def _check_lab(record: dict, source: tuple, position: dict[str, int], mapping: T
     text = text_of(cell)
     limit = text[:1] if text[:1] in "<>" else ""
     number = as_number(text[1:] if limit else cell, site)
-    factor = FACTORS.get((test, text_of(site.unit_names.get(unit, unit))), 1)
+    factor = FACTORS[test][text_of(site.unit_names.get(unit, unit)).casefold()]
     assert record["value"] == pytest.approx(number * factor * (0.5 if limit == "<" else 1), rel=1e-12), (record, source)
     assert record["below_detection"] == ("Y" if limit == "<" else "N")
     assert text_of(record["source_value"]) == text

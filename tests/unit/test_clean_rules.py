@@ -137,8 +137,17 @@ def test_numbers_at_and_beyond_each_bound() -> None:
 def test_a_birth_date_that_makes_the_patient_older_than_anyone() -> None:
     cleaned = with_patient(birth_date="1850-03-07")
     assert entries(cleaned) == [("patients", 2, "birth_date", "1850-03-07", "impossible_value", "value")]
-    assert "165 years old" in cleaned.quarantine["reason"][0]
+    assert "165 years old at time zero" in cleaned.quarantine["reason"][0]
     assert fates(cleaned)["1"] == ("excluded", "adult")
+
+
+def test_an_impossible_birth_date_is_found_in_a_patient_without_rfa_too() -> None:
+    rows = whole("1")
+    rows["patients"] = [patient("1", birth_date="1850-03-07")]
+    rows["ablations"] = []
+    cleaned = clean({"a": rows})
+    assert entries(cleaned) == [("patients", 2, "birth_date", "1850-03-07", "impossible_value", "value")]
+    assert fates(cleaned)["1"] == ("excluded", "first_rfa")
 
 
 @pytest.mark.parametrize("grade", [0, 6, 33])

@@ -19,7 +19,6 @@ from sorafenib_rfa.config.models import ColumnMap, Plan, SiteConfig
 from sorafenib_rfa.errors import ConfigError
 from sorafenib_rfa.ingest.site import Ingested
 from sorafenib_rfa.ingest.tables import DATE_COLUMNS, TABLES, conform, quarantine_frame
-from sorafenib_rfa.ingest.text import normalise
 
 UNREADABLE_ROW = "unreadable_row"
 UNREADABLE_LABEL = "Record unreadable"
@@ -242,11 +241,11 @@ def source_header(site: SiteConfig, fault: Fault, row: pd.Series) -> str:
     mapping = site.tables[fault.table]  # type: ignore[index]
     name = str(fault.column)
     if fault.table == "labs" and name == "value" and mapping.wide_tests is not None:
-        return normalise(mapping.wide_tests[row["test"]].column)
+        return mapping.wide_tests[row["test"]].column
     if fault.table == "survival_times" and name in ("time_months", "event"):
         name = f"{row['endpoint'].lower()}_{'months' if name == 'time_months' else 'event'}"
     entry = mapping.columns.get(name, name)
-    return normalise(entry.column if isinstance(entry, ColumnMap) else entry)
+    return entry.column if isinstance(entry, ColumnMap) else entry
 
 
 def _arms(tables: Mapping[str, pd.DataFrame], seen: pd.DataFrame, cohort: Cohort, plan: Plan) -> pd.Series:

@@ -175,7 +175,10 @@ def _without_zeros(name: str) -> str:
 
 
 def impossible_values(t: Tables) -> list[Fault]:
-    """Numbers outside :mod:`.plausibility`, and birth dates that make a patient older than anyone."""
+    """Numbers outside :mod:`.plausibility`, and birth dates that make a patient older than anyone.
+
+    Time zero of that age is the index RFA, for a patient without one the earliest date on record.
+    """
     faults = []
     for (table, column), bounds in COLUMN_BOUNDS.items():
         frame = t.tables[table]
@@ -199,9 +202,12 @@ def impossible_values(t: Tables) -> list[Fault]:
                 )
             )
     patients = t.tables["patients"]
-    age = (patients["USUBJID"].map(index_rfa(t.tables["ablations"])) - patients["birth_date"]).dt.days / 365.25
+    dated = _dated(t, "birth_date")
+    reference = patients["USUBJID"].map(index_rfa(t.tables["ablations"]))
+    reference = reference.fillna(patients["USUBJID"].map(dated.groupby("USUBJID")["date"].min()))
+    age = (reference - patients["birth_date"]).dt.days / 365.25
     faults.extend(
-        Fault("patients", row, "birth_date", f"the patient would be {years:.0f} years old at the index RFA", "value")
+        Fault("patients", row, "birth_date", f"the patient would be {years:.0f} years old at time zero", "value")
         for row, years in age[age > OLDEST_YEARS].items()
     )
     return faults

@@ -6,11 +6,12 @@ Every fault of a file is a :class:`~sorafenib_rfa.errors.Problem`; none is a tra
 from __future__ import annotations
 
 import codecs
+import contextlib
 import csv
 import io
 import re
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +20,7 @@ from sorafenib_rfa.errors import Problem
 from sorafenib_rfa.ingest.text import Cell, UncalculatedFormula, did_you_mean, normalise, render
 
 if TYPE_CHECKING:
+    from openpyxl import Workbook
     from openpyxl.worksheet._read_only import ReadOnlyWorksheet
 
 _BOMS = (
@@ -74,51 +76,81 @@ class UnreadableError(Exception):
         super().__init__(problem.message)
 
 
-def read_raw_table(
-    path: Path, shown: str, *, sheet: str | None, header_row: int, encoding: str, delimiter: str
-) -> RawTable:
-    """Return a CSV file or a sheet of a workbook.
+class ExportFiles:
+    """The files of one centre's export; each is opened once, however many tables it holds.
 
     Parameters
     ----------
-    path : Path
-        File; ``.xlsx`` and ``.xlsm`` are read as workbooks, anything else as delimited text.
-    shown : str
-        The path as messages show it.
-    sheet : str or None
-        Sheet of a workbook.
-    header_row : int
-        Row of the header, counted from 1.
+    folder : Path
+        Folder of the export.
+    shown_folder : str
+        The folder as messages show it.
     encoding, delimiter : str
         Of delimited text.
-
-    Raises
-    ------
-    UnreadableError
-        If the file is missing, empty, not what it claims to be, not in `encoding`, lacks the sheet or the header.
     """
-    if not path.is_file():
-        there = sorted(p.name for p in path.parent.iterdir()) if path.parent.is_dir() else None
-        found = "no such folder" if there is None else f"in the folder: {', '.join(there)}" if there else "empty folder"
-        hint = did_you_mean(path.name, there) if there else None
-        raise UnreadableError(Problem("the file does not exist", file=shown, found=found, hint=hint))
-    content = path.read_bytes()
-    if not content.strip(b" \t\r\n\0" + codecs.BOM_UTF8):
-        raise UnreadableError(
-            Problem("the file is empty", file=shown, found=f"{len(content)} bytes", expected="a table with a header")
-        )
-    if is_workbook(path.name):
-        return _read_workbook(content, shown, sheet or "", header_row)
-    if content.startswith(b"PK\x03\x04"):
-        raise UnreadableError(
-            Problem(
-                "the file is a workbook, not delimited text",
-                file=shown,
-                hint="name it .xlsx and give the sheet in the site's configuration, or export it as CSV",
+
+    def __init__(self, folder: Path, shown_folder: str, encoding: str, delimiter: str) -> None:
+        self.folder = folder
+        self.shown_folder = shown_folder.rstrip("/")
+        self.encoding = encoding
+        self.delimiter = delimiter
+        self._workbooks: dict[str, _Workbook] = {}
+
+    def shown(self, file: str) -> str:
+        """Return the path of a file as messages and origins show it."""
+        return f"{self.shown_folder}/{file}"
+
+    def read(self, file: str, sheet: str | None, header_row: int) -> RawTable:
+        """Return a CSV file or a sheet of a workbook.
+
+        Parameters
+        ----------
+        file : str
+            Name; ``.xlsx`` and ``.xlsm`` are read as workbooks, anything else as delimited text.
+        sheet : str or None
+            Sheet of a workbook.
+        header_row : int
+            Row of the header, counted from 1.
+
+        Raises
+        ------
+        UnreadableError
+            If the file is missing, empty, not what it claims to be, not in the encoding, lacks the sheet or the header.
+        """
+        shown = self.shown(file)
+        if is_workbook(file):
+            if file not in self._workbooks:
+                self._workbooks[file] = _Workbook(self._content(file), shown)
+            return _table_of_grid(self._workbooks[file].rows(sheet or ""), shown, sheet or "", header_row)
+        content = self._content(file)
+        if content.startswith(b"PK\x03\x04"):
+            raise UnreadableError(
+                Problem(
+                    "the file is a workbook, not delimited text",
+                    file=shown,
+                    hint="name it .xlsx and give the sheet in the site's configuration, or export it as CSV",
+                )
             )
-        )
-    text, hint = _decode(content, shown, encoding)
-    return _read_delimited(text, shown, header_row, delimiter, hint)
+        text, hint = _decode(content, shown, self.encoding)
+        return _read_delimited(text, shown, header_row, self.delimiter, hint)
+
+    def _content(self, file: str) -> bytes:
+        path, shown = self.folder / file, self.shown(file)
+        if not path.is_file():
+            there = sorted(p.name for p in path.parent.iterdir()) if path.parent.is_dir() else None
+            found = "no such folder" if there is None else "empty folder"
+            if there:
+                found = f"in the folder: {', '.join(there)}"
+            hint = did_you_mean(path.name, there) if there else None
+            raise UnreadableError(Problem("the file does not exist", file=shown, found=found, hint=hint))
+        content = path.read_bytes()
+        if not content.strip(b" \t\r\n\0" + codecs.BOM_UTF8):
+            raise UnreadableError(
+                Problem(
+                    "the file is empty", file=shown, found=f"{len(content)} bytes", expected="a table with a header"
+                )
+            )
+        return content
 
 
 def is_workbook(name: str) -> bool:
@@ -273,46 +305,73 @@ def _no_header(shown: str, sheet: str | None, header_row: int, rows: int) -> Pro
     )
 
 
-def _read_workbook(content: bytes, shown: str, sheet: str, header_row: int) -> RawTable:
-    import openpyxl
+class _Workbook:
+    """A workbook, opened once for its values and, when it holds formulas, once for them.
 
-    if content.startswith(b"\xd0\xcf\x11\xe0"):
-        raise UnreadableError(
-            Problem(
-                "the workbook is in the old binary format or protected by a password",
-                file=shown,
-                hint="save it as .xlsx without a password",
+    Raises
+    ------
+    UnreadableError
+        If it is damaged, protected or of another format.
+    """
+
+    def __init__(self, content: bytes, shown: str) -> None:
+        self.shown = shown
+        if content.startswith(b"\xd0\xcf\x11\xe0"):
+            raise UnreadableError(
+                Problem(
+                    "the workbook is in the old binary format or protected by a password",
+                    file=shown,
+                    hint="save it as .xlsx without a password",
+                )
             )
-        )
-    try:
-        book = openpyxl.load_workbook(io.BytesIO(content), read_only=True, data_only=True)
-        if sheet not in book.sheetnames:
+        with self._damage_reported():
+            self._values = _open_workbook(content, data_only=True)
+            self._formulas = _open_workbook(content, data_only=False) if _has_formulas(content) else None
+
+    @contextlib.contextmanager
+    def _damage_reported(self) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:
+            # only openpyxl and zlib work under this guard, and what they raise on damage is not a closed list
+            raise UnreadableError(
+                Problem(
+                    "the workbook is damaged or not a workbook",
+                    file=self.shown,
+                    found=f"{type(error).__name__}: {error}",
+                    expected="an .xlsx file that a spreadsheet program opens",
+                )
+            ) from None
+
+    def rows(self, sheet: str) -> list[tuple]:
+        """Return the rows of a sheet from its first.
+
+        Raises
+        ------
+        UnreadableError
+            If there is no such sheet or it is damaged.
+        """
+        if sheet not in self._values.sheetnames:
             raise UnreadableError(
                 Problem(
                     "the workbook has no such sheet",
-                    file=shown,
+                    file=self.shown,
                     sheet=sheet,
-                    found="sheets " + ", ".join(repr(name) for name in book.sheetnames),
-                    hint=did_you_mean(sheet, book.sheetnames),
+                    found="sheets " + ", ".join(repr(name) for name in self._values.sheetnames),
+                    hint=did_you_mean(sheet, self._values.sheetnames),
                 )
             )
-        grid = _sheet_rows(book[sheet])
-        if _has_formulas(content):
-            formulas = openpyxl.load_workbook(io.BytesIO(content), read_only=True, data_only=False)
-            grid = _mark_uncalculated(grid, _sheet_rows(formulas[sheet]))
-    except UnreadableError:
-        raise
-    except Exception as error:
-        # the try block does nothing but let openpyxl and zlib read; what they raise on damage is not a closed list
-        raise UnreadableError(
-            Problem(
-                "the workbook is damaged or not a workbook",
-                file=shown,
-                found=f"{type(error).__name__}: {error}",
-                expected="an .xlsx file that a spreadsheet program opens",
-            )
-        ) from None
-    return _table_of_grid(grid, shown, sheet, header_row)
+        with self._damage_reported():
+            values = _sheet_rows(self._values[sheet])
+            if self._formulas is None:
+                return values
+            return _mark_uncalculated(values, _sheet_rows(self._formulas[sheet]))
+
+
+def _open_workbook(content: bytes, *, data_only: bool) -> Workbook:
+    import openpyxl
+
+    return openpyxl.load_workbook(io.BytesIO(content), read_only=True, data_only=data_only)
 
 
 def _sheet_rows(worksheet: ReadOnlyWorksheet) -> list[tuple]:

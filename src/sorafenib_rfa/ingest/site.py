@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from sorafenib_rfa.config.models import CohortConfig, ColumnMap, SiteConfig, TableMap
 from sorafenib_rfa.errors import ConfigError, InputError, Problem
 from sorafenib_rfa.ingest.check import check_site, site_columns
-from sorafenib_rfa.ingest.readers import RawTable, UnreadableError, read_raw_table
+from sorafenib_rfa.ingest.readers import ExportFiles, RawTable, UnreadableError
 from sorafenib_rfa.ingest.tables import (
     DTYPES,
     ORIGIN,
@@ -99,6 +99,7 @@ def ingest_site(folder: Path, site_id: str, site: SiteConfig, cohort: CohortConf
     if config_problems:
         raise ConfigError(config_problems)
     problems: list[Problem] = []
+    files = ExportFiles(folder, shown_folder, site.encoding, site.delimiter)
     raw: dict[tuple, RawTable | None] = {}
     entries: list[dict] = []
     tables: dict[str, pd.DataFrame] = {}
@@ -107,18 +108,11 @@ def ingest_site(folder: Path, site_id: str, site: SiteConfig, cohort: CohortConf
         if mapping is None:
             tables[table] = empty_table(table, cohort)
             continue
-        shown = f"{shown_folder.rstrip('/')}/{mapping.file}"
+        shown = files.shown(mapping.file)
         key = (mapping.file, mapping.sheet, mapping.header_row)
         if key not in raw:
             try:
-                raw[key] = read_raw_table(
-                    folder / mapping.file,
-                    shown,
-                    sheet=mapping.sheet,
-                    header_row=mapping.header_row,
-                    encoding=site.encoding,
-                    delimiter=site.delimiter,
-                )
+                raw[key] = files.read(*key)
             except UnreadableError as error:
                 problems.append(error.problem)
                 raw[key] = None
@@ -136,13 +130,10 @@ def ingest_site(folder: Path, site_id: str, site: SiteConfig, cohort: CohortConf
 
 
 def _mapped_headers(mapping: TableMap) -> dict[str, str]:
-    """Return canonical column (for wide labs: PARAMCD) -> normalised header."""
-    headers = {
-        name: normalise(entry.column if isinstance(entry, ColumnMap) else entry)
-        for name, entry in mapping.columns.items()
-    }
+    """Return canonical column (for wide labs: PARAMCD) -> header as the configuration gives it."""
+    headers = {name: entry.column if isinstance(entry, ColumnMap) else entry for name, entry in mapping.columns.items()}
     for test, wide in (mapping.wide_tests or {}).items():
-        headers[test] = normalise(wide.column)
+        headers[test] = wide.column
     return headers
 
 
@@ -151,7 +142,7 @@ def _check_headers(source: RawTable, mapping: TableMap, shown: str) -> list[Prob
     problems = []
     present = [header for header in source.headers if header]
     for name, header in _mapped_headers(mapping).items():
-        count = present.count(header)
+        count = present.count(normalise(header))
         if count == 1:
             continue
         where: dict[str, Any] = {
@@ -161,7 +152,7 @@ def _check_headers(source: RawTable, mapping: TableMap, shown: str) -> list[Prob
             "column": header,
         }
         if count > 1:
-            positions = [i + 1 for i, each in enumerate(source.headers) if each == header]
+            positions = [i + 1 for i, each in enumerate(source.headers) if each == normalise(header)]
             problems.append(
                 Problem(
                     f"the header stands {count} times, so which column is {name} cannot be told",
@@ -208,7 +199,7 @@ class _TableReader:
         self.missing = frozenset(normalise(code) for code in site.missing)
         self.numbers = NumberReader(site.decimal, site.thousands)
         self.headers = _mapped_headers(mapping)
-        self.position = {name: source.headers.index(header) for name, header in self.headers.items()}
+        self.position = {name: source.headers.index(normalise(header)) for name, header in self.headers.items()}
         self.columns = site_columns(table, cohort)
 
     # --- pieces ----------------------------------------------------------------------------------------------------
