@@ -208,7 +208,7 @@ def test_a_failing_cell_is_named_kept_as_far_as_it_ran_and_does_not_stop_the_oth
     dead = write_notebook(tmp_path / "dead.ipynb", "import os\nos._exit(3)")
     before = {child.pid for child in psutil.Process().children(recursive=True)}
     with pytest.raises(NotebookError) as caught:
-        run_notebooks([job(bad), job(dead), job(good)], workers=3)
+        run_notebooks([job(bad), job(dead), job(good)])
     said = str(caught.value)
     assert f"{bad}, cell 3 (# why): a cell failed\n" in said
     assert "KeyError: 'recurrence'" in said
@@ -344,7 +344,7 @@ def test_stored_notebooks_run_and_show_the_results(tmp_path, monkeypatch, data):
         )
         for story in config.notebooks
     ]  # fmt: skip
-    run_notebooks(jobs, workers=2)
+    run_notebooks(jobs)
     shown = set()
     known = set(data.ard["ard_id"])
     for one in jobs:

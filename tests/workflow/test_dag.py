@@ -180,6 +180,13 @@ def test_lint_and_style_of_the_workflow(tiny):
     assert code == 0, said
 
 
+def test_the_picture_of_the_rule_graph_is_that_of_the_rules(tiny):
+    _, said = tiny.snakemake("paper", "--forceall", "--rulegraph")
+    drawn = re.findall(r"<text[^>]*>([a-z_]+)</text>", (ROOT / "docs/rulegraph.svg").read_text(encoding="utf-8"))
+    assert sorted(drawn) == sorted(re.findall(r'label = "([a-z_]+)"', said))
+    assert (ROOT / "docs/rulegraph.svg").read_text().count('class="edge"') == len(re.findall(r"\d+ -> \d+", said))
+
+
 def test_rules_carry_what_the_house_asks(tiny):
     for path in sorted((ROOT / "workflow/rules").glob("*.smk")):
         for rule in re.split(r"^rule ", path.read_text(encoding="utf-8"), flags=re.M)[1:]:

@@ -8,8 +8,7 @@ import sys
 import tempfile
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -58,7 +57,7 @@ class NotebookJob:
     partial: Path
 
 
-def run_notebooks(jobs: Sequence[NotebookJob], *, workers: int = 1, cell_timeout_s: int | None = 600) -> None:
+def run_notebooks(jobs: Sequence[NotebookJob], *, cell_timeout_s: int | None = 600) -> None:
     """Execute notebooks, normalise the executed copies and make their HTML.
 
     All parameters of all notebooks are checked before the first kernel starts. Kernels run this interpreter
@@ -69,8 +68,6 @@ def run_notebooks(jobs: Sequence[NotebookJob], *, workers: int = 1, cell_timeout
     Parameters
     ----------
     jobs : sequence of NotebookJob
-    workers : int
-        Kernels at a time.
     cell_timeout_s : int, optional
         Seconds after which a cell counts as hanging.
 
@@ -94,26 +91,11 @@ def run_notebooks(jobs: Sequence[NotebookJob], *, workers: int = 1, cell_timeout
     with _kernel_folder() as folder:
         manager = _kernel_manager(folder)
 
-        def execute(job: NotebookJob, values: dict[str, Any]) -> Problem | None:
-            return _execute(job, values, manager, folder, cell_timeout_s)
-
-        if workers > 1 and len(jobs) > 1:
-            _import_first()
-            with ThreadPoolExecutor(max_workers=workers) as pool:
-                failures = list(pool.map(execute, jobs, parameters))
-        else:
-            failures = [execute(*pair) for pair in zip(jobs, parameters, strict=True)]
+        failures = [
+            _execute(job, values, manager, folder, cell_timeout_s) for job, values in zip(jobs, parameters, strict=True)
+        ]
     if any(failures):
         raise NotebookError(failure for failure in failures if failure is not None)
-
-
-def _import_first() -> None:
-    """Import what papermill imports while it runs: two threads importing one package at once can see it half made."""
-    import nbconvert.exporters  # noqa: F401
-    import papermill  # noqa: F401
-
-    with suppress(ImportError):  # papermill formats parameters with black where that is installed
-        import black  # noqa: F401
 
 
 @contextmanager
