@@ -7,8 +7,6 @@ from pathlib import Path
 ROOT = Path(workflow.basedir)
 sys.path.insert(0, str(ROOT / "src"))
 
-from snakemake.exceptions import WorkflowError
-
 from sorafenib_rfa.config.load import load_study
 from sorafenib_rfa.config.paths import (
     ADAM_DATASETS,
@@ -26,11 +24,18 @@ from sorafenib_rfa.vocabulary import RAW_TABLES
 
 jobs_import_from(ROOT / "src")
 
+
+def stop(error):
+    """End with what is wrong and nothing else: Snakemake would add lines of this file and the word traceback."""
+    print(f"\n{error}\n", file=sys.stderr)
+    sys.exit(1)
+
+
 try:
     STUDY = load_study(ROOT, config)
     missing_raw_files(STUDY, made_by_workflow={"synthetic"})
 except UserError as error:
-    raise WorkflowError(str(error)) from None
+    stop(error)
 
 COHORTS = STUDY.run.cohorts
 CODE = CodeIdentity(ROOT, cache=ROOT / ".snakemake" / "code_identity.json")
@@ -178,7 +183,7 @@ def paper_targets():
             for cohort in COHORTS:
                 require_treatment(STUDY.cohorts[cohort])
         except UserError as error:
-            raise WorkflowError(str(error)) from None
+            stop(error)
         return [
             *expand("results/{cohort}/manuscript/paper.{kind}", cohort=COHORTS, kind=["html", "pdf", "docx"]),
             *(path for cohort in STUDY.cohorts for path in notebooks_of(cohort)),
