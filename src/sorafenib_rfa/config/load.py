@@ -210,13 +210,16 @@ def load_study(root: Path, run: Mapping[str, Any] | None = None) -> Study:
         plan = validate(Plan, read_yaml(root / shown_plan, shown_plan), shown_plan)
     except ConfigError as error:
         problems.extend(error.problems)
-    cohorts: dict[str, Cohort] = {}
     if run_config is not None:
-        for name in dict.fromkeys([*run_config.cohorts, *run_config.supplement_cohorts]):
-            try:
-                cohorts[name] = load_cohort(root, name)
-            except ConfigError as error:
-                problems.extend(error.problems)
+        names = list(dict.fromkeys([*run_config.cohorts, *run_config.supplement_cohorts]))
+    else:  # which cohorts are meant is not known; what is wrong with any of them is told at once all the same
+        names = sorted(path.parent.name for path in (root / "config" / "cohorts").glob("*/cohort.yaml"))
+    cohorts: dict[str, Cohort] = {}
+    for name in names:
+        try:
+            cohorts[name] = load_cohort(root, name)
+        except ConfigError as error:
+            problems.extend(error.problems)
     if problems or run_config is None or plan is None:
         raise ConfigError(problems)
     return Study(root, run_config, plan, cohorts)
