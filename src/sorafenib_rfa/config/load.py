@@ -114,26 +114,72 @@ def validate(model: type[Model], content: Any, shown_as: str) -> Model:
     try:
         return model.model_validate(content)
     except ValidationError as error:
-        problems = []
-        for fault in error.errors():
-            location = tuple(part for part in fault["loc"] if not (isinstance(part, str) and "[" in part))
-            key = ".".join(str(part) for part in location) or "(whole file)"
-            found = repr(fault.get("input"))
-            found = found if len(found) <= 120 else found[:117] + "..."
-            expected, hint = fault["msg"], None
-            message = f"{key}: this value cannot be used"
-            if fault["type"] == "extra_forbidden":
-                known = _known_keys(model, location[:-1])
-                close = difflib.get_close_matches(str(location[-1]), known, n=1)
-                message = f"{key}: there is no such key"
-                expected = "one of " + ", ".join(known) if known else "no key of this name"
-                hint = f"did you mean {close[0]!r}?" if close else None
-                found = repr(location[-1])
-            elif fault["type"] == "missing":
-                message = f"{key}: this key is required"
-                found, expected = "nothing", f"the key {location[-1]!r}"
-            problems.append(Problem(message, file=shown_as, found=found, expected=expected, hint=hint))
-        raise ConfigError(problems) from None
+        raise ConfigError(_problems(model, content, error, shown_as)) from None
+
+
+_BARE_WORDS = "YAML reads yes, no, on, off, true and false without quotes as truth values: write them in quotes"
+
+
+def _place(content: Any, location: tuple) -> tuple[tuple, bool]:
+    """Return the path of a fault within `content`, and whether a mapping's key is at fault.
+
+    Pydantic's locations also hold the names of a union's branches, which a person did not write.
+    """
+    path: list[Any] = []
+    current = content
+    for i, part in enumerate(location):
+        if part == "[key]":
+            return tuple(path), True
+        if isinstance(current, dict):
+            by_text = {str(int(key) if isinstance(key, bool) else key): key for key in current}
+            if str(part) in by_text:
+                path.append(by_text[str(part)])
+                current = current[path[-1]]
+            elif i == len(location) - 1:
+                path.append(part)
+        elif isinstance(current, list) and isinstance(part, int) and part < len(current):
+            path.append(part)
+            current = current[part]
+    return tuple(path), False
+
+
+def _problems(model: type[BaseModel], content: dict, error: ValidationError, shown_as: str) -> list[Problem]:
+    """Return one problem a faulty key, whatever number of a union's branches refused it."""
+    faults: dict[tuple, list[Any]] = {}
+    for fault in error.errors():
+        path, of_key = _place(content, fault["loc"])
+        faults.setdefault((path, of_key), []).append(fault)
+    problems = []
+    for (path, of_key), refused in faults.items():
+        fault, value = refused[0], refused[0].get("input")
+        deeper = any(other[: len(path)] == path and other != path for other, _ in faults)
+        if deeper and isinstance(value, dict | list) and fault["type"] != "value_error":
+            continue  # a branch of the union for plain values; the branch that fits the shape says what is wrong
+        key = ".".join(str(part) for part in path) or "(whole file)"
+        found = repr(value)
+        found = found if len(found) <= 120 else found[:117] + "..."
+        expected = " or ".join(dict.fromkeys(each["msg"] for each in refused))
+        message, hint = f"{key}: this value cannot be used", None
+        if of_key:
+            message = f"{key}: this key is not a text"
+            expected = f"{str(value)!r} in quotes, or whatever stands in the export"
+            hint = _BARE_WORDS if isinstance(value, bool) else None
+        elif fault["type"] == "extra_forbidden":
+            known = _known_keys(model, fault["loc"][:-1])
+            close = difflib.get_close_matches(str(path[-1]), known, n=1)
+            message = f"{key}: there is no such key"
+            expected = "one of " + ", ".join(known) if known else "no key of this name"
+            hint = f"did you mean {close[0]!r}?" if close else None
+            found = repr(path[-1])
+        elif fault["type"] == "missing":
+            message = f"{key}: this key is required"
+            found, expected = "nothing", f"the key {path[-1]!r}"
+        elif isinstance(value, bool) and fault["type"] == "string_type":
+            hint = _BARE_WORDS
+        elif fault["type"] == "string_pattern_mismatch":
+            hint = "a name is of lower-case letters, digits and underscores" if "a-z" in expected else None
+        problems.append(Problem(message, file=shown_as, found=found, expected=expected, hint=hint))
+    return problems
 
 
 def load_cohort(root: Path, name: str) -> Cohort:
