@@ -43,9 +43,7 @@ def columns(dtypes: dict[str, str], values: dict[str, Any]) -> tuple[pd.DataFram
                 raise ValueError(f"{name} and {first} are columns of different rows: their indexes differ")
     frame = pd.DataFrame(
         {
-            name: _column(value, index, dtypes[name])
-            if name in series
-            else _repeat(value, index, dtypes[name])
+            name: _column(value, index, dtypes[name]) if name in series else _repeat(value, index, dtypes[name])
             for name, value in values.items()
         },
         index=index,
@@ -66,9 +64,7 @@ def result(series: pd.Series, scalar: bool) -> Any:
     return series.iloc[0] if scalar else series
 
 
-def banded(
-    number: pd.Series, label: Callable[[pd.Series], list[tuple[pd.Series, Any]]], dtype: str
-) -> pd.Series:
+def banded(number: pd.Series, label: Callable[[pd.Series], list[tuple[pd.Series, Any]]], dtype: str) -> pd.Series:
     """Return for each number the first label whose condition holds; NA where the number is missing.
 
     `label` gets the numbers rounded to :data:`DECIMALS` and returns (condition, label) pairs.

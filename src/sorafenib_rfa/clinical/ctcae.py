@@ -67,9 +67,7 @@ LAB_TERMS: Final = MappingProxyType(
 """PARAMCD of a graded test -> the CTCAE term its grade belongs to."""
 
 
-def grade(
-    test: pd.Series | str, value: pd.Series | Value, uln: pd.Series | Value, baseline: pd.Series | Value
-) -> Any:
+def grade(test: pd.Series | str, value: pd.Series | Value, uln: pd.Series | Value, baseline: pd.Series | Value) -> Any:
     """Return the CTCAE v5.0 grade of laboratory values, 0 (none) to 4.
 
     Parameters
@@ -153,9 +151,7 @@ def _grade_test(test: str, value: np.ndarray, uln: np.ndarray, baseline: np.ndar
 
 def _count_above(value: np.ndarray, reference: np.ndarray, multiples: tuple[float, ...]) -> np.ndarray:
     """Return how many of the rising multiples of `reference` are exceeded; a comparison with NaN is not."""
-    return np.sum(
-        [_rounded(value) > _rounded(multiple * reference) for multiple in multiples], axis=0
-    ).astype(float)
+    return np.sum([_rounded(value) > _rounded(multiple * reference) for multiple in multiples], axis=0).astype(float)
 
 
 def _rounded(numbers: np.ndarray) -> np.ndarray:

@@ -54,9 +54,7 @@ def albi_score(bilirubin_umol_l: pd.Series | Value, albumin_g_l: pd.Series | Val
         numbers = frame[name].dropna().to_numpy(float)
         bad = ~np.isfinite(numbers) | (numbers <= 0)
         if bad.any():
-            raise ValueError(
-                f"{name} must be above zero and finite; found {numbers[bad][0]} ({bad.sum()} such)"
-            )
+            raise ValueError(f"{name} must be above zero and finite; found {numbers[bad][0]} ({bad.sum()} such)")
     bilirubin = frame["bilirubin_umol_l"].to_numpy(float, na_value=np.nan)
     albumin = frame["albumin_g_l"].to_numpy(float, na_value=np.nan)
     score = 0.66 * np.log10(bilirubin) - 0.085 * albumin
@@ -170,9 +168,7 @@ def child_pugh_score(
         },
     )
     points = (
-        _rising_points(
-            frame["bilirubin_umol_l"], 2 * BILIRUBIN_UMOL_L_PER_MG_DL, 3 * BILIRUBIN_UMOL_L_PER_MG_DL
-        )
+        _rising_points(frame["bilirubin_umol_l"], 2 * BILIRUBIN_UMOL_L_PER_MG_DL, 3 * BILIRUBIN_UMOL_L_PER_MG_DL)
         + (4 - _rising_points(frame["albumin_g_l"], 2.8 * ALBUMIN_G_L_PER_G_DL, 3.5 * ALBUMIN_G_L_PER_G_DL))
         + _rising_points(frame["inr"], 1.7, 2.3)
         + _coded_points(frame["ascites"], _ASCITES_POINTS)

@@ -1,9 +1,10 @@
 """What code a job runs, as a digest that changes when behaviour may change and only then.
 
 The digest covers a script, every module of this package it imports (transitively, imports inside functions included),
-the data files that lie beside those modules (styles, templates, code lists) and the cells of notebooks. Comments, formatting, docstrings and notebook outputs do not count. It goes into the
-``params`` of every rule, so Snakemake itself reruns what changed: Snakemake's own ``code`` trigger looks at the
-script alone, reruns after a mere ``touch`` and misses a changed helper module.
+the data files that lie beside those modules (styles, templates, code lists) and the cells of notebooks. Comments,
+formatting, docstrings and notebook outputs do not count. It goes into the ``params`` of every rule, so Snakemake itself
+reruns what changed: Snakemake's own ``code`` trigger looks at the script alone, reruns after a mere ``touch`` and misses
+a changed helper module.
 """
 
 from __future__ import annotations
