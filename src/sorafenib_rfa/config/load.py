@@ -120,8 +120,8 @@ def validate(model: type[Model], content: Any, shown_as: str) -> Model:
 _BARE_WORDS = "YAML reads yes, no, on, off, true and false without quotes as truth values: write them in quotes"
 
 
-def _place(content: Any, location: tuple) -> tuple[tuple, bool]:
-    """Return the path of a fault within `content`, and whether a mapping's key is at fault.
+def _place(content: Any, location: tuple, kind: str) -> tuple[tuple, bool]:
+    """Return the path of a fault of `kind` within `content`, and whether keys of that mapping are at fault.
 
     Pydantic's locations also hold the names of a union's branches, which a person did not write.
     """
@@ -129,13 +129,13 @@ def _place(content: Any, location: tuple) -> tuple[tuple, bool]:
     current = content
     for i, part in enumerate(location):
         if part == "[key]":
-            return tuple(path), True
+            return tuple(path[:-1]), True
         if isinstance(current, dict):
             by_text = {str(int(key) if isinstance(key, bool) else key): key for key in current}
             if str(part) in by_text:
                 path.append(by_text[str(part)])
                 current = current[path[-1]]
-            elif i == len(location) - 1:
+            elif kind == "missing" and i == len(location) - 1:
                 path.append(part)
         elif isinstance(current, list) and isinstance(part, int) and part < len(current):
             path.append(part)
@@ -147,13 +147,13 @@ def _problems(model: type[BaseModel], content: dict, error: ValidationError, sho
     """Return one problem a faulty key, whatever number of a union's branches refused it."""
     faults: dict[tuple, list[Any]] = {}
     for fault in error.errors():
-        path, of_key = _place(content, fault["loc"])
+        path, of_key = _place(content, fault["loc"], fault["type"])
         faults.setdefault((path, of_key), []).append(fault)
     problems = []
     for (path, of_key), refused in faults.items():
         fault, value = refused[0], refused[0].get("input")
-        deeper = any(other[: len(path)] == path and other != path for other, _ in faults)
-        if deeper and isinstance(value, dict | list) and fault["type"] != "value_error":
+        deeper = any(other != (path, of_key) and other[0][: len(path)] == path for other in faults)
+        if deeper and not of_key and isinstance(value, dict | list) and fault["type"] != "value_error":
             continue  # a branch of the union for plain values; the branch that fits the shape says what is wrong
         key = ".".join(str(part) for part in path) or "(whole file)"
         found = repr(value)
@@ -161,8 +161,9 @@ def _problems(model: type[BaseModel], content: dict, error: ValidationError, sho
         expected = " or ".join(dict.fromkeys(each["msg"] for each in refused))
         message, hint = f"{key}: this value cannot be used", None
         if of_key:
-            message = f"{key}: this key is not a text"
-            expected = f"{str(value)!r} in quotes, or whatever stands in the export"
+            message = f"{key}: keys here are texts"
+            found = ", ".join(str(each["input"]) for each in refused)
+            expected = "what stands in the export, in quotes"
             hint = _BARE_WORDS if isinstance(value, bool) else None
         elif fault["type"] == "extra_forbidden":
             known = _known_keys(model, fault["loc"][:-1])

@@ -3,8 +3,8 @@
 The digest covers a script, every module of this package it imports (transitively, imports inside functions included),
 the data files that lie beside those modules (styles, templates, code lists) and the cells of notebooks. Comments,
 formatting, docstrings and notebook outputs do not count. It goes into the ``params`` of every rule, so Snakemake itself
-reruns what changed: Snakemake's own ``code`` trigger looks at the script alone, reruns after a mere ``touch`` and misses
-a changed helper module.
+reruns what changed: Snakemake's own ``code`` trigger looks at the script alone, reruns after a mere ``touch`` and
+misses a changed helper module.
 """
 
 from __future__ import annotations
