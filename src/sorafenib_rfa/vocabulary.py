@@ -56,6 +56,37 @@ EVENT_LABELS: Final = MappingProxyType(
 RAW_TABLES: Final = ("patients", "ablations", "drug_exposure", "imaging", "labs", "adverse_events", "survival_times")
 """Canonical raw tables. ``survival_times`` serves cohorts published with derived times instead of dates."""
 
+FIGURES: Final = MappingProxyType(
+    {
+        "flow": "flow",
+        "km_rfs": "km_rfs",
+        "km_os": "km_os",
+        "km_ttr": "km_ttr",
+        "cif_first_event": "cif_first_event",
+        "love": "balance",
+        "ae_dot": "ae_dot",
+        "forest_rfs": "forest_rfs",
+        "forest_os": "forest_os",
+        "forest_ttr": "forest_ttr",
+        "km_prognostic": "km_prognostic",
+        "cif_prognostic": "cif_prognostic",
+    }
+)
+"""Figures that a cohort can list, with the curve frame that each draws."""
+
+TABLES: Final = MappingProxyType(
+    {
+        "baseline": "baseline",
+        "efficacy": "efficacy",
+        "safety": "safety",
+        "attrition": "flow",
+        "sites": "flow",
+        "published": "prognosis",
+        "prognostic_model": "prognosis",
+    }
+)
+"""Tables that a cohort can list, with the part of the ARD that they show."""
+
 LAB_TESTS: Final = MappingProxyType(
     {
         # PARAMCD: (label, canonical unit)

@@ -11,13 +11,15 @@ import yaml
 from sorafenib_rfa.config.load import load_study
 from sorafenib_rfa.config.paths import adam_datasets, missing_raw_files, raw_paths, require_treatment
 from sorafenib_rfa.errors import ConfigError, InputError, NotOfferedError
+from sorafenib_rfa.vocabulary import FIGURES, TABLES
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
 def root(tmp_path):
-    shutil.copytree(ROOT / "config", tmp_path / "config")
+    for folder in ("config", "notebooks"):
+        shutil.copytree(ROOT / folder, tmp_path / folder)
     return tmp_path
 
 
@@ -75,6 +77,73 @@ def test_plan_that_names_an_undeclared_covariate(root):
     edit(root / "config/plan.yaml", lambda c: c["adjustment_set"].append("MELD"))
     (problem,) = problems(root)
     assert "MELD" in str(problem)
+
+
+@pytest.mark.parametrize(
+    ("key", "written", "nearest"),
+    [("figures", "km_rsf", "km_rfs"), ("tables", "safty", "safety"), ("notebooks", "efficasy", "efficacy")],
+)
+def test_unknown_exhibit_is_told_before_anything_runs(root, key, written, nearest):
+    edit(root / "config/cohorts/synthetic/cohort.yaml", lambda c: c[key].append(written))
+    (problem,) = problems(root)
+    assert problem.file == "config/cohorts/synthetic/cohort.yaml"
+    assert f"no {key.removesuffix('s')} of this name" in problem.message
+    assert (problem.found, problem.hint) == (repr(written), f"did you mean {nearest!r}?")
+
+
+def test_exhibit_that_the_cohort_cannot_fill(root):
+    edit(root / "config/cohorts/hcc_resection/cohort.yaml", lambda c: c["figures"].append("love"))
+    (problem,) = problems(root)
+    assert "the cohort lacks what 'love' shows" in problem.message
+    assert problem.expected == "one of flow, km_prognostic, cif_prognostic"
+
+
+def test_every_figure_and_table_of_the_vocabulary_can_be_made():
+    from sorafenib_rfa.exhibits.draw import _drawer
+    from sorafenib_rfa.exhibits.tables import _MAKERS
+
+    assert set(TABLES) == set(_MAKERS)
+    assert all(callable(_drawer(name)) for name in FIGURES)
+
+
+SITE = "config/cohorts/synthetic/sites/fr01.yaml"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message", "found", "expected"),
+    [
+        ('{"Oui": "Y", "Non": "N"}', "{yes: Y, no: N}", "antiviral.values: keys", "True, False", "in quotes"),
+        ("country: FR", "country: NO", "country: this value", "False", "text"),
+        ('ecog: "OMS"', "ecog: 5", "columns.ecog: this value", "5", "text or a map of keys"),
+        ('ecog: "OMS"', "ecog: {unit: cm}", "columns.ecog.column: this key is required", "nothing", "column"),
+        ('values: {"Homme"', 'valeus: {"Homme"', "columns.sex.valeus: there is no", "'valeus'", "values, date_formats"),
+        ("  imaging:", "  images:", "tables: there is no such key", "'images'", "'imaging'"),
+    ],
+)
+def test_each_mistake_is_one_problem_in_the_words_of_the_file(root, old, new, message, found, expected):
+    path = root / SITE
+    path.write_text(path.read_text(encoding="utf-8").replace(old, new, 1), encoding="utf-8")
+    (problem,) = problems(root)
+    assert problem.file == SITE
+    assert message in problem.message
+    assert problem.found == found
+    assert expected in problem.expected
+
+
+def test_truth_values_of_yaml_are_explained(root):
+    path = root / SITE
+    path.write_text(path.read_text(encoding="utf-8").replace('"Oui": "Y", "Non": "N"', "yes: Y, no: N"))
+    found = problems(root)
+    assert all("write them in quotes" in problem.hint for problem in found)
+    assert len(found) == len({problem.message for problem in found})
+
+
+def test_tab_in_yaml_is_explained(root):
+    path = root / SITE
+    path.write_text(path.read_text(encoding="utf-8").replace("    file: imagerie", "\tfile: imagerie"))
+    (problem,) = problems(root)
+    assert problem.row == path.read_text().split("imagerie")[0].count("\n") + 1
+    assert "spaces" in problem.hint
 
 
 @pytest.mark.parametrize(

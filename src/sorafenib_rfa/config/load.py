@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ValidationError
 
 from sorafenib_rfa.config.models import CohortConfig, Plan, RunConfig, SiteConfig, SiteSummary
 from sorafenib_rfa.errors import ConfigError, Problem
+from sorafenib_rfa.estimates.parts import curve_names, estimate_parts
+from sorafenib_rfa.vocabulary import FIGURES, TABLES
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -73,31 +76,31 @@ def read_yaml(path: Path, shown_as: str) -> Any:
         return yaml.load(text, Loader=_UniqueKeyLoader)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
+        line = text.splitlines()[mark.line] if mark and mark.line < len(text.splitlines()) else ""
         raise ConfigError(
             Problem(
                 "the file is not valid YAML",
                 file=shown_as,
                 row=mark.line + 1 if mark else None,
                 found=getattr(error, "problem", None) or str(error),
+                hint="indent with spaces: YAML allows no tab there" if "\t" in line else None,
             )
         ) from None
 
 
-def _known_keys(model: type[BaseModel], location: tuple) -> list[str]:
-    """Return the keys allowed at `location` of `model`, following nested models as far as they are plain."""
-    current: Any = model
-    for part in location:
-        fields = getattr(current, "model_fields", None)
-        if fields is None:
-            return []
-        if part not in fields:
-            return list(fields)
-        annotation = fields[part].annotation
-        candidates = [annotation, *getattr(annotation, "__args__", ())]
-        current = next((c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel)), None)
-        if current is None:
-            return []
-    return list(getattr(current, "model_fields", {}))
+def _models(annotation: Any, parts: tuple) -> list[type[BaseModel]]:
+    """Return the models that may stand at the path `parts` below `annotation`, through unions, lists and maps."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        if not parts:
+            return [annotation]
+        field = annotation.model_fields.get(parts[0])
+        return [] if field is None else _models(field.annotation, parts[1:])
+    arguments = get_args(annotation)
+    if get_origin(annotation) is dict:
+        return _models(arguments[1], parts[1:]) if parts else []
+    if get_origin(annotation) is list:
+        return _models(arguments[0], parts[1:]) if parts else []
+    return [model for each in arguments for model in _models(each, parts)]
 
 
 def validate(model: type[Model], content: Any, shown_as: str) -> Model:
@@ -118,6 +121,12 @@ def validate(model: type[Model], content: Any, shown_as: str) -> Model:
 
 
 _BARE_WORDS = "YAML reads yes, no, on, off, true and false without quotes as truth values: write them in quotes"
+
+
+def _expected(message: str) -> str:
+    """Return what pydantic expected, in the words of ``config/README.md``."""
+    message = message.removeprefix("Input should be ").removeprefix("a valid ")
+    return re.sub(r"^dictionary.*", "a map of keys", message).replace("string", "text", 1)
 
 
 def _place(content: Any, location: tuple, kind: str) -> tuple[tuple, bool]:
@@ -158,15 +167,19 @@ def _problems(model: type[BaseModel], content: dict, error: ValidationError, sho
         key = ".".join(str(part) for part in path) or "(whole file)"
         found = repr(value)
         found = found if len(found) <= 120 else found[:117] + "..."
-        expected = " or ".join(dict.fromkeys(each["msg"] for each in refused))
+        expected = " or ".join(dict.fromkeys(_expected(each["msg"]) for each in refused))
         message, hint = f"{key}: this value cannot be used", None
-        if of_key:
+        if of_key and fault["type"] == "literal_error":
+            message = f"{key}: there is no such key"
+        elif fault["type"] == "value_error":  # ours: says all there is to say
+            message, found, expected = f"{key}: {fault['ctx']['error']}", None, None
+        elif of_key:
             message = f"{key}: keys here are texts"
             found = ", ".join(str(each["input"]) for each in refused)
             expected = "what stands in the export, in quotes"
             hint = _BARE_WORDS if isinstance(value, bool) else None
         elif fault["type"] == "extra_forbidden":
-            known = _known_keys(model, fault["loc"][:-1])
+            known = [name for each in _models(model, path[:-1]) for name in each.model_fields]
             close = difflib.get_close_matches(str(path[-1]), known, n=1)
             message = f"{key}: there is no such key"
             expected = "one of " + ", ".join(known) if known else "no key of this name"
@@ -183,13 +196,42 @@ def _problems(model: type[BaseModel], content: dict, error: ValidationError, sho
     return problems
 
 
+def _unknown_exhibits(config: CohortConfig, notebooks: Path, shown_as: str) -> list[Problem]:
+    """Return a problem for each figure, table or notebook that does not exist or that the cohort cannot fill."""
+    parts = estimate_parts(config)
+    offered = {
+        "figures": {name: curve in curve_names(config) for name, curve in FIGURES.items()},
+        "tables": {name: part in parts for name, part in TABLES.items()},
+        "notebooks": {path.stem: True for path in sorted(notebooks.glob("*.ipynb"))},
+    }
+    problems = []
+    for key, known in offered.items():
+        for name in getattr(config, key):
+            if known.get(name):
+                continue
+            close = difflib.get_close_matches(name, known, n=1)
+            problems.append(
+                Problem(
+                    f"{key}: the cohort lacks what {name!r} shows"
+                    if name in known
+                    else f"{key}: there is no {key.removesuffix('s')} of this name",
+                    file=shown_as,
+                    found=f"modules: {', '.join(config.modules)}" if name in known else repr(name),
+                    expected="one of " + ", ".join(each for each, fits in known.items() if fits),
+                    hint=f"did you mean {close[0]!r}?" if close and name not in known else None,
+                )
+            )
+    return problems
+
+
 def load_cohort(root: Path, name: str) -> Cohort:
     """Return the cohort `name` with all its sites.
 
     Raises
     ------
     ConfigError
-        If the cohort's folder, its ``cohort.yaml`` or its sites are missing or not valid.
+        If the cohort's folder, its ``cohort.yaml`` or its sites are missing or not valid, or if it lists a figure,
+        table or notebook that does not exist.
     """
     folder = root / "config" / "cohorts" / name
     if not folder.is_dir():
@@ -209,6 +251,7 @@ def load_cohort(root: Path, name: str) -> Cohort:
     config: CohortConfig | None = None
     try:
         config = validate(CohortConfig, read_yaml(folder / "cohort.yaml", shown), shown)
+        problems.extend(_unknown_exhibits(config, root / "notebooks", shown))
     except ConfigError as error:
         problems.extend(error.problems)
     sites: dict[str, SiteConfig] = {}

@@ -11,12 +11,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from sorafenib_rfa.config.models import CohortConfig, Plan
 from sorafenib_rfa.errors import ConfigError, Problem
+from sorafenib_rfa.vocabulary import FIGURES
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -24,22 +25,6 @@ if TYPE_CHECKING:
     from sorafenib_rfa.exhibits.figures.canvas import Inputs
 
     Drawer = Callable[[Inputs], tuple[Figure, pd.DataFrame]]
-
-FIGURES: Final = (
-    "flow",
-    "km_rfs",
-    "km_os",
-    "km_ttr",
-    "cif_first_event",
-    "love",
-    "ae_dot",
-    "forest_rfs",
-    "forest_os",
-    "forest_ttr",
-    "km_prognostic",
-    "cif_prognostic",
-)
-"""Names a cohort can list under ``figures``."""
 
 
 def _drawer(name: str) -> Drawer:
@@ -107,7 +92,7 @@ def draw_figure(
     Parameters
     ----------
     name : str
-        One of :data:`FIGURES`.
+        One of :data:`sorafenib_rfa.vocabulary.FIGURES`.
     ard : DataFrame
         All ARD rows of the cohort.
     curves : mapping

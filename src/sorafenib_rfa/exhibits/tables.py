@@ -14,7 +14,7 @@ from sorafenib_rfa.errors import NotOfferedError, Problem
 from sorafenib_rfa.estimates.ard import ard_id, slug
 from sorafenib_rfa.estimates.common import horizon
 from sorafenib_rfa.exhibits.format import Form, escape_markdown, format_value, value_span
-from sorafenib_rfa.vocabulary import ARM_SLUGS, ARMS, ENDPOINTS, LAB_TESTS
+from sorafenib_rfa.vocabulary import ARM_SLUGS, ARMS, ENDPOINTS, LAB_TESTS, TABLES
 
 INDENT = "\u00a0\u00a0\u00a0"
 WIDEST_COLUMN = 34
@@ -233,7 +233,7 @@ def make_table(name: str, *, ard: pd.DataFrame, cohort: CohortConfig, plan: Plan
         raise NotOfferedError(
             Problem("there is no table of this name", found=name, expected="one of " + ", ".join(_MAKERS))
         )
-    maker, part = _MAKERS[name]
+    maker, part = _MAKERS[name], TABLES[name]
     source = _Source(ard)
     if not any(identifier.startswith(f"{part}.") for identifier in source.rows):
         raise NotOfferedError(
@@ -683,12 +683,12 @@ def _model_terms(source: _Source, endpoint: str, cohort: CohortConfig) -> list[d
     return sorted(rows, key=lambda row: order.index(str(row["variable"]).partition("=")[0]))
 
 
-_MAKERS: Mapping[str, tuple[Callable[[_Source, CohortConfig, Plan], _Draft], str]] = {
-    "baseline": (_baseline, "baseline"),
-    "efficacy": (_efficacy, "efficacy"),
-    "safety": (_safety, "safety"),
-    "attrition": (_attrition, "flow"),
-    "sites": (_sites, "flow"),
-    "published": (_published, "prognosis"),
-    "prognostic_model": (_prognostic_model, "prognosis"),
+_MAKERS: Mapping[str, Callable[[_Source, CohortConfig, Plan], _Draft]] = {
+    "baseline": _baseline,
+    "efficacy": _efficacy,
+    "safety": _safety,
+    "attrition": _attrition,
+    "sites": _sites,
+    "published": _published,
+    "prognostic_model": _prognostic_model,
 }
