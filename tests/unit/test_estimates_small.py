@@ -70,3 +70,15 @@ def test_a_cohort_without_patients():
     values = ard.set_index("ard_id")["value"]
     assert values["baseline.table1.n"] == 0
     assert values["efficacy.rfs.n"] == 0
+
+
+@pytest.mark.parametrize(
+    ("dataset", "column"),
+    [("adex", "EXADJ"), ("adex", "EXENDT"), ("adex", "EXDOSE"), ("adae", "ASTDT"), ("ablations", "complication_term")],
+)
+def test_a_record_that_no_centre_keeps(dataset, column):
+    adam = make_adam(60, seed=1)
+    frame = adam[dataset]
+    frame[column] = pd.Series(pd.NA, index=frame.index, dtype=frame[column].dtype)
+    ard = everything(adam).set_index("ard_id")
+    assert ard.loc["safety.exposure.exposed.stopped.n", "unit"] == "count"

@@ -93,7 +93,7 @@ def estimate_safety(
         "unexposed": adsl[texts(adsl["EXPOSFL"]) != "Y"],
     }
     sizes = {group: len(frame) for group, frame in patients.items()}
-    window = _at_risk(adsl, adex, plan)
+    window = _at_risk(adsl, adae, adex, plan)
     events = _counted_events(adae, window)
     context = _Context(ard, plan, patients, sizes, window, untested(sizes, plan))
     _add_population(context)
@@ -114,10 +114,16 @@ def estimate_safety(
     return Estimates(ard.frame(), curves)
 
 
-def _at_risk(adsl: pd.DataFrame, adex: pd.DataFrame, plan: Plan) -> _Window:
-    """Return each patient's window of treatment-emergence."""
+def _at_risk(adsl: pd.DataFrame, adae: pd.DataFrame, adex: pd.DataFrame, plan: Plan) -> _Window:
+    """Return each patient's window of treatment-emergence.
+
+    An adverse event on record after the last contact shows that the patient was still under observation: the window
+    reaches to it, so that no event which ADAE calls treatment-emergent is lost.
+    """
     by_patient = adsl.set_index("USUBJID")
+    last_event = pd.to_datetime(adae["ASTDT"]).groupby(texts(adae["USUBJID"])).max().reindex(by_patient.index)
     last_seen = pd.to_datetime(by_patient["LSTALVDT"])
+    last_seen = last_seen.mask(last_event > last_seen, last_event)
     if "DTHDT" in by_patient:
         last_seen = pd.to_datetime(by_patient["DTHDT"]).fillna(last_seen)
     rfa = pd.to_datetime(by_patient["TRTSDT"])
@@ -448,7 +454,8 @@ def _add_exposure(context: _Context, adex: pd.DataFrame) -> None:
     by_patient = doses.groupby("USUBJID")
     final = by_patient.tail(1).set_index("USUBJID")
     first = pd.to_datetime(by_patient["EXSTDT"].min())
-    ongoing = final["EXENDT"].isna() | (texts(final["EXADJ"]) == "ongoing")
+    adjustments = texts(final["EXADJ"]).fillna("")  # a centre may record no reason
+    ongoing = (final["EXENDT"].isna() | (adjustments == "ongoing")).astype(bool)
     end = pd.to_datetime(final["EXENDT"]).fillna(last_seen.reindex(final.index))
     days = (end - first.reindex(final.index)).dt.days + 1
 
@@ -523,7 +530,7 @@ def _add_exposure(context: _Context, adex: pd.DataFrame) -> None:
         "ongoing": (int(ongoing.sum()), "patients still on the drug at last contact"),
     }
     for adjustment in STOP_REASONS:
-        count = int((~ongoing & (texts(final["EXADJ"]) == adjustment)).sum())
+        count = int((~ongoing & (adjustments == adjustment)).sum())
         counts[f"stopped_{adjustment}"] = (count, f"patients who stopped for good; reason {adjustment}")
     for key, (count, what) in counts.items():
         context.proportion(
