@@ -146,7 +146,7 @@ def test_every_job_left_a_record_that_matches_its_files(tiny):
     records = [json.loads(p.read_text()) for p in (tiny.folder / "results").glob("*/records/*/*.json")]
     for record in records:
         assert record["status"] == "finished"
-        assert record["distributions"]["PyYAML"]
+        assert record["distributions"]["snakemake"]
         for entry in record["outputs"]:
             assert sha256_of(tiny.folder / entry["path"]) == entry["sha256"], entry["path"]
 
