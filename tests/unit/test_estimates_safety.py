@@ -128,6 +128,18 @@ def test_an_unexposed_patient_who_takes_the_drug_after_recurrence_stops_being_at
     assert value(made.ard, "safety.summary.unexposed.any.n")["value"] == 0
 
 
+def test_an_event_on_record_after_the_last_contact_counts_and_stretches_the_time_at_risk():
+    """A's drug ends on day 40; last contact on day 45, an event on day 50: within 30 days of the last dose."""
+    adam = small_adam()
+    rfa = pd.Timestamp("2016-01-01")
+    adam["adsl"].loc[adam["adsl"]["USUBJID"] == "A", "LSTALVDT"] = rfa + 45 * DAY
+    adam["adae"].loc[adam["adae"]["USUBJID"] == "A", "ASTDT"] = rfa + 50 * DAY
+    made = estimate(adam)
+    assert value(made.ard, "safety.summary.exposed.grade_3_5.n")["value"] == 1
+    # A is at risk from day 10 to day 50, B to day 70
+    assert value(made.ard, "safety.population.exposed.patient_years")["value"] == pytest.approx((41 + 61) / 365.25)
+
+
 def test_worst_grade_counts_each_patient_once():
     emergent = ADAM["adae"][(ADAM["adae"]["TRTEMFL"] == "Y") & (ADAM["adae"]["AEDECOD"] == "Diarrhea")]
     worst = emergent[emergent["EXPOSFL"] == "Y"].groupby("USUBJID")["ATOXGR"].max().value_counts()
@@ -250,7 +262,9 @@ def test_no_adverse_events_at_all():
     made = estimate({**ADAM, "adae": ADAM["adae"].iloc[:0]})
     assert value(made.ard, "safety.summary.exposed.any.n")["value"] == 0
     assert value(made.ard, "safety.summary.exposed.any.percent")["ci_high"] > 0
-    assert made.curves["ae_dot"].empty
+    drawn = made.curves["ae_dot"]
+    assert set(drawn["term"]) == set(PLAN.events_of_interest)
+    assert (drawn["n"] == 0).all()
 
 
 def test_small_groups_are_described_and_not_compared():

@@ -82,3 +82,24 @@ def test_a_record_that_no_centre_keeps(dataset, column):
     frame[column] = pd.Series(pd.NA, index=frame.index, dtype=frame[column].dtype)
     ard = everything(adam).set_index("ard_id")
     assert ard.loc["safety.exposure.exposed.stopped.n", "unit"] == "count"
+
+
+def test_an_event_of_interest_that_nobody_had_is_a_result():
+    adam = make_adam(60, seed=1)
+    adam["adae"] = adam["adae"][adam["adae"]["AEDECOD"] != "Hypertension"]
+    ard = everything(adam).set_index("ard_id")
+    none = ard.loc["safety.term.exposed.hypertension.any.percent"]
+    exposed = int((adam["adsl"]["EXPOSFL"] == "Y").sum())
+    # Clopper-Pearson with no event: 1 - (alpha / 2) ** (1 / n)
+    assert (none["value"], none["ci_low"]) == (0, 0)
+    assert none["ci_high"] == pytest.approx(100 * (1 - 0.025 ** (1 / exposed)))
+
+
+def test_balance_without_a_propensity_score_says_so():
+    adam = make_adam(60, seed=1)
+    adam["adsl"]["TUMSIZE"] = pd.Series(pd.NA, index=adam["adsl"].index, dtype="Float64")
+    ard = everything(adam).set_index("ard_id")
+    assert ard.loc["baseline.landmark.contrast.largest_smd", "value"] > 0
+    weighted = ard.loc["baseline.overlap.contrast.largest_smd"]
+    assert np.isnan(weighted["value"])
+    assert weighted["method"].startswith("not estimable")

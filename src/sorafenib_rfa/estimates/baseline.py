@@ -356,6 +356,7 @@ def _add_balance(
         _describe(ard, "landmark", own, lines, ARM_SLUGS[name], population, plan)
     if weights.empty:
         drawn = _add_smds(ard, "landmark", landmark, treated, lines, plan, population)
+        _add_largest(ard, drawn, population)
         return pd.DataFrame(drawn)
     # before and after weighting must be about the same patients
     scored, side = landmark.loc[weights.index], treated.loc[weights.index]

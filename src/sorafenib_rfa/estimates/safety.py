@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from sorafenib_rfa.clinical.ctcae import ctcae_soc
 from sorafenib_rfa.config.models import CohortConfig, Plan
 from sorafenib_rfa.estimates.ard import ArdBuilder, Estimates
 from sorafenib_rfa.estimates.common import NAN, attempt, quantile_values, untested
@@ -359,12 +360,18 @@ def _add_summary(context: _Context, events: pd.DataFrame) -> None:
 
 
 def _add_terms(context: _Context, events: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Add every term: any grade, grade 3 or above, and patients by their worst grade."""
+    """Add every term: any grade, grade 3 or above, and patients by their worst grade.
+
+    An event of interest that nobody had is a result too: no patients, with its exact interval.
+    """
     interest = set(context.plan.events_of_interest)
+    classes = ctcae_soc()
+    recorded = texts(events["AEDECOD"])
     dots: list[dict] = []
     grades: list[dict] = []
-    for term, mine in events.groupby(texts(events["AEDECOD"]), sort=True):
-        soc = str(mine["AEBODSYS"].iloc[0])
+    for term in sorted({*recorded.dropna(), *interest}):
+        mine = events[(recorded == term).fillna(False).to_numpy(dtype=bool)]
+        soc = str(mine["AEBODSYS"].iloc[0]) if len(mine) else classes.get(term, "")
         head = {"term": term, "soc": soc, "of_interest": term in interest}
         for severity, chosen in (("any", mine), ("grade_3_5", mine[mine["grade"] >= 3])):
             words = "any grade" if severity == "any" else "grade 3 or above"
