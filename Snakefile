@@ -21,6 +21,7 @@ include: "workflow/rules/estimates.smk"
 include: "workflow/rules/exhibits.smk"
 include: "workflow/rules/notebooks.smk"
 include: "workflow/rules/manuscript.smk"
+include: "workflow/rules/validation.smk"
 
 
 # --- targets: each for every cohort named in the configuration ---------------------------------------------------------
@@ -55,3 +56,9 @@ rule figures:
     """Figures in SVG, PDF and PNG, each with the data it drew."""
     input:
         figure_targets(),
+
+
+rule validation:
+    """The true effects of the simulated scenario, to hold estimates against; no part of the paper."""
+    input:
+        rules.true_estimands.output.table,
