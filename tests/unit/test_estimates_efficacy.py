@@ -11,7 +11,7 @@ from sorafenib_rfa.estimates.baseline import estimate_baseline
 from sorafenib_rfa.estimates.bootstrap import OverlapResamples, _logistic_scores, _restricted_means
 from sorafenib_rfa.estimates.collect import collect_ard
 from sorafenib_rfa.estimates.covariates import covariate_design
-from sorafenib_rfa.estimates.efficacy import estimate_efficacy
+from sorafenib_rfa.estimates.efficacy import RESAMPLES, estimate_efficacy
 from sorafenib_rfa.stats.kaplan_meier import kaplan_meier
 from sorafenib_rfa.stats.propensity import logistic_fit
 from sorafenib_rfa.vocabulary import CONTROL, DAYS_PER_MONTH, SORAFENIB
@@ -125,6 +125,8 @@ def test_restricted_mean_is_the_area_under_the_drawn_curve():
         difference = value(ARD, f"efficacy.{analysis}.contrast.m36.difference")
         assert difference["value"] == pytest.approx(means["sorafenib"] - means["control"], rel=1e-6)
         assert difference["ci_low"] < difference["value"] < difference["ci_high"]
+    # the Methods section prints how many resamples the interval rests on
+    assert value(ARD, "efficacy.rfs_rmst_overlap.contrast.m36.resamples")["value"] == RESAMPLES
 
 
 def test_a_resample_computed_in_bulk_equals_the_resample_computed_alone():

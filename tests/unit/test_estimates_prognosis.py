@@ -159,3 +159,10 @@ def test_a_group_without_published_figures(adam):
     assert value(made.ard, "prognosis.os_group.sex_m.n")["value"] == 197
     assert not made.ard["stat_name"].str.endswith("_published").any()
     assert made.curves["forest_prognostic"].empty
+
+
+def test_labels_of_model_terms_read_as_a_table_row(prognosis):
+    rows = prognosis.ard.set_index("ard_id")["method"]
+    assert rows["prognosis.rfs_multivariable.age.hr"].startswith("Age (per year); ")
+    compared = rows[rows.str.startswith("Peritumoural CXCL17: above the median against up to the median; ")]
+    assert len(compared) >= 2

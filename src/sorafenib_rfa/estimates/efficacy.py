@@ -494,7 +494,9 @@ def _spread(part: _Part, rows: pd.DataFrame, tau: float) -> tuple[BootstrapDiffe
     )
 
 
-def _add_contrast(part: _Part, analysis: str, contrast: object, spread: object, common: Mapping) -> None:
+def _add_contrast(
+    part: _Part, analysis: str, contrast: object, spread: BootstrapDifference | None, common: Mapping
+) -> None:
     """Add the two restricted means and their difference, with bootstrap standard errors where given."""
     from scipy.special import ndtr, ndtri
 
@@ -518,6 +520,12 @@ def _add_contrast(part: _Part, analysis: str, contrast: object, spread: object, 
             p_value=p,
             group=group,
             **common,
+        )
+    if analysis.endswith("_overlap"):
+        counted = "bootstrap resamples of patients in which the weighted restricted means could be estimated"
+        replicates, method = (NAN, common["method"]) if spread is None else (spread.replicates, counted)
+        part.ard.add(
+            analysis, "resamples", replicates, group="contrast", **{**common, "unit": "count", "method": method}
         )
 
 

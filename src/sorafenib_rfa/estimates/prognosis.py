@@ -309,7 +309,9 @@ def _model_columns(
         covariate = declared.get(variable) or _undeclared(by_id, variable)
         if covariate.kind == "continuous":
             columns[variable] = pd.DataFrame({variable: numbers(by_id[variable])}, index=by_id.index)
-            labels[variable] = f"{covariate.label}, per unit"
+            name, _, unit = covariate.label.rpartition(", ")
+            # "Age, years" is "Age (per year)"
+            labels[variable] = f"{name} (per {unit.removesuffix('s')})" if name else f"{unit} (per unit)"
             continue
         values = texts(by_id[variable])
         levels = [level for level in levels_of(values, covariate.levels) if (values == level).any()]
@@ -319,9 +321,16 @@ def _model_columns(
             flags = (values == level).astype("Float64").where(values.notna())
             table[term] = flags.to_numpy("float64", na_value=np.nan)
             says_itself = covariate.positive == level or levels == ["N", "Y"]
-            labels[term] = covariate.label if says_itself else f"{covariate.label}: {level} against {levels[0]}"
+            labels[term] = (
+                covariate.label if says_itself else f"{covariate.label}: {_within(level)} against {_within(levels[0])}"
+            )
         columns[variable] = pd.DataFrame(table, index=by_id.index)
     return columns, labels
+
+
+def _within(level: str) -> str:
+    """Return a level as it stands within a phrase: a phrase of words begins small, an abbreviation stays."""
+    return level[0].lower() + level[1:] if " " in level and level[1].islower() else level
 
 
 def _add_models(

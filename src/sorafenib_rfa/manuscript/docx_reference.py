@@ -7,7 +7,7 @@ from typing import Any, Final
 
 BODY_FONT: Final = "Times New Roman"
 HEADING_FONT: Final = "Arial"
-SYNTHETIC_HEADER: Final = "SYNTHETIC DATA \u2013 not real patients"
+SYNTHETIC_HEADER: Final = "Main cohort: synthetic data"
 _DARK_RED: Final = "8A1C1C"
 _TEXT_WIDTH_TWIPS: Final = 11906 - 2 * 1417  # A4 with margins of 2.5 cm
 

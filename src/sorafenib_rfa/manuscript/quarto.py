@@ -177,7 +177,7 @@ def project_file(base: Mapping[str, Any], *, synthetic: bool, short_title: str) 
             {
                 "text": '<div role="note" style="position:sticky;top:0;z-index:2000;background:#8a1c1c;color:#fff;'
                 'text-align:center;padding:.35rem;font-family:system-ui,sans-serif">'
-                "<strong>Synthetic data</strong> \u2013 not real patients</div>\n"
+                "Main cohort: <strong>synthetic data</strong></div>\n"
             }
         ]
     return project
