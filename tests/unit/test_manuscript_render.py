@@ -143,13 +143,13 @@ def test_numbers_link_to_their_chain_when_the_site_is_known(tmp_path):
 
 
 def test_synthetic_marks_are_on_every_page(page, pdf_pages, document):
-    assert "Synthetic data" in page.xpath("//div[@class='synthetic-bar']")[0].text_content()
+    assert page.xpath("//div[@class='synthetic-bar']")[0].text_content() == "Main cohort: synthetic data"
     assert len(pdf_pages) >= 6
-    assert all("Synthetic data – not real patients" in text for text in pdf_pages)
+    assert all("Main cohort: synthetic data" in text for text in pdf_pages)
     headers = [section.header for section in document.sections]
     assert len(headers) == 3  # portrait, landscape, portrait
     for header in headers:
-        assert "SYNTHETIC DATA – not real patients" in "".join(p.text for p in header.paragraphs)
+        assert "Main cohort: synthetic data" in "".join(p.text for p in header.paragraphs)
 
 
 def test_a_paper_of_real_patients_carries_no_mark(tmp_path):
@@ -158,8 +158,8 @@ def test_a_paper_of_real_patients_carries_no_mark(tmp_path):
     from pypdf import PdfReader
 
     assert 'synthetic-bar" role' not in outputs["html"].read_text(encoding="utf-8")
-    assert "SYNTHETIC" not in "".join(p.text for p in Document(str(outputs["docx"])).sections[0].header.paragraphs)
-    assert "not real patients" not in PdfReader(outputs["pdf"]).pages[1].extract_text()
+    assert "synthetic" not in "".join(p.text for p in Document(str(outputs["docx"])).sections[0].header.paragraphs)
+    assert "synthetic data" not in PdfReader(outputs["pdf"]).pages[1].extract_text()
 
 
 def test_pdf_is_a4_tagged_titled_and_repeats_table_heads(made, pdf_pages):
@@ -393,13 +393,13 @@ def test_quarto_is_used_when_it_is_there(stand_in):
     project = yaml.safe_load((stand_in / "kept-docx" / "_quarto.yml").read_text(encoding="utf-8"))
     assert project["format"]["docx"]["reference-doc"] == "reference.docx"
     assert project["format"]["docx"]["default-image-extension"] == "png"
-    assert "SYNTHETIC DATA" in project["format"]["typst"]["include-in-header"][0]["text"]
-    assert "Synthetic data" in project["format"]["html"]["include-before-body"][0]["text"]
+    assert "Main cohort: synthetic data" in project["format"]["typst"]["include-in-header"][0]["text"]
+    assert "synthetic data" in project["format"]["html"]["include-before-body"][0]["text"]
     assert {c["key"] for c in project["crossref"]["custom"]} == {"suppfig", "supptbl"}
     from docx import Document
 
     header = Document(io.BytesIO((stand_in / "kept-docx" / "reference.docx").read_bytes())).sections[0].header
-    assert "SYNTHETIC DATA" in header.paragraphs[0].text
+    assert "Main cohort: synthetic data" in header.paragraphs[0].text
 
 
 def test_quartos_own_error_is_passed_on(stand_in):
@@ -421,3 +421,26 @@ def test_quarto_missing(tmp_path, monkeypatch):
         render_manuscript(folder, {"html": tmp_path / "x"}, engine="quarto", source_date_epoch=EPOCH, synthetic=True)
     report = render_manuscript(folder, {"html": tmp_path / "x"}, source_date_epoch=EPOCH, synthetic=True)
     assert report.engine == "embedded"
+
+
+def test_a_row_that_heads_others_spans_its_table_and_never_ends_a_page(tmp_path):
+    """Whatever the length of what stands before it, the bold row is on the page of the row after it."""
+    from pypdf import PdfReader
+
+    from sorafenib_rfa.manuscript.render import render_manuscript as render
+
+    for rows in range(34, 48):
+        table = ["| Item | Here |", "|:---|---:|", *(f"| row {i} | {i} |" for i in range(rows))]
+        table += ["| **Heading of a group** |  |", *(f"| after {i} | {i} |" for i in range(30))]
+        folder = tmp_path / str(rows)
+        folder.mkdir()
+        text = "---\ntitle: A table\n---\n\n" + "\n".join(table) + "\n"
+        (folder / "index.qmd").write_text(text, encoding="utf-8")
+        outputs = {"pdf": folder / "paper.pdf", "html": folder / "paper.html"}
+        render(folder, outputs, engine="embedded", source_date_epoch=EPOCH, synthetic=False)
+        pages = [page.extract_text() for page in PdfReader(outputs["pdf"]).pages]
+        assert len(pages) > 1
+        (with_heading,) = [page for page in pages if "Heading of a group" in page]
+        assert "after 0" in with_heading
+    (cell,) = lxml_html.fromstring(outputs["html"].read_text(encoding="utf-8")).xpath("//td[@colspan='2']")
+    assert cell.text_content() == "Heading of a group"

@@ -402,7 +402,7 @@ def _render_embedded(
 
         def pdf() -> bytes:
             typst = pandoc("PDF", "--to=typst-citations", f"--template={work}/article.typ")
-            return _compile_typst(typst, directory, epoch, source, problems) if typst else b""
+            return _compile_typst(_keep_group_heads(typst), directory, epoch, source, problems) if typst else b""
 
         def docx() -> bytes:
             reference = work / "reference.docx"
@@ -439,6 +439,14 @@ def _reference_docx(directory: Path, short_title: str, synthetic: bool, epoch: i
 
     base, _ = _run(["--print-default-data-file=reference.docx"], cwd=directory, epoch=epoch)
     return reference_document(base, short_title=short_title, synthetic=synthetic)
+
+
+_GROUP_HEAD = re.compile(rb"^( *)(table\.cell\((?=[^)\n]*\bbreakable: false)[^)\n]*\)\[.*\]),$", re.MULTILINE)
+
+
+def _keep_group_heads(text: bytes) -> bytes:
+    """Return the typst text with rows that head others as headers, which never end a page (pandoc writes cells)."""
+    return _GROUP_HEAD.sub(rb"\1table.header(level: 2, repeat: false, \2),", text)
 
 
 def _compile_typst(text: bytes, directory: Path, epoch: int, source: _Source, problems: list[Problem]) -> bytes:

@@ -153,7 +153,25 @@ local function each_cell(t, action)
   rows(t.foot.rows)
   return t
 end
+-- A row with a bold first cell and nothing else heads the rows after it: its cell takes the whole width.
+local function span_headings(t)
+  for _, body in ipairs(t.bodies) do
+    for _, r in ipairs(body.body) do
+      local first, others = r.cells[1].contents, ''
+      for i = 2, #r.cells do others = others .. stringify(pandoc.Div(r.cells[i].contents)) end
+      local bold = #first == 1 and first[1].content and #first[1].content == 1 and first[1].content[1].t == 'Strong'
+      if bold and others == '' and #r.cells == #t.colspecs and #r.cells > 1 then
+        r.cells[1].col_span = #t.colspecs
+        -- by this the renderer knows the row: typst keeps a header with what follows, a cell it does not
+        if format == 'typst' then r.cells[1].attributes['typst:breakable'] = 'false' end
+        r.cells = { r.cells[1] }
+      end
+    end
+  end
+  return t
+end
 local function the_table(t)
+  t = span_headings(t)
   local widths, capacity, dense = t.attributes.widths, t.attributes.capacity, t.attributes.dense
   if not widths then return t end
   t.attributes.widths, t.attributes.capacity, t.attributes.dense = nil, nil, nil
@@ -161,10 +179,12 @@ local function the_table(t)
     if widths ~= 'given' then
       for i, spec in ipairs(t.colspecs) do t.colspecs[i] = { spec[1], nil } end
     end
-    t = each_cell(t, function(cell, _, heading)
+    t = each_cell(t, function(cell, at, heading)
       local text = stringify(pandoc.Div(cell.contents))
       local length = utf8.len(text) or #text
-      if not heading and length <= 20 then cell.attr = attr('', { 'short' })
+      -- an estimate and its interval stay on one line
+      local numeric = t.colspecs[at][1] == 'AlignRight' and length <= 28
+      if not heading and (length <= 20 or numeric) then cell.attr = attr('', { 'short' })
       elseif length > 24 then
         cell.contents = cell.contents:walk { Str = function(s) return pandoc.Str(breakable(s.text, 24)) end }
       end
