@@ -114,5 +114,7 @@ def test_digest_of_a_folder_sees_names_and_contents(tmp_path):
     (tmp_path / "f").mkdir()
     (tmp_path / "f" / "a").write_text("1")
     before = sha256_of(tmp_path / "f")
+    (tmp_path / "f" / ".snakemake_timestamp").touch()
+    assert sha256_of(tmp_path / "f") == before
     (tmp_path / "f" / "a").rename(tmp_path / "f" / "b")
     assert sha256_of(tmp_path / "f") != before

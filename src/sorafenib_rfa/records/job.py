@@ -67,25 +67,26 @@ def derived_seed(base: int, *names: str) -> int:
     return int.from_bytes(digest[:8], "big") >> 1
 
 
+def _members(folder: Path) -> list[Path]:
+    """Return the files of a folder; the time stamp that Snakemake leaves in a folder it made is not one of them."""
+    return sorted(m for m in folder.rglob("*") if m.is_file() and m.name != ".snakemake_timestamp")
+
+
 def sha256_of(path: Path) -> str:
     """Return the sha256 of a file's bytes, or, for a folder, of its files' relative paths and digests."""
     if path.is_dir():
-        listing = "".join(
-            f"{member.relative_to(path).as_posix()}\0{sha256_of(member)}\n"
-            for member in sorted(path.rglob("*"))
-            if member.is_file()
-        )
+        listing = "".join(f"{m.relative_to(path).as_posix()}\0{sha256_of(m)}\n" for m in _members(path))
         return hashlib.sha256(listing.encode()).hexdigest()
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def describe_files(paths: list[str]) -> list[dict[str, Any]]:
-    """Return path, sha256 and size in bytes of each file, sorted by path."""
+    """Return path, sha256 and size in bytes of each file or folder, sorted by path."""
     described = []
     for name in sorted(set(paths)):
         path = Path(name)
-        size = sum(m.stat().st_size for m in path.rglob("*") if m.is_file()) if path.is_dir() else path.stat().st_size
+        size = sum(m.stat().st_size for m in _members(path)) if path.is_dir() else path.stat().st_size
         described.append({"path": name, "sha256": sha256_of(path), "bytes": size})
     return described
 
