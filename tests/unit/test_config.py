@@ -180,6 +180,13 @@ def test_missing_site_file_says_what_lies_there_instead(root):
     assert "hcc.csv" in problem.found
 
 
+def test_folder_in_place_of_a_site_file(root):
+    study = load_study(root)
+    (root / "data/public/hcc_resection/hcc_resection.csv").mkdir(parents=True)
+    with pytest.raises(InputError, match=r"hcc_resection\.csv: this is a folder, not a file"):
+        missing_raw_files(study, made_by_workflow={"synthetic"})
+
+
 def test_raw_files_of_the_real_cohort_are_in_the_repository():
     study = load_study(ROOT)
     missing_raw_files(study, made_by_workflow={"synthetic"})

@@ -41,6 +41,15 @@ def missing_raw_files(study: Study, made_by_workflow: Collection[str]) -> None:
             for path in raw_paths(cohort, site):
                 if (study.root / path).is_file():
                     continue
+                if (study.root / path).is_dir():
+                    problems.append(
+                        Problem(
+                            "this is a folder, not a file",
+                            file=path,
+                            expected=f"the export named in config/cohorts/{name}/sites/{site}.yaml",
+                        )
+                    )
+                    continue
                 there = sorted(p.name for p in folder.iterdir()) if folder.is_dir() else None
                 problems.append(
                     Problem(

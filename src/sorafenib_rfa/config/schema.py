@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from sorafenib_rfa.config.models import CohortConfig, Plan, RunConfig, SiteConfig
+from sorafenib_rfa.vocabulary import ENDPOINTS, FIGURES, LAB_TESTS, TABLES
 
 SCHEMAS: dict[str, tuple[type[BaseModel], str]] = {
     "config": (RunConfig, "config/config.yaml"),
@@ -68,10 +70,34 @@ def key_tables() -> str:
     return "\n".join(lines)
 
 
+def name_tables() -> str:
+    """Return Markdown lists of the names that the files may use: eligibility rules, exhibits, units."""
+    from sorafenib_rfa.clean.eligibility import ELIGIBILITY_RULES
+    from sorafenib_rfa.ingest.tables import TABLES as RAW
+    from sorafenib_rfa.ingest.units import LAB_UNITS, QUANTITIES
+
+    lines = ["### Names to choose from", "", "| rule of `eligibility` | params | keeps |", "|---|---|---|"]
+    for name, rule in ELIGIBILITY_RULES.items():
+        params = ", ".join(f"`{each}`" for each in inspect.signature(rule).parameters if each != "c")
+        meaning = (inspect.getdoc(rule) or "").split("\n")[0].removeprefix("Keep ").rstrip(".")
+        lines.append(f"| `{name}` | {params or 'none'} | {meaning} |")
+    lines += ["", "| laboratory test | canonical unit | units that are read |", "|---|---|---|"]
+    for test, (label, unit) in LAB_TESTS.items():
+        lines.append(f"| `{test}` {label} | {unit} | {', '.join(LAB_UNITS[test])} |")
+    lines += ["", "Spelling (case, `µ`, powers, spaces) makes no difference; add others under `unit_names`.", ""]
+    for quantity, units in QUANTITIES.items():
+        columns = sorted({n for table in RAW.values() for n, column in table.items() if column.quantity == quantity})
+        lines.append(f"- `unit` of {', '.join(f'`{n}`' for n in columns)}: {', '.join(units)}")
+    lines += ["", f"Figures: {', '.join(f'`{name}`' for name in FIGURES)}.", ""]
+    lines += [f"Tables: {', '.join(f'`{name}`' for name in TABLES)}.", ""]
+    lines += [f"Endpoints: {', '.join(f'`{code}` ({label})' for code, label in ENDPOINTS.items())}.", ""]
+    return "\n".join(lines)
+
+
 def readme(text: str) -> str:
-    """Return the text of ``config/README.md`` with its key tables renewed."""
+    """Return the text of ``config/README.md`` with its key tables and lists of names renewed."""
     before, rest = text.split(BEGIN)
-    return f"{before}{BEGIN}\n\n{key_tables()}\n{END}{rest.split(END)[1]}"
+    return f"{before}{BEGIN}\n\n{key_tables()}\n{name_tables()}\n{END}{rest.split(END)[1]}"
 
 
 def main(root: Path, check: bool) -> int:
