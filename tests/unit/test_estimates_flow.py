@@ -96,6 +96,13 @@ def test_a_patient_with_two_fates_is_an_error():
         estimate_flow(ATTRITION, twice, QUARANTINE, "synthetic", "r")
 
 
+def test_an_empty_arm_is_counted():
+    attrition = ATTRITION.assign(arm=CONTROL)
+    made = estimate_flow(attrition, FATES, QUARANTINE, "synthetic", "records/estimate_flow/synthetic.json")
+    assert value(made.ard, "flow.patients.sorafenib.analysed")["value"] == 0
+    assert value(made.ard, "flow.patients.control.analysed")["value"] == 7
+
+
 def test_a_cohort_without_arms_and_without_quarantine():
     fates = FATES.assign(fate="analysed")
     attrition = ATTRITION.assign(arm="Overall", n_excluded=0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from sorafenib_rfa.estimates.ard import ArdBuilder, Estimates
-from sorafenib_rfa.vocabulary import ARM_SLUGS
+from sorafenib_rfa.vocabulary import ARM_SLUGS, ARMS
 
 ENGINE = "sorafenib_rfa.estimates.flow"
 POPULATION = "All patients in the raw exports"
@@ -101,9 +101,8 @@ def _add_patients(ard: ArdBuilder, attrition: pd.DataFrame, fates: pd.DataFrame,
 
 
 def _arms(attrition: pd.DataFrame) -> list[str]:
-    """Return the arms of the attrition table that are arms, in the order of display."""
-    present = set(attrition["arm"].dropna().astype(str))
-    return [arm for arm in ARM_SLUGS if arm in present and arm != "Overall"]
+    """Return both arms of a cohort that has arms, in the order of display; an arm may be empty."""
+    return list(ARMS) if attrition["arm"].isin(ARMS).any() else []
 
 
 def _add_steps(ard: ArdBuilder, attrition: pd.DataFrame, sites: list[str]) -> pd.DataFrame:
