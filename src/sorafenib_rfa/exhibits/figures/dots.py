@@ -47,10 +47,7 @@ def draw_love(inputs: Inputs) -> tuple[Figure, pd.DataFrame]:
     before = rows[rows["weighting"] == "none"].set_index("variable")["smd"].abs()
     order = list(before.sort_values(ascending=False, kind="stable", na_position="last").index)
     label = rows.drop_duplicates("variable").set_index("variable")
-    names = [
-        label.loc[name, "label"].replace("10^9", "10⁹") + ("" if label.loc[name, "adjusted_for"] else "*")
-        for name in order
-    ]
+    names = [label.loc[name, "label"] + ("" if label.loc[name, "adjusted_for"] else "*") for name in order]
     shown = rows.assign(
         absolute=rows["smd"].abs(),
         place=rows["variable"].map({name: place for place, name in enumerate(order)}),
