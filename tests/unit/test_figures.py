@@ -190,7 +190,9 @@ def test_ae_plot_says_how_many_terms_it_leaves_out():
     figure, drawn = draw("arms", "ae_dot", curves=data.curves | {"ae_dot": many})
     assert "3 less frequent terms are not shown" in [text.get_text() for text in shown_texts(figure)]
     # all events of interest, had or not, and the fourteen most frequent others
-    assert drawn.loc[drawn["element"] == "risk_difference", "series"].nunique() == len(data.plan.events_of_interest) + 14
+    assert (
+        drawn.loc[drawn["element"] == "risk_difference", "series"].nunique() == len(data.plan.events_of_interest) + 14
+    )
 
 
 @pytest.mark.parametrize(("which", "name"), ALL)
