@@ -43,12 +43,22 @@ def test_misspelled_configuration_key(broken):
 def test_unknown_cohort_on_the_command_line(broken):
     said = fails(broken, "analysis", "--config", "cohort=hcc_resektion")
     assert "did you mean 'hcc_resection'?" in said
+    assert "common.smk" not in said, "where Snakemake noticed it helps nobody"
 
 
 def test_paper_of_a_cohort_without_treatment(broken):
     said = fails(broken, "paper", "--config", "cohort=hcc_resection")
     assert "has no treatment arm" in said
     assert "data, analysis, notebooks and figures work" in said
+
+
+def test_unknown_figure_is_told_before_any_job_runs(broken):
+    path = broken.folder / "config/cohorts/hcc_resection/cohort.yaml"
+    path.write_text(path.read_text().replace("km_prognostic", "km_prognosis"))
+    said = fails(broken, "analysis", "--config", "cohort=hcc_resection")
+    assert "config/cohorts/hcc_resection/cohort.yaml: figures: there is no figure of this name" in said
+    assert "did you mean 'km_prognostic'?" in said
+    assert "localrule" not in said
 
 
 def own_cohort(checkout):
