@@ -20,6 +20,8 @@ import tempfile
 import time
 from pathlib import Path
 
+import yaml
+
 ROOT = Path(__file__).resolve().parent.parent
 TARGETS = {
     "cold": ("cold `make paper`", 90.0),
@@ -53,7 +55,8 @@ def round_of(folder: Path, number: int) -> tuple[dict[str, float], float]:
     seconds["prose"] = timed(snakemake, folder)
     records = [json.loads(path.read_text()) for path in (folder / "results").glob("*/records/*/*.json")]
     peak = max(record["peak_memory_mb"] for record in records)
-    raw = folder / "data" / "raw" / "synthetic" / "us01" / "patients.csv"
+    site = yaml.safe_load((folder / "config/cohorts/synthetic/sites/us01.yaml").read_text(encoding="utf-8"))
+    raw = folder / "data" / "raw" / "synthetic" / "us01" / site["tables"]["patients"]["file"]
     content = raw.read_bytes()
     first, second, *rest = content.split(b"\n")
     raw.write_bytes(b"\n".join([first, *rest[:1], second, *rest[1:]]))

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import platform
+import re
 import shutil
 from collections.abc import Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 
 import pandas as pd
+import yaml
 
 from sorafenib_rfa.config.models import CohortConfig, Plan
+from sorafenib_rfa.errors import Problem
 from sorafenib_rfa.manuscript.claims import load_claims
+from sorafenib_rfa.manuscript.errors import ManuscriptError
 from sorafenib_rfa.manuscript.expand import expand_manuscript
 from sorafenib_rfa.manuscript.render import render_manuscript
 
@@ -31,6 +35,31 @@ def context(cohort: CohortConfig, sites: Mapping[str, Mapping], plan: Plan, publ
         "version.python": platform.python_version(),
         **{f"version.{name}": metadata.version(name) for name in SOFTWARE},
     }
+
+
+def written_for(index: Path, cohort: str) -> None:
+    """Check that the text says it was written for the cohort it is built with.
+
+    Numbers and claims follow the data, but prose does not: the text shipped here says that its patients are synthetic
+    and come from six centres. Built with other data it would state falsehoods in print.
+
+    Raises
+    ------
+    ManuscriptError
+        If the front matter's ``written-for`` names another cohort or is missing.
+    """
+    front = index.read_text(encoding="utf-8").split("---")[1]
+    found = (yaml.safe_load(re.sub(r"\{\{<.*?>\}\}", "", front)) or {}).get("written-for")
+    if found != cohort:
+        raise ManuscriptError(
+            Problem(
+                "the text was written for another cohort",
+                file=f"manuscript/{index.name}",
+                found=f"written-for: {found}" if found else "no key written-for in the front matter",
+                expected=f"written-for: {cohort}",
+                hint="revise what the text says of its data (title, abstract, Methods, limitations), then set the key",
+            )
+        )
 
 
 def build_manuscript(
@@ -76,6 +105,7 @@ def build_manuscript(
     ManuscriptError
         With every problem of the sources, each at the author's file and line.
     """
+    written_for(manuscript / "index.qmd", cohort)
     source = destination / "source"
     shutil.rmtree(source, ignore_errors=True)
     (source / "figures").mkdir(parents=True)

@@ -214,7 +214,7 @@ def _lint(source: _Source) -> list[Problem]:
         problems.append(problem_at(place, "the YAML block is not valid", found=getattr(error, "problem", None)))
         return problems
     known = (
-        "title subtitle short-title author date abstract keywords bibliography csl lang audit-href nocite "
+        "title subtitle short-title written-for author date abstract keywords bibliography csl lang audit-href nocite "
         "link-citations number-sections"
     ).split()
     for key in meta if isinstance(meta, dict) else ():
