@@ -263,7 +263,7 @@ def test_page_and_copy_say_synthetic_only_when_they_are():
 
 
 def test_images_and_words_that_look_like_paths_survive_normalising(tmp_path):
-    image = base64.b64encode(b"0x1234567890abcdef /root/ ipykernel_1/2.py" * 50).decode()
+    image = base64.b64encode(f"0x1234567890abcdef {Path.home()}/ ipykernel_1/2.py".encode() * 50).decode()
     text = f'<img src="data:image/png;base64,{image}"> at {tmp_path}/x, {tmp_path}more, <object at 0x7f3a2b1c4d5e>'
     cell = {
         "cell_type": "code", "metadata": {}, "source": "", "execution_count": 1,
