@@ -334,18 +334,19 @@ SCRIPT = """
 import json, sys
 from pathlib import Path
 from sorafenib_rfa.config.models import CohortConfig, Plan
-from sorafenib_rfa.exhibits.draw import draw_figures
+from sorafenib_rfa.exhibits.draw import draw_figure, save_figure
 from sorafenib_rfa.files import read_tables
 import pandas as pd
 
 folder, out = Path(sys.argv[1]), Path(sys.argv[2])
 given = json.loads((folder / "config.json").read_text())
-draw_figures(
-    sys.argv[3:], out, ard=pd.read_parquet(folder / "ard.parquet"),
-    curves=read_tables([str(p) for p in sorted((folder / "curves").iterdir())]),
-    cohort=CohortConfig.model_validate(given["cohort"]), plan=Plan.model_validate(given["plan"]),
-    source_date_epoch=1400000000,
-)
+for name in sys.argv[3:]:
+    figure, drawn = draw_figure(
+        name, ard=pd.read_parquet(folder / "ard.parquet"),
+        curves=read_tables([str(p) for p in sorted((folder / "curves").iterdir())]),
+        cohort=CohortConfig.model_validate(given["cohort"]), plan=Plan.model_validate(given["plan"]),
+    )
+    save_figure(figure, drawn, out / name, source_date_epoch=1400000000)
 """
 
 

@@ -312,7 +312,7 @@ def test_stored_notebooks_are_clean_short_and_hold_no_logic(path):
 
 
 def _write_results(data: Exhibits, folder: Path) -> None:
-    from sorafenib_rfa.exhibits.draw import draw_figures
+    from sorafenib_rfa.exhibits.draw import draw_figure, save_figure
     from sorafenib_rfa.exhibits.tables import make_table
     from sorafenib_rfa.files import write_csv, write_table
 
@@ -321,7 +321,9 @@ def _write_results(data: Exhibits, folder: Path) -> None:
     for name, frame in data.ledgers.items():
         write_table(frame, folder / "clean" / name)
     given = {"ard": data.ard, "cohort": config, "plan": data.plan}
-    draw_figures(config.figures, folder / "figures", curves=data.curves, source_date_epoch=0, **given)
+    for name in config.figures:
+        figure, drawn = draw_figure(name, curves=data.curves, **given)
+        save_figure(figure, drawn, folder / "figures" / name, source_date_epoch=0)
     for name in config.tables:
         table = make_table(name, **given)
         write_csv(table.data, folder / "tables" / f"{name}.csv")

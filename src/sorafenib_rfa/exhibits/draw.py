@@ -7,7 +7,7 @@ Each figure reads curve frames and ARD rows only (columns: :mod:`sorafenib_rfa.e
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
@@ -120,22 +120,6 @@ def draw_figure(
 
     with _style():
         return drawer(Inputs(name, ard, curves, cohort, plan))
-
-
-def draw_figures(
-    names: Sequence[str],
-    folder: Path,
-    *,
-    ard: pd.DataFrame,
-    curves: Mapping[str, pd.DataFrame],
-    cohort: CohortConfig,
-    plan: Plan,
-    source_date_epoch: int,
-) -> None:
-    """Draw several figures in one process and save them as ``<folder>/<name>.svg|pdf|png|csv``."""
-    for name in names:
-        figure, drawn = draw_figure(name, ard=ard, curves=curves, cohort=cohort, plan=plan)
-        save_figure(figure, drawn, folder / name, source_date_epoch=source_date_epoch)
 
 
 def save_figure(figure: Figure, drawn: pd.DataFrame, stem: Path, *, source_date_epoch: int) -> None:
