@@ -58,7 +58,9 @@ class Estimand(Strict):
     endpoint: str = Field(description="PARAMCD of ADTTE, or a safety variable.")
     intercurrent_events: dict[str, str] = Field(description="Event -> strategy (ICH E9(R1) section A.3.2).")
     summary_measure: str
-    role: Literal["primary", "secondary", "naive comparison", "safety", "prognostic"]
+    role: Literal[
+        "primary", "secondary", "sensitivity", "naive comparison", "negative control", "safety", "prognostic"
+    ]
 
 
 class Covariate(Strict):
@@ -73,12 +75,112 @@ class Covariate(Strict):
     digits: int = 1
 
 
+class EffectOverTime(Strict):
+    """How an effect is let vary with time since time zero."""
+
+    cut_months: list[float] = Field(min_length=1, description="Months at which the piecewise effect may change.")
+    spline_knots: int = Field(ge=3, le=7, description="Knots of the spline of log time.")
+    at_months: list[float] = Field(min_length=1, description="Months at which the spline's hazard ratio is reported.")
+
+
+class Subgroup(Strict):
+    """Levels of a subgroup, each a filter on ADSL: column -> values that belong to the level."""
+
+    label: str
+    levels: dict[str, dict[str, list[str]]] = Field(min_length=2)
+
+
+Estimator = Literal[
+    "clone_censor_overlap",
+    "clone_censor_ate",
+    "landmark_overlap",
+    "landmark_iptw",
+    "landmark_att",
+    "landmark_matched",
+    "landmark_adjusted",
+    "time_varying_adjusted",
+    "unadjusted",
+    "naive",
+]
+
+
+class Eligibility(Strict):
+    """A narrower population of the specification curve, as a filter on ADSL."""
+
+    label: str
+    filter: dict[str, list[str]] = Field(description="ADSL column -> values that stay; no column: everyone.")
+
+
+class Specification(Strict):
+    """One choice of each kind."""
+
+    endpoint: str
+    estimator: Estimator
+    adjustment_set: str
+    grace_period_days: int
+    missing: Literal["complete_case", "imputed"]
+    eligibility: str
+
+
+class Specifications(Strict):
+    """The choices that the specification curve combines."""
+
+    endpoints: list[str]
+    estimators: list[Estimator]
+    adjustment_sets: dict[str, list[str]] = Field(description="Name -> covariates of the plan.")
+    grace_period_days: list[int]
+    missing: list[Literal["complete_case", "imputed"]]
+    eligibility: dict[str, Eligibility]
+    primary: Specification = Field(description="The combination that is the plan's primary analysis.")
+
+    @model_validator(mode="after")
+    def _primary_is_among_them(self) -> Specifications:
+        choices = {
+            "endpoint": self.endpoints,
+            "estimator": self.estimators,
+            "adjustment_set": self.adjustment_sets,
+            "grace_period_days": self.grace_period_days,
+            "missing": self.missing,
+            "eligibility": self.eligibility,
+        }
+        for name, declared in choices.items():
+            if getattr(self.primary, name) not in declared:
+                raise ValueError(
+                    f"primary.{name} is {getattr(self.primary, name)!r}, which is not one of {list(declared)}"
+                )
+        return self
+
+
+class Tipping(Strict):
+    """Grids of the tipping-point analyses."""
+
+    prevalence_treated: list[float] = Field(description="Of an unmeasured binary confounder among the treated.")
+    prevalence_control: list[float] = Field(description="Of the same among the others.")
+    hazard_ratios: list[float] = Field(description="Of that confounder on the outcome.")
+    censoring_hazard_ratios: list[float] = Field(
+        description="Hazard after censoring against that of the patients still followed in the same arm."
+    )
+
+
+class Sensitivity(Strict):
+    """Choices of the sensitivity analyses."""
+
+    imputations: int = Field(ge=2, description="Imputed data sets.")
+    caliper_sd: float = Field(gt=0, description="Caliper of matching in standard deviations of the logit of the score.")
+    trim_scores: tuple[float, float] = Field(description="Patients with a propensity score outside are trimmed.")
+    specifications: Specifications
+    tipping: Tipping
+
+
 class Plan(Strict):
     """``config/plan.yaml``: decided before the data are looked at; every analysis cites an id from here."""
 
     version: str
     grace_period_days: int = Field(gt=0, description="Sorafenib started within this many days of RFA counts.")
-    landmark_day: int = Field(gt=0, description="Landmark of the time-zero-aligned analysis, days after index RFA.")
+    landmark_day: int = Field(
+        ge=0, description="Landmark of the time-zero-aligned analysis, days after time zero; 0: no landmark."
+    )
+    bootstrap_resamples: int = Field(ge=200, description="Resamples of patients behind bootstrap standard errors.")
     baseline_window_days: tuple[int, int] = Field(
         description="Laboratory values from this many days before to this many after index RFA are baseline."
     )
@@ -95,14 +197,23 @@ class Plan(Strict):
     table_one: list[str] = Field(description="Variables of Table 1, in order.")
     adjustment_set: list[str] = Field(description="Variables of the propensity score and the adjusted Cox model.")
     covariates: dict[str, Covariate]
+    effect_over_time: EffectOverTime
+    subgroups: dict[str, Subgroup]
+    sensitivity: Sensitivity | None = Field(
+        default=None, description="Required for a cohort whose arms are formed by exposure."
+    )
     events_of_interest: list[str] = Field(description="AEDECOD terms shown first in the safety exhibits.")
 
     @model_validator(mode="after")
     def _names_resolve(self) -> Plan:
-        unknown = [name for name in [*self.table_one, *self.adjustment_set] if name not in self.covariates]
+        named = [*self.table_one, *self.adjustment_set]
+        if self.sensitivity is not None:
+            named += [name for names in self.sensitivity.specifications.adjustment_sets.values() for name in names]
+        unknown = list(dict.fromkeys(name for name in named if name not in self.covariates))
         if unknown:
             raise ValueError(
-                f"table_one and adjustment_set name covariates that are not declared under covariates: {unknown}"
+                "table_one, adjustment_set and the adjustment sets of the specifications name covariates that are not "
+                f"declared under covariates: {unknown}"
             )
         return self
 
@@ -148,6 +259,21 @@ class PrognosticGroup(Strict):
     )
 
 
+class AssignedArm(Strict):
+    """One arm of a trial, assigned at time zero."""
+
+    value: str = Field(description="Value of the patients' `assigned_arm`.")
+    label: str = Field(description="Name in datasets and exhibits.")
+    slug: Slug = Field(description="Name in ARD ids.")
+
+
+class AssignedArms(Strict):
+    """The two arms of a trial that are compared."""
+
+    treated: AssignedArm
+    control: AssignedArm
+
+
 class EligibilityStep(Strict):
     """One declared step of selection; steps run in the order written."""
 
@@ -166,7 +292,14 @@ class CohortConfig(Strict):
     citation: str | None = Field(default=None, description="Key in manuscript/references.bib of the data's paper.")
     licence: str | None = None
     index_event: str = Field(description="What time zero is, in words: 'index RFA'.")
-    modules: list[Literal["treatment", "ablations", "imaging", "labs", "adverse_events", "survival_times"]]
+    modules: list[
+        Literal[
+            "treatment", "assigned_treatment", "ablations", "imaging", "labs", "adverse_events", "survival_times"
+        ]
+    ]
+    assigned_arms: AssignedArms | None = Field(
+        default=None, description="Arms assigned at time zero (module `assigned_treatment`), as in a randomised trial."
+    )
     time_unit: Literal["days", "months"] = Field(description="Resolution of the follow-up times in the source.")
     data_cutoff: dt.date | None = None
     endpoints: list[str] = Field(description="PARAMCDs that can be derived.")
