@@ -50,11 +50,11 @@ class Cohort:
 
 @dataclass(frozen=True)
 class Study:
-    """All configuration of one run."""
+    """All configuration of one run; ``plans`` holds the analysis plan of each cohort."""
 
     root: Path
     run: RunConfig
-    plan: Plan
+    plans: Mapping[str, Plan] = field(default_factory=dict)
     cohorts: Mapping[str, Cohort] = field(default_factory=dict)
 
 
@@ -270,6 +270,41 @@ def load_cohort(root: Path, name: str) -> Cohort:
     return Cohort(name, config, sites)
 
 
+PLAN = "config/plan.yaml"
+
+
+def load_plan(root: Path, cohort: str, config: CohortConfig | None) -> Plan:
+    """Return the analysis plan of a cohort: ``config/plan.yaml``, with the keys of its own ``plan.yaml`` in their place.
+
+    A key of the cohort's plan replaces the study's key as a whole, so what an analysis does stands in one file.
+
+    Raises
+    ------
+    ConfigError
+        Naming the file in which the faulty key stands.
+    """
+    content = read_yaml(root / PLAN, PLAN)
+    own = f"config/cohorts/{cohort}/plan.yaml"
+    shown = PLAN
+    if (root / own).exists():
+        validate(Plan, content, PLAN)
+        replaced = read_yaml(root / own, own)
+        if not isinstance(replaced, dict):
+            raise ConfigError(Problem("the file must be a mapping of keys", file=own))
+        content, shown = {**content, **replaced}, own
+    plan = validate(Plan, content, shown)
+    if config is not None and config.offers("treatment") and plan.sensitivity is None:
+        raise ConfigError(
+            Problem(
+                "sensitivity: this key is required for a cohort whose arms are formed by exposure",
+                file=shown,
+                found="nothing",
+                expected="the key 'sensitivity'",
+            )
+        )
+    return plan
+
+
 def load_study(root: Path, run: Mapping[str, Any] | None = None) -> Study:
     """Return the validated configuration of the repository at `root`.
 
@@ -288,16 +323,10 @@ def load_study(root: Path, run: Mapping[str, Any] | None = None) -> Study:
     """
     problems: list[Problem] = []
     run_config: RunConfig | None = None
-    plan: Plan | None = None
     shown_run = "config/config.yaml"
     try:
         content = dict(run) if run is not None else read_yaml(root / shown_run, shown_run)
         run_config = validate(RunConfig, content, shown_run)
-    except ConfigError as error:
-        problems.extend(error.problems)
-    shown_plan = "config/plan.yaml"
-    try:
-        plan = validate(Plan, read_yaml(root / shown_plan, shown_plan), shown_plan)
     except ConfigError as error:
         problems.extend(error.problems)
     if run_config is not None:
@@ -305,11 +334,16 @@ def load_study(root: Path, run: Mapping[str, Any] | None = None) -> Study:
     else:  # which cohorts are meant is not known; what is wrong with any of them is told at once all the same
         names = sorted(path.parent.name for path in (root / "config" / "cohorts").glob("*/cohort.yaml"))
     cohorts: dict[str, Cohort] = {}
+    plans: dict[str, Plan] = {}
     for name in names:
         try:
             cohorts[name] = load_cohort(root, name)
         except ConfigError as error:
             problems.extend(error.problems)
-    if problems or run_config is None or plan is None:
+        try:
+            plans[name] = load_plan(root, name, cohorts[name].config if name in cohorts else None)
+        except ConfigError as error:
+            problems.extend(problem for problem in error.problems if problem not in problems)
+    if problems or run_config is None:
         raise ConfigError(problems)
-    return Study(root, run_config, plan, cohorts)
+    return Study(root, run_config, plans, cohorts)

@@ -14,13 +14,22 @@ if TYPE_CHECKING:
 def estimate_parts(cohort: CohortConfig) -> list[str]:
     """Return the names of the estimate parts of a cohort, in the order in which they are collected."""
     parts = ["flow", "baseline"]
+    if compares_arms(cohort):
+        parts += ["efficacy", "time_to_event", "subgroups"]
     if cohort.offers("treatment"):
-        parts.append("efficacy")
+        parts += ["target_trial", "sensitivity"]
+    if cohort.offers("treatment") and cohort.offers("ablations"):
+        parts.append("repeat_rfa")
     if cohort.offers("treatment") and cohort.offers("adverse_events"):
         parts.append("safety")
     if cohort.prognostic_groups:
         parts.append("prognosis")
     return parts
+
+
+def compares_arms(cohort: CohortConfig) -> bool:
+    """Say whether a cohort has two arms to compare, by exposure or by assignment."""
+    return cohort.offers("treatment") or cohort.offers("assigned_treatment")
 
 
 CURVES = {
@@ -31,6 +40,11 @@ CURVES = {
         "km_rfs_naive",
         "cif_first_event",
     ),
+    "target_trial": ("designs_rfs", "designs_os", "km_ccw_rfs", "km_ccw_os", "ccw_weights"),
+    "time_to_event": ("effect_over_time", "centres", "cif_weighted"),
+    "subgroups": ("subgroups",),
+    "repeat_rfa": ("mcf_repeat_rfa", "risk_table_repeat_rfa"),
+    "sensitivity": ("specifications", "tipping_confounding", "tipping_censoring", "matching"),
     "safety": ("ae_dot", "ae_grade", "liver_peaks"),
     "prognosis": ("km_prognostic", "risk_table_prognostic", "forest_prognostic", "cif_prognostic"),
 }
@@ -40,7 +54,7 @@ CURVES = {
 def curve_names(cohort: CohortConfig) -> list[str]:
     """Return the curve frames of a cohort."""
     names = [name for part in estimate_parts(cohort) for name in CURVES[part]]
-    return names if cohort.offers("treatment") else [name for name in names if name not in CURVES["baseline"]]
+    return names if compares_arms(cohort) else [name for name in names if name not in CURVES["baseline"]]
 
 
 def write_estimates(estimates: Estimates, ard: str, curves: list[str]) -> None:

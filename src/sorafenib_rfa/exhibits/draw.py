@@ -49,6 +49,46 @@ def _drawer(name: str) -> Drawer:
         from sorafenib_rfa.exhibits.figures.dots import draw_ae_dot
 
         return draw_ae_dot
+    if name == "overlap":
+        from sorafenib_rfa.exhibits.figures.dots import draw_overlap
+
+        return draw_overlap
+    if name == "designs":
+        from sorafenib_rfa.exhibits.figures.designs import draw_designs
+
+        return draw_designs
+    if name == "km_ccw_rfs":
+        from sorafenib_rfa.exhibits.figures.designs import draw_km_ccw_rfs
+
+        return draw_km_ccw_rfs
+    if name == "effect_over_time":
+        from sorafenib_rfa.exhibits.figures.time_effects import draw_effect_over_time
+
+        return draw_effect_over_time
+    if name == "centres":
+        from sorafenib_rfa.exhibits.figures.time_effects import draw_centres
+
+        return draw_centres
+    if name == "cif_weighted":
+        from sorafenib_rfa.exhibits.figures.time_effects import draw_cif_weighted
+
+        return draw_cif_weighted
+    if name == "mcf_repeat_rfa":
+        from sorafenib_rfa.exhibits.figures.recurrence import draw_mcf_repeat_rfa
+
+        return draw_mcf_repeat_rfa
+    if name == "subgroups":
+        from sorafenib_rfa.exhibits.figures.subgroups import draw_subgroups
+
+        return draw_subgroups
+    if name == "specifications":
+        from sorafenib_rfa.exhibits.figures.sensitivity import draw_specifications
+
+        return draw_specifications
+    if name == "tipping":
+        from sorafenib_rfa.exhibits.figures.sensitivity import draw_tipping
+
+        return draw_tipping
     if name in ("forest_rfs", "forest_os", "forest_ttr"):
         from sorafenib_rfa.exhibits.figures.forest import draw_forest
 
