@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from sorafenib_rfa.config.load import Cohort, load_study
+from sorafenib_rfa.config.load import Cohort, load_plan
 from sorafenib_rfa.config.models import CohortConfig, Plan, SiteSummary
 from sorafenib_rfa.ingest.tables import TABLES, empty_table, table_dtypes
 
@@ -21,7 +21,7 @@ SITES = {
 
 def plan() -> Plan:
     """Return the repository's own statistical analysis plan."""
-    return load_study(ROOT, {"cohort": [], "seed": 1, "publication_date": "2024-01-01"}).plan
+    return load_plan(ROOT, "synthetic", None)
 
 
 def cohort(**changes) -> Cohort:

@@ -57,7 +57,7 @@ def with_arms() -> Exhibits:
     from sorafenib_rfa.estimates.efficacy import estimate_efficacy
     from sorafenib_rfa.estimates.safety import estimate_safety
 
-    plan = _study().plan
+    plan = _study().plans["synthetic"]
     shown = "config/cohorts/synthetic/cohort.yaml"
     cohort = Cohort("synthetic", validate(CohortConfig, read_yaml(ROOT / shown, shown), shown), {})
     rng = np.random.default_rng(20140915)
@@ -96,7 +96,7 @@ def without_arms() -> Exhibits:
     from sorafenib_rfa.ingest import ingest_site
 
     study = _study()
-    cohort, plan = study.cohorts["hcc_resection"], study.plan
+    cohort, plan = study.cohorts["hcc_resection"], study.plans["hcc_resection"]
     ingested = {
         name: ingest_site(
             ROOT / raw_folder(cohort, name), name, site, cohort.config, shown_folder=raw_folder(cohort, name)

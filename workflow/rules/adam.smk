@@ -25,6 +25,6 @@ rule build_adam:
         source_date_epoch=SOURCE_DATE_EPOCH,
         cohort_config=cohort_config,
         sites=site_titles,
-        plan=PLAN,
+        plan=plan,
     script:
         "../scripts/build_adam.py"

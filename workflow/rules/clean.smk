@@ -29,6 +29,6 @@ rule clean_cohort:
         source_date_epoch=SOURCE_DATE_EPOCH,
         cohort_config=cohort_config,
         sites=site_configs,
-        plan=PLAN,
+        plan=plan,
     script:
         "../scripts/clean_cohort.py"

@@ -33,7 +33,7 @@ def stop(error):
 
 try:
     STUDY = load_study(ROOT, config)
-    missing_raw_files(STUDY, made_by_workflow={"synthetic"})
+    missing_raw_files(STUDY, made_by_workflow={"synthetic", "colon_adjuvant"})
 except UserError as error:
     stop(error)
 
@@ -88,7 +88,9 @@ def site_titles(wildcards):
     return {name: site.model_dump(mode="json", include={"title", "country", "region"}) for name, site in sites.items()}
 
 
-PLAN = STUDY.plan.model_dump(mode="json")
+def plan(wildcards):
+    """The cohort's analysis plan, as plain data."""
+    return STUDY.plans[wildcards.cohort].model_dump(mode="json")
 
 
 # --- paths -----------------------------------------------------------------------------------------------------------------

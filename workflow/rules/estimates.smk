@@ -52,7 +52,7 @@ rule estimate_baseline:
         seed=STUDY.run.seed,
         source_date_epoch=SOURCE_DATE_EPOCH,
         cohort_config=cohort_config,
-        plan=PLAN,
+        plan=plan,
     script:
         "../scripts/estimate_baseline.py"
 
@@ -82,9 +82,159 @@ rule estimate_efficacy:
         seed=STUDY.run.seed,
         source_date_epoch=SOURCE_DATE_EPOCH,
         cohort_config=cohort_config,
-        plan=PLAN,
+        plan=plan,
     script:
         "../scripts/estimate_efficacy.py"
+
+
+rule estimate_target_trial:
+    """Emulate the target trial: clone, censor, weight; and Cox with time-varying exposure."""
+    input:
+        adsl="results/{cohort}/adam/adsl.parquet",
+        adtte="results/{cohort}/adam/adtte.parquet",
+    output:
+        ard="results/{cohort}/ard/parts/target_trial.parquet",
+        curves=expand("results/{{cohort}}/curves/{name}.parquet", name=CURVES["target_trial"]),
+        record="results/{cohort}/records/estimate_target_trial/{cohort}.json",
+    log:
+        "logs/{cohort}/estimate_target_trial.log",
+    benchmark:
+        "benchmarks/rules/{cohort}/estimate_target_trial.tsv"
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=1500,
+        runtime=20,
+    params:
+        code=code("estimate_target_trial"),
+        seed=STUDY.run.seed,
+        source_date_epoch=SOURCE_DATE_EPOCH,
+        cohort_config=cohort_config,
+        plan=plan,
+    script:
+        "../scripts/estimate_target_trial.py"
+
+
+rule estimate_time_to_event:
+    """Competing risks, effects that vary with time, interval censoring, differences between centres."""
+    input:
+        adsl="results/{cohort}/adam/adsl.parquet",
+        adtte="results/{cohort}/adam/adtte.parquet",
+        weights="results/{cohort}/curves/weights.parquet",
+    output:
+        ard="results/{cohort}/ard/parts/time_to_event.parquet",
+        curves=expand("results/{{cohort}}/curves/{name}.parquet", name=CURVES["time_to_event"]),
+        record="results/{cohort}/records/estimate_time_to_event/{cohort}.json",
+    log:
+        "logs/{cohort}/estimate_time_to_event.log",
+    benchmark:
+        "benchmarks/rules/{cohort}/estimate_time_to_event.tsv"
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=1500,
+        runtime=20,
+    params:
+        code=code("estimate_time_to_event"),
+        seed=STUDY.run.seed,
+        source_date_epoch=SOURCE_DATE_EPOCH,
+        cohort_config=cohort_config,
+        plan=plan,
+    script:
+        "../scripts/estimate_time_to_event.py"
+
+
+rule estimate_subgroups:
+    """Compare the arms within subgroups and test for interaction."""
+    input:
+        adsl="results/{cohort}/adam/adsl.parquet",
+        adtte="results/{cohort}/adam/adtte.parquet",
+        weights="results/{cohort}/curves/weights.parquet",
+    output:
+        ard="results/{cohort}/ard/parts/subgroups.parquet",
+        curves=expand("results/{{cohort}}/curves/{name}.parquet", name=CURVES["subgroups"]),
+        record="results/{cohort}/records/estimate_subgroups/{cohort}.json",
+    log:
+        "logs/{cohort}/estimate_subgroups.log",
+    benchmark:
+        "benchmarks/rules/{cohort}/estimate_subgroups.tsv"
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=1500,
+        runtime=20,
+    params:
+        code=code("estimate_subgroups"),
+        seed=STUDY.run.seed,
+        source_date_epoch=SOURCE_DATE_EPOCH,
+        cohort_config=cohort_config,
+        plan=plan,
+    script:
+        "../scripts/estimate_subgroups.py"
+
+
+rule estimate_repeat_rfa:
+    """Compare repeat RFA sessions as recurrent events, with death as terminal event."""
+    input:
+        adsl="results/{cohort}/adam/adsl.parquet",
+        adrecur="results/{cohort}/adam/adrecur.parquet",
+        weights="results/{cohort}/curves/weights.parquet",
+    output:
+        ard="results/{cohort}/ard/parts/repeat_rfa.parquet",
+        curves=expand("results/{{cohort}}/curves/{name}.parquet", name=CURVES["repeat_rfa"]),
+        record="results/{cohort}/records/estimate_repeat_rfa/{cohort}.json",
+    log:
+        "logs/{cohort}/estimate_repeat_rfa.log",
+    benchmark:
+        "benchmarks/rules/{cohort}/estimate_repeat_rfa.tsv"
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=1500,
+        runtime=20,
+    params:
+        code=code("estimate_repeat_rfa"),
+        seed=STUDY.run.seed,
+        source_date_epoch=SOURCE_DATE_EPOCH,
+        cohort_config=cohort_config,
+        plan=plan,
+    script:
+        "../scripts/estimate_repeat_rfa.py"
+
+
+rule estimate_sensitivity:
+    """Matching, multiple imputation, tipping points, negative control, specification curve."""
+    input:
+        adsl="results/{cohort}/adam/adsl.parquet",
+        adtte="results/{cohort}/adam/adtte.parquet",
+        ablations="results/{cohort}/clean/ablations.parquet",
+        weights="results/{cohort}/curves/weights.parquet",
+    output:
+        ard="results/{cohort}/ard/parts/sensitivity.parquet",
+        curves=expand("results/{{cohort}}/curves/{name}.parquet", name=CURVES["sensitivity"]),
+        record="results/{cohort}/records/estimate_sensitivity/{cohort}.json",
+    log:
+        "logs/{cohort}/estimate_sensitivity.log",
+    benchmark:
+        "benchmarks/rules/{cohort}/estimate_sensitivity.tsv"
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=1500,
+        runtime=20,
+    params:
+        code=code("estimate_sensitivity"),
+        seed=STUDY.run.seed,
+        source_date_epoch=SOURCE_DATE_EPOCH,
+        cohort_config=cohort_config,
+        plan=plan,
+    script:
+        "../scripts/estimate_sensitivity.py"
 
 
 rule estimate_safety:
@@ -114,7 +264,7 @@ rule estimate_safety:
         seed=STUDY.run.seed,
         source_date_epoch=SOURCE_DATE_EPOCH,
         cohort_config=cohort_config,
-        plan=PLAN,
+        plan=plan,
     script:
         "../scripts/estimate_safety.py"
 
@@ -143,7 +293,7 @@ rule estimate_prognosis:
         seed=STUDY.run.seed,
         source_date_epoch=SOURCE_DATE_EPOCH,
         cohort_config=cohort_config,
-        plan=PLAN,
+        plan=plan,
     script:
         "../scripts/estimate_prognosis.py"
 

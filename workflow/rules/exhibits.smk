@@ -25,7 +25,7 @@ rule draw_figure:
         seed=STUDY.run.seed,
         source_date_epoch=SOURCE_DATE_EPOCH,
         cohort_config=cohort_config,
-        plan=PLAN,
+        plan=plan,
     script:
         "../scripts/draw_figure.py"
 
@@ -53,6 +53,6 @@ rule make_table:
         seed=STUDY.run.seed,
         source_date_epoch=SOURCE_DATE_EPOCH,
         cohort_config=cohort_config,
-        plan=PLAN,
+        plan=plan,
     script:
         "../scripts/make_table.py"

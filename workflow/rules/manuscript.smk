@@ -33,7 +33,7 @@ rule render_manuscript:
             name: STUDY.cohorts[name].config.model_dump(mode="json") for name in paper_cohorts(wildcards)
         },
         sites=site_titles,
-        plan=PLAN,
+        plan=plan,
         publication_date=str(STUDY.run.publication_date),
         renderer=STUDY.run.renderer,
     script:

@@ -58,9 +58,7 @@ class Estimand(Strict):
     endpoint: str = Field(description="PARAMCD of ADTTE, or a safety variable.")
     intercurrent_events: dict[str, str] = Field(description="Event -> strategy (ICH E9(R1) section A.3.2).")
     summary_measure: str
-    role: Literal[
-        "primary", "secondary", "sensitivity", "naive comparison", "negative control", "safety", "prognostic"
-    ]
+    role: Literal["primary", "secondary", "sensitivity", "naive comparison", "negative control", "safety", "prognostic"]
 
 
 class Covariate(Strict):
@@ -167,7 +165,6 @@ class Sensitivity(Strict):
 
     imputations: int = Field(ge=2, description="Imputed data sets.")
     caliper_sd: float = Field(gt=0, description="Caliper of matching in standard deviations of the logit of the score.")
-    trim_scores: tuple[float, float] = Field(description="Patients with a propensity score outside are trimmed.")
     specifications: Specifications
     tipping: Tipping
 
@@ -179,6 +176,9 @@ class Plan(Strict):
     grace_period_days: int = Field(gt=0, description="Sorafenib started within this many days of RFA counts.")
     landmark_day: int = Field(
         ge=0, description="Landmark of the time-zero-aligned analysis, days after time zero; 0: no landmark."
+    )
+    trim_scores: tuple[float, float] = Field(
+        description="Patients with a propensity score outside are left out of the trimmed analysis."
     )
     bootstrap_resamples: int = Field(ge=200, description="Resamples of patients behind bootstrap standard errors.")
     baseline_window_days: tuple[int, int] = Field(
@@ -221,11 +221,20 @@ class Plan(Strict):
 # --- config/cohorts/<cohort>/cohort.yaml -----------------------------------------------------------------------------
 
 
-class MedianSplit(Strict):
-    """Two groups of an extra variable, parted at its median among the analysed patients."""
+class Split(Strict):
+    """Two groups of a number, parted at its median among the analysed patients or at a given value."""
 
-    of: str = Field(description="The extra variable that is split; it must be continuous or integer.")
-    median_in: Literal["lower", "upper"] = Field(description="Group of patients whose value is the median itself.")
+    of: str = Field(description="What is split: age_years, or an extra variable that is continuous or integer.")
+    median_in: Literal["lower", "upper"] | None = Field(
+        default=None, description="Split at the median: group of patients whose value is the median itself."
+    )
+    at: float | None = Field(default=None, description="Split at this value: the lowest of the upper group.")
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Split:
+        if (self.median_in is None) == (self.at is None):
+            raise ValueError("a split is either at the median (median_in) or at a value (at)")
+        return self
 
 
 class ExtraVariable(Strict):
@@ -236,7 +245,7 @@ class ExtraVariable(Strict):
     levels: list[str] | None = None
     unit: str | None = None
     note: str | None = None
-    split: MedianSplit | None = Field(
+    split: Split | None = Field(
         default=None, description="Derived in ADSL instead of read: levels are the lower and the upper group."
     )
 
@@ -274,6 +283,20 @@ class AssignedArms(Strict):
     control: AssignedArm
 
 
+class PublishedResult(Strict):
+    """One figure as others published it, shown beside ours and never tested against."""
+
+    label: str = Field(description="What it is about: 'Recurrence'.")
+    statistic: Literal["reduction_percent"] = Field(
+        description="reduction_percent: how much lower the rate was in the treated arm, 100 times (1 - hazard ratio)."
+    )
+    value: float
+    citation: str = Field(description="Key in manuscript/references.bib.")
+    status: Literal["seen", "recalled"] = Field(
+        description="seen: read in the source; recalled: known from memory, to be checked before it is relied on."
+    )
+
+
 class EligibilityStep(Strict):
     """One declared step of selection; steps run in the order written."""
 
@@ -293,9 +316,7 @@ class CohortConfig(Strict):
     licence: str | None = None
     index_event: str = Field(description="What time zero is, in words: 'index RFA'.")
     modules: list[
-        Literal[
-            "treatment", "assigned_treatment", "ablations", "imaging", "labs", "adverse_events", "survival_times"
-        ]
+        Literal["treatment", "assigned_treatment", "ablations", "imaging", "labs", "adverse_events", "survival_times"]
     ]
     assigned_arms: AssignedArms | None = Field(
         default=None, description="Arms assigned at time zero (module `assigned_treatment`), as in a randomised trial."
@@ -307,9 +328,41 @@ class CohortConfig(Strict):
     extra_variables: dict[str, ExtraVariable] = {}
     prognostic_groups: list[PrognosticGroup] = []
     prognostic_model: list[str] = Field(default=[], description="ADSL columns of the multivariable prognostic model.")
+    published: dict[Slug, PublishedResult] = Field(
+        default={}, description="Published results of a comparison of arms, shown beside ours."
+    )
     notebooks: list[str] = Field(description="Notebooks run for this cohort, without .ipynb.")
     figures: list[str] = Field(description="Figures drawn for this cohort.")
     tables: list[str] = Field(description="Tables made for this cohort.")
+
+    @model_validator(mode="after")
+    def _splits_are_of_numbers(self) -> CohortConfig:
+        numbers = [name for name, extra in self.extra_variables.items() if extra.kind != "categorical"]
+        for name, extra in self.extra_variables.items():
+            if extra.split is not None and extra.split.of not in (*numbers, "age_years"):
+                raise ValueError(
+                    f"extra_variables.{name}.split.of: {extra.split.of!r} is not one of age_years, {', '.join(numbers)}"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _arms_are_declared_once(self) -> CohortConfig:
+        assigned = self.offers("assigned_treatment")
+        if assigned != (self.assigned_arms is not None):
+            raise ValueError("the module assigned_treatment and the key assigned_arms go together")
+        if assigned and self.offers("treatment"):
+            raise ValueError("modules: arms are either assigned (assigned_treatment) or formed by exposure (treatment)")
+        if assigned != any(step.rule == "arm_compared" for step in self.eligibility):
+            raise ValueError(
+                "eligibility: a step of the rule arm_compared is needed with assigned_arms, and only then: "
+                "who was assigned to another arm, or to none on record, leaves there"
+            )
+        if self.assigned_arms is not None:
+            pair = (self.assigned_arms.treated, self.assigned_arms.control)
+            for name in ("value", "label", "slug"):
+                if getattr(pair[0], name) == getattr(pair[1], name):
+                    raise ValueError(f"assigned_arms: both arms have the {name} {getattr(pair[0], name)!r}")
+        return self
 
     def offers(self, module: str) -> bool:
         """Say whether the cohort has `module`."""

@@ -8,20 +8,23 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from sorafenib_rfa.arms import Arms, arms_of
 from sorafenib_rfa.config.models import CohortConfig, Covariate, Plan
 from sorafenib_rfa.estimates.ard import ArdBuilder, Estimates
 from sorafenib_rfa.estimates.common import NAN, attempt, untested
+from sorafenib_rfa.estimates.comparison import WEIGHTS, entered
 from sorafenib_rfa.estimates.covariates import covariate_design, levels_of, logarithm, numbers, texts
+from sorafenib_rfa.estimates.parts import compares_arms
 from sorafenib_rfa.stats.balance import (
     effective_sample_size,
     smd_binary,
     smd_categorical,
     smd_continuous,
+    variance_ratio,
     weighted_moments,
 )
-from sorafenib_rfa.stats.propensity import LogisticFit, logistic_fit, propensity_weights
+from sorafenib_rfa.stats.propensity import LogisticFit, logistic_fit, propensity_weights, within_score_range
 from sorafenib_rfa.stats.proportions import wilson
-from sorafenib_rfa.vocabulary import ARM_SLUGS, ARMS, CONTROL, SORAFENIB
 
 COUNTED = "sorafenib_rfa.estimates.baseline"
 BALANCE = "sorafenib_rfa.stats.balance"
@@ -32,11 +35,17 @@ WEIGHTINGS = {
         "overlap weights: 1 - e for the treated, e for the others (Li, Morgan and Zaslavsky 2018)",
     ),
     "iptw": ("w_iptw", "stabilised inverse probability of treatment weights"),
+    "att": ("w_att", "weights to the treated: 1 for the treated, e / (1 - e) for the others"),
+    "trimmed": (
+        "w_trimmed",
+        "stabilised inverse probability of treatment weights among patients whose score lies within the plan's limits, "
+        "the score fitted anew among them (Crump 2009)",
+    ),
 }
 SCORE_BINS = 20
 """Bins of the propensity score, 0 to 1, in the histogram."""
 
-_EMPTY_WEIGHTS = {"USUBJID": "string", "treated": "bool", "ps": "float64", "w_overlap": "float64", "w_iptw": "float64"}
+_EMPTY_WEIGHTS = {"USUBJID": "string", "treated": "bool", **dict.fromkeys(WEIGHTS, "float64")}
 
 
 @dataclass(frozen=True)
@@ -69,43 +78,42 @@ def estimate_baseline(adsl: pd.DataFrame, plan: Plan, cohort: CohortConfig, coho
     -------
     Estimates
         ARD part ``baseline``. For cohorts with treatment also curves: ``balance`` (``variable, label, level,
-        weighting`` (none, overlap, iptw)``, smd, ard_id``), ``propensity`` (histogram: ``group, label, weighting,
-        bin_low, bin_high, n, share``) and ``weights`` (``USUBJID, treated, ps, w_overlap, w_iptw``: the patients at
-        the landmark with all covariates).
+        weighting`` (none, overlap, iptw, att, trimmed)``, smd, ard_id``), ``propensity`` (histogram: ``group, label,
+        weighting, bin_low, bin_high, n, share``) and ``weights`` (``USUBJID, treated, ps, w_overlap, w_iptw, w_att,
+        w_trimmed``: the patients who enter the comparison, with all covariates; ``w_trimmed`` is 0 for the trimmed).
     """
     ard = ArdBuilder(cohort_name, "baseline", record)
     lines = _table_one(adsl, plan, cohort)
-    treatment = cohort.offers("treatment")
     everyone = "All analysed patients"
     _describe(ard, "table1", adsl, lines, "overall", everyone, plan)
     ard.add("table1", "n", len(adsl), unit="count", method="analysed patients", engine=COUNTED, population=everyone)
-    if not treatment:
+    if not compares_arms(cohort):
         return Estimates(ard.frame(), {})
 
+    arms = arms_of(cohort)
     arm = texts(adsl["TRT01A"])
-    for name in ARMS:
+    for name in arms.labels:
         own = adsl[arm == name]
         ard.add(
             "table1",
             "n",
             len(own),
             unit="count",
-            group=ARM_SLUGS[name],
+            group=arms.slug(name),
             method="analysed patients of the arm",
             engine=COUNTED,
             population=everyone,
         )
-        _describe(ard, "table1", own, lines, ARM_SLUGS[name], everyone, plan)
-    with_arm = adsl[arm.isin(ARMS)]
-    _add_smds(ard, "table1", with_arm, texts(with_arm["TRT01A"]) == SORAFENIB, lines, plan, everyone)
+        _describe(ard, "table1", own, lines, arms.slug(name), everyone, plan)
+    with_arm = adsl[arm.isin(arms.labels)]
+    _add_smds(ard, "table1", with_arm, texts(with_arm["TRT01A"]) == arms.treated, lines, plan, everyone)
 
-    landmark = adsl[(texts(adsl["LMFL"]) == "Y") & adsl["LMTRT"].notna()].set_index("USUBJID", drop=False)
-    treated = texts(landmark["LMTRT"]) == SORAFENIB
-    weights = _add_propensity(ard, landmark, treated, plan)
-    balance = _add_balance(ard, landmark, treated, weights, lines, plan)
-    return Estimates(
-        ard.frame(), {"balance": balance, "propensity": _histogram(weights), "weights": weights.reset_index(drop=True)}
-    )
+    landmark = entered(adsl)
+    treated = texts(landmark["LMTRT"]) == arms.treated
+    weights = _add_propensity(ard, landmark, treated, arms, plan)
+    balance = _add_balance(ard, landmark, treated, weights, lines, arms, plan)
+    curves = {"balance": balance, "propensity": _histogram(weights, arms), "weights": weights.reset_index(drop=True)}
+    return Estimates(ard.frame(), curves)
 
 
 def _table_one(adsl: pd.DataFrame, plan: Plan, cohort: CohortConfig) -> list[_Line]:
@@ -114,7 +122,7 @@ def _table_one(adsl: pd.DataFrame, plan: Plan, cohort: CohortConfig) -> list[_Li
     In a cohort without treatment arms, variables that its source does not have at all are left out.
     """
     described = {name: plan.covariates[name] for name in plan.table_one}
-    if not cohort.offers("treatment"):
+    if not compares_arms(cohort):
         described = {name: covariate for name, covariate in described.items() if adsl[covariate.variable].notna().any()}
     for name, extra in cohort.extra_variables.items():
         kind = "categorical" if extra.kind == "categorical" else "continuous"
@@ -282,9 +290,8 @@ def _add_smds(
     weighting: str = "none",
 ) -> list[dict]:
     """Add the standardised difference of every variable; return the rows of the love plot."""
-    sizes = {SORAFENIB: int(treated.sum()), CONTROL: int((~treated).sum())}
-    reason = "" if all(sizes.values()) else "not estimable: an arm has no patients"
-    words = "standardised difference, sorafenib minus control; unweighted standard deviations of the arms"
+    reason = "" if treated.any() and not treated.all() else "not estimable: an arm has no patients"
+    words = "standardised difference, treated minus control; unweighted standard deviations of the arms"
     if weights is not None:
         words += f"; {WEIGHTINGS[weighting][1]}"
     drawn = []
@@ -296,6 +303,8 @@ def _add_smds(
                 said = words + ("; on log10" if line.covariate.transform == "log10" else "")
             if np.isinf(value):
                 value, why = NAN, "not estimable: the arms differ without spread within them"
+            if line.covariate.kind == "continuous":
+                _add_variance_ratio(ard, analysis, frame, treated, line, weights, population, why)
             identifier = ard.add(
                 analysis,
                 "smd",
@@ -322,12 +331,46 @@ def _add_smds(
     return drawn
 
 
+def _add_variance_ratio(
+    ard: ArdBuilder,
+    analysis: str,
+    frame: pd.DataFrame,
+    treated: pd.Series,
+    line: _Line,
+    weights: pd.Series | None,
+    population: str,
+    reason: str,
+) -> None:
+    """Add the variance of a continuous variable among the treated over that among the controls."""
+    column = numbers(frame[line.covariate.variable])
+    column = logarithm(column) if line.covariate.transform == "log10" else column
+    known = column.notna()
+    value = None
+    if not reason:
+        case = None if weights is None else weights[known].to_numpy()
+        value, reason = attempt(variance_ratio, column[known], treated[known].to_numpy(dtype=bool), case)
+    if value is not None and np.isnan(value):
+        reason = "not estimable: the variable does not vary in an arm"
+    ard.add(
+        analysis,
+        "variance_ratio",
+        NAN if value is None else value,
+        unit="ratio",
+        group="contrast",
+        variable=line.name,
+        method=reason or "variance among the treated over variance among the controls",
+        engine=BALANCE,
+        population=population,
+    )
+
+
 def _add_balance(
     ard: ArdBuilder,
     landmark: pd.DataFrame,
     treated: pd.Series,
     weights: pd.DataFrame,
     lines: list[_Line],
+    arms: Arms,
     plan: Plan,
 ) -> pd.DataFrame:
     """Add descriptions of the landmark population and balance without and with weights, on the scored patients."""
@@ -341,19 +384,19 @@ def _add_balance(
         engine=COUNTED,
         population=population,
     )
-    for name in ARMS:
+    for name in arms.labels:
         own = landmark[texts(landmark["LMTRT"]) == name]
         ard.add(
             "landmark",
             "n",
             len(own),
             unit="count",
-            group=ARM_SLUGS[name],
+            group=arms.slug(name),
             method="at risk at the landmark, by arm",
             engine=COUNTED,
             population=population,
         )
-        _describe(ard, "landmark", own, lines, ARM_SLUGS[name], population, plan)
+        _describe(ard, "landmark", own, lines, arms.slug(name), population, plan)
     if weights.empty:
         drawn = _add_smds(ard, "landmark", landmark, treated, lines, plan, population)
         _add_largest(ard, drawn, population)
@@ -364,10 +407,10 @@ def _add_balance(
     drawn = _add_smds(ard, "landmark", scored, side, lines, plan, population)
     for weighting, (column, _) in WEIGHTINGS.items():
         drawn += _add_smds(ard, weighting, scored, side, lines, plan, population, weights[column], weighting)
-        for name in ARMS:
+        for name in arms.labels:
             inside = texts(scored["LMTRT"]) == name
             _describe_weighted(
-                ard, weighting, scored[inside], weights.loc[inside, column], lines, ARM_SLUGS[name], population
+                ard, weighting, scored[inside], weights.loc[inside, column], lines, arms.slug(name), population
             )
     _add_largest(ard, drawn, population)
     return pd.DataFrame(drawn)
@@ -450,7 +493,9 @@ def _describe_weighted(
 # --- propensity score ------------------------------------------------------------------------------
 
 
-def _add_propensity(ard: ArdBuilder, landmark: pd.DataFrame, treated: pd.Series, plan: Plan) -> pd.DataFrame:
+def _add_propensity(
+    ard: ArdBuilder, landmark: pd.DataFrame, treated: pd.Series, arms: Arms, plan: Plan
+) -> pd.DataFrame:
     """Fit the propensity score; add its coefficients, range and effective sample sizes; return the weights.
 
     The frame is indexed by USUBJID, and empty when the score cannot be estimated.
@@ -459,10 +504,10 @@ def _add_propensity(ard: ArdBuilder, landmark: pd.DataFrame, treated: pd.Series,
     side = treated[design.complete]
     population = "Landmark population with all covariates of the adjustment set"
     common = {"population": population, "engine": PROPENSITY}
-    sizes = {SORAFENIB: int(side.sum()), CONTROL: int((~side).sum())}
+    sizes = {arms.treated: int(side.sum()), arms.control: int((~side).sum())}
     ard.add("propensity", "n", len(side), unit="count", method="complete cases", **common)
     for name, count in sizes.items():
-        ard.add("propensity", "n", count, unit="count", group=ARM_SLUGS[name], method="complete cases", **common)
+        ard.add("propensity", "n", count, unit="count", group=arms.slug(name), method="complete cases", **common)
     for name, count in design.missing.items():
         ard.add(
             "propensity",
@@ -478,15 +523,29 @@ def _add_propensity(ard: ArdBuilder, landmark: pd.DataFrame, treated: pd.Series,
         reason = "not estimable: no covariate varies"
     if not reason:
         fit, reason = attempt(logistic_fit, design.x, side.to_numpy(dtype=bool))
-    words = f"logistic regression of sorafenib by day {plan.landmark_day} on {design.words}"
+    by = f" by day {plan.landmark_day}" if plan.landmark_day else ""
+    words = f"logistic regression of {arms.treated}{by} on {design.words}"
     weights = _weights(side, fit)
+    if fit is not None:
+        weights["w_trimmed"] = _trimmed(design.x, side.to_numpy(dtype=bool), fit, plan)
     _add_coefficients(ard, fit, reason, words, plan, common)
-    _add_scores(ard, weights, reason, words, common)
+    _add_scores(ard, weights, arms, reason, words, common)
+    return weights
+
+
+def _trimmed(x: pd.DataFrame, treated: np.ndarray, fit: LogisticFit, plan: Plan) -> np.ndarray:
+    """Return the weights of the trimmed analysis; all 0 when the score cannot be fitted among those who stay."""
+    inside = within_score_range(fit.fitted, *plan.trim_scores)
+    weights = np.zeros(len(x))
+    kept = x.loc[inside, x[inside].nunique() > 1]
+    again, _ = attempt(logistic_fit, kept, treated[inside])
+    if again is not None:
+        weights[inside] = propensity_weights(again.fitted, treated[inside], "ATE", stabilised=True)
     return weights
 
 
 def _weights(side: pd.Series, fit: LogisticFit | None) -> pd.DataFrame:
-    """Return ``USUBJID, treated, ps, w_overlap, w_iptw`` indexed by USUBJID."""
+    """Return the weights but for the trimmed ones, indexed by USUBJID."""
     if fit is None:
         return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in _EMPTY_WEIGHTS.items()})
     flags = side.to_numpy(dtype=bool)
@@ -497,6 +556,7 @@ def _weights(side: pd.Series, fit: LogisticFit | None) -> pd.DataFrame:
             "ps": fit.fitted,
             "w_overlap": propensity_weights(fit.fitted, flags, "overlap"),
             "w_iptw": propensity_weights(fit.fitted, flags, "ATE", stabilised=True),
+            "w_att": propensity_weights(fit.fitted, flags, "ATT"),
         },
         index=side.index,
     )
@@ -528,12 +588,12 @@ def _add_coefficients(
         )
 
 
-def _add_scores(ard: ArdBuilder, weights: pd.DataFrame, reason: str, words: str, common: Mapping) -> None:
+def _add_scores(ard: ArdBuilder, weights: pd.DataFrame, arms: Arms, reason: str, words: str, common: Mapping) -> None:
     """Add discrimination, range and overlap of the score, and effective sample sizes under each weighting."""
     known = len(weights) > 0
-    sides = {SORAFENIB: weights[weights["treated"]], CONTROL: weights[~weights["treated"].astype(bool)]}
+    sides = {arms.treated: weights[weights["treated"]], arms.control: weights[~weights["treated"].astype(bool)]}
     for name, own in sides.items():
-        group = ARM_SLUGS[name]
+        group = arms.slug(name)
         for stat, function in (("min", np.min), ("median", np.median), ("max", np.max)):
             value = float(function(own["ps"])) if known else NAN
             ard.add(
@@ -547,30 +607,30 @@ def _add_scores(ard: ArdBuilder, weights: pd.DataFrame, reason: str, words: str,
                 **common,
             )
         for weighting, (column, meaning) in WEIGHTINGS.items():
-            size = effective_sample_size(own[column]) if known else NAN
+            size, none = attempt(effective_sample_size, own[column]) if known else (None, reason)
             ard.add(
                 "propensity",
                 "effective_n",
-                size,
+                NAN if size is None else size,
                 unit="count",
                 group=group,
                 variable=weighting,
-                method=reason or f"effective sample size (Kish): squared sum over sum of squares of {meaning}",
+                method=none or f"effective sample size (Kish): squared sum over sum of squares of {meaning}",
                 **{**common, "engine": BALANCE},
             )
             ard.add(
                 "propensity",
                 "largest_weight",
-                float(own[column].max()) if known else NAN,
+                NAN if size is None else float(own[column].max()),
                 unit="measure",
                 group=group,
                 variable=weighting,
-                method=reason or f"largest of {meaning}",
+                method=none or f"largest of {meaning}",
                 **common,
             )
     shared = discrimination = NAN
     if known:
-        treated, control = sides[SORAFENIB]["ps"].to_numpy(), sides[CONTROL]["ps"].to_numpy()
+        treated, control = sides[arms.treated]["ps"].to_numpy(), sides[arms.control]["ps"].to_numpy()
         low, high = max(treated.min(), control.min()), min(treated.max(), control.max())
         shared = 100 * float(((weights["ps"] >= low) & (weights["ps"] <= high)).mean())
         ranks = weights["ps"].rank().to_numpy()[weights["treated"].to_numpy(dtype=bool)]
@@ -595,12 +655,12 @@ def _add_scores(ard: ArdBuilder, weights: pd.DataFrame, reason: str, words: str,
     )
 
 
-def _histogram(weights: pd.DataFrame) -> pd.DataFrame:
+def _histogram(weights: pd.DataFrame, arms: Arms) -> pd.DataFrame:
     """Return the distribution of the score by arm, unweighted and weighted."""
     edges = np.linspace(0.0, 1.0, SCORE_BINS + 1)
     drawn = []
-    for name in ARMS:
-        own = weights[weights["treated"].astype(bool) == (name == SORAFENIB)]
+    for name in arms.labels:
+        own = weights[weights["treated"].astype(bool) == (name == arms.treated)]
         for weighting in ("none", *WEIGHTINGS):
             case = np.ones(len(own)) if weighting == "none" else own[WEIGHTINGS[weighting][0]].to_numpy()
             counts = np.histogram(own["ps"].to_numpy(dtype=float), bins=edges, weights=case)[0]
@@ -608,7 +668,7 @@ def _histogram(weights: pd.DataFrame) -> pd.DataFrame:
             drawn.append(
                 pd.DataFrame(
                     {
-                        "group": ARM_SLUGS[name],
+                        "group": arms.slug(name),
                         "label": name,
                         "weighting": weighting,
                         "bin_low": edges[:-1],

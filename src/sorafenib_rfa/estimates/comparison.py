@@ -19,8 +19,8 @@ from sorafenib_rfa.vocabulary import DAYS_PER_MONTH, ENDPOINTS
 COMPARED = {"RFS": "L_RFS", "OS": "L_OS", "TTR": "L_TTR"}
 """Endpoints compared between arms from the landmark (or randomisation) on, and the estimand of each."""
 
-WEIGHTS = ("ps", "w_overlap", "w_iptw", "w_att")
-"""Columns of the propensity score's weights; NaN for patients without a score."""
+WEIGHTS = ("ps", "w_overlap", "w_iptw", "w_att", "w_trimmed")
+"""Columns of the propensity score's weights; NaN for patients without a score, 0 in w_trimmed for those trimmed."""
 
 
 @dataclass(frozen=True)
@@ -38,8 +38,8 @@ class Comparison:
     frame : DataFrame
         One row a patient, sorted by USUBJID: ``USUBJID, SITEID, arm`` (label)``, treated`` (bool)``, time`` (months
         since time zero)``, from_start`` (months since entry, positive)``, event`` (bool)``, cause`` (EVNTCD)``,
-        INTLO, INTHI`` (months since time zero; NaN where unknown)``, ps, w_overlap, w_iptw, w_att`` (NaN for patients
-        without a propensity score).
+        INTLO, INTHI`` (months since time zero; NaN where unknown)``, ps, w_overlap, w_iptw, w_att, w_trimmed`` (NaN
+        for patients without a propensity score).
     arms : Arms
         The two arms.
     start_months : float
@@ -118,7 +118,8 @@ def compare(
     adsl, adtte : DataFrame
         ADaM datasets.
     weights : DataFrame
-        ``USUBJID, ps, w_overlap, w_iptw, w_att`` of the patients with a propensity score; empty when there is none.
+        ``USUBJID, ps, w_overlap, w_iptw, w_att, w_trimmed`` of the patients with a propensity score; empty when there
+        is none.
     plan : Plan
         Its ``landmark_day`` is the day of entry.
     cohort : CohortConfig

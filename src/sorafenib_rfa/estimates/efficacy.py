@@ -1,8 +1,9 @@
-"""Efficacy: the arms compared from the landmark on, and the biased comparison from RFA to be warned of.
+"""Efficacy: the arms compared from entry on, and the biased comparison from RFA to be warned of.
 
-Patients enter at the landmark (alive, recurrence-free, under observation on that day) in the arm of their exposure up
-to it, so nobody is credited with time in which they had to survive to be treated. Everything is conditional on
-reaching the landmark; times are printed in months since RFA.
+Arms by exposure are compared from the landmark (alive, recurrence-free, under observation on that day) in the arm of
+exposure up to it, so nobody is credited with time in which they had to survive to be treated; everything is then
+conditional on reaching the landmark. Assigned arms are compared from time zero. Times are printed in months since time
+zero.
 """
 
 from __future__ import annotations
@@ -13,11 +14,13 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
+from sorafenib_rfa.arms import Arms, arms_of
 from sorafenib_rfa.config.models import CohortConfig, Plan
 from sorafenib_rfa.estimates.ard import ArdBuilder, Estimates
 from sorafenib_rfa.estimates.bootstrap import BootstrapDifference, OverlapResamples
 from sorafenib_rfa.estimates.common import NAN, attempt, hazard_ratio, horizon, untested
-from sorafenib_rfa.estimates.covariates import Design, covariate_design, numbers, texts
+from sorafenib_rfa.estimates.comparison import COMPARED, Comparison, compare, entered, parameter
+from sorafenib_rfa.estimates.covariates import Design, covariate_design, texts
 from sorafenib_rfa.estimates.survival import (
     add_curve,
     add_follow_up,
@@ -28,19 +31,13 @@ from sorafenib_rfa.estimates.survival import (
     risk_table,
 )
 from sorafenib_rfa.stats.cox import CoxFit, cox_fit
-from sorafenib_rfa.stats.kaplan_meier import rmst_contrast
+from sorafenib_rfa.stats.kaplan_meier import RmstContrast, rmst_contrast
 from sorafenib_rfa.stats.proportional_hazards import cox_zph
-from sorafenib_rfa.vocabulary import ARM_SLUGS, ARMS, CONTROL, DAYS_PER_MONTH, ENDPOINTS, SORAFENIB
 
 COX = "sorafenib_rfa.stats.cox"
 ZPH = "sorafenib_rfa.stats.proportional_hazards"
 KM = "sorafenib_rfa.stats.kaplan_meier"
-COMPARED = {"RFS": "E1_RFS", "OS": "E2_OS", "TTR": "E3_TTR"}
-"""Endpoints compared between arms, and the estimand of each."""
-
-RESAMPLES = 2000
 TREATMENT = "treatment"
-_COX_WORDS = "Cox model with Efron's ties, follow-up from the landmark"
 
 
 @dataclass(frozen=True)
@@ -55,22 +52,25 @@ class Model:
     adjusted: bool = False
 
 
+_WEIGHTED = "robust (Lin-Wei) variance, the weights taken as known"
 MODELS = (
-    Model(
-        "overlap",
-        "Overlap-weighted",
-        "primary",
-        "weighted by overlap of the propensity score; robust (Lin-Wei) variance, the weights taken as known",
-        weight="w_overlap",
-    ),
+    Model("overlap", "Overlap-weighted", "primary", "weighted by overlap of the propensity score", weight="w_overlap"),
     Model(
         "iptw",
         "Inverse probability weighted",
         "sensitivity",
-        "weighted by the stabilised inverse of the propensity score; robust (Lin-Wei) variance, the weights taken as "
-        "known",
+        "weighted by the stabilised inverse of the propensity score",
         weight="w_iptw",
     ),
+    Model(
+        "trimmed",
+        "Inverse probability weighted, trimmed",
+        "sensitivity",
+        "weighted by the stabilised inverse of the propensity score among patients whose score lies within the plan's "
+        "limits, the score fitted anew among them",
+        weight="w_trimmed",
+    ),
+    Model("att", "Weighted to the treated", "sensitivity", "weighted to the treated (ATT)", weight="w_att"),
     Model("adjusted", "Covariate-adjusted", "sensitivity", "adjusted for the plan's covariates", adjusted=True),
     Model("unadjusted", "Unadjusted", "sensitivity", "unadjusted"),
 )
@@ -83,30 +83,12 @@ class _Part:
     ard: ArdBuilder
     plan: Plan
     adsl: pd.DataFrame
+    adtte: pd.DataFrame
     weights: pd.DataFrame
+    cohort: CohortConfig
     design: Design
-    landmark_months: float
     resamples: OverlapResamples | None
     curves: dict[str, pd.DataFrame] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class _AtRisk:
-    """Patients at risk of one endpoint after the landmark.
-
-    `frame` holds ``USUBJID, arm, treated, time`` (months since RFA)``, from_landmark, event, cause, w_overlap,
-    w_iptw`` (NaN for patients without a propensity score).
-    """
-
-    endpoint: str
-    estimand: str
-    population: str
-    frame: pd.DataFrame
-
-    @property
-    def sizes(self) -> dict[str, int]:
-        """Patients of each arm, arms without patients included."""
-        return {arm: int((self.frame["arm"] == arm).sum()) for arm in ARMS}
 
 
 def estimate_efficacy(
@@ -127,8 +109,7 @@ def estimate_efficacy(
     adtte, adsl : DataFrame
         ADaM datasets.
     weights : DataFrame
-        ``USUBJID, ps, w_overlap, w_iptw`` as :func:`estimate_baseline` made them; empty when the propensity score
-        could not be estimated.
+        As :func:`estimate_baseline` made them; empty when the propensity score could not be estimated.
     plan : Plan
         Landmark, horizons, covariates, confidence level.
     cohort : CohortConfig
@@ -147,90 +128,57 @@ def estimate_efficacy(
         risk_table_ttr, forest_rfs, forest_os, forest_ttr`` (columns as in :mod:`sorafenib_rfa.estimates.survival`;
         forest: ``label, key, role, hr, lo, hi, p, n, events, ard_id``). Unweighted curves have ``weighting`` none.
     """
-    landmark = adsl[(texts(adsl["LMFL"]) == "Y") & adsl["LMTRT"].notna()].set_index("USUBJID")
+    landmark = entered(adsl)
     design = covariate_design(landmark, plan, plan.adjustment_set)
+    treated = (texts(landmark["LMTRT"]) == arms_of(cohort).treated)[design.complete].to_numpy(dtype=bool)
     part = _Part(
         ard=ArdBuilder(cohort_name, "efficacy", record),
         plan=plan,
         adsl=adsl,
+        adtte=adtte,
         weights=weights,
+        cohort=cohort,
         design=design,
-        landmark_months=plan.landmark_day / DAYS_PER_MONTH,
-        resamples=None if weights.empty else _resamples(design, landmark, seed),
+        resamples=None
+        if weights.empty
+        else OverlapResamples.draw(design.x.to_numpy(), treated, seed=seed, replicates=plan.bootstrap_resamples),
     )
-    _add_landmark(part, adtte)
+    if plan.landmark_day:
+        _add_landmark(part)
+    else:
+        _add_without_score(part)
     for endpoint in (e for e in COMPARED if e in cohort.endpoints):
-        _compare(part, adtte, endpoint)
+        _compare(part, endpoint)
     if "RFS" in cohort.endpoints:
-        _add_first_event(part, adtte)
-        _add_naive(part, adtte)
-    _add_all_follow_up(part, adtte, cohort)
+        _add_first_event(part)
+    if cohort.offers("treatment"):
+        for endpoint in (e for e in ("RFS", "OS") if e in cohort.endpoints):
+            _add_naive(part, endpoint)
+    _add_all_follow_up(part)
     return Estimates(part.ard.frame(), part.curves)
-
-
-def _resamples(design: Design, landmark: pd.DataFrame, seed: int) -> OverlapResamples:
-    """Return the resamples of the patients who have a propensity score, in the order of the design."""
-    treated = (texts(landmark["LMTRT"]) == SORAFENIB)[design.complete].to_numpy(dtype=bool)
-    return OverlapResamples.draw(design.x.to_numpy(), treated, seed=seed, replicates=RESAMPLES)
 
 
 # --- populations -----------------------------------------------------------------------------------
 
 
-def _parameter(adtte: pd.DataFrame, paramcd: str) -> pd.DataFrame:
-    """Return ``USUBJID, time, event, cause, LMFL, LMTRT, TRT01A`` of one parameter."""
-    rows = adtte[texts(adtte["PARAMCD"]) == paramcd]
-    return pd.DataFrame(
-        {
-            "USUBJID": texts(rows["USUBJID"]),
-            "time": numbers(rows["AVAL"]),
-            "event": numbers(rows["CNSR"]) == 0,
-            "cause": numbers(rows["EVNTCD"]).astype(int),
-            "LMFL": texts(rows["LMFL"]),
-            "LMTRT": texts(rows["LMTRT"]),
-            "TRT01A": texts(rows["TRT01A"]),
-        }
-    ).reset_index(drop=True)
-
-
-def _at_risk(part: _Part, adtte: pd.DataFrame, endpoint: str, estimand: str) -> _AtRisk:
-    """Return the landmark population of one endpoint: those followed for it beyond the landmark."""
-    rows = _parameter(adtte, endpoint)
-    rows = rows[(rows["LMFL"] == "Y") & rows["LMTRT"].notna() & (rows["time"] > part.landmark_months)]
-    frame = rows.assign(
-        arm=rows["LMTRT"],
-        treated=rows["LMTRT"] == SORAFENIB,
-        from_landmark=rows["time"] - part.landmark_months,
-    )
-    weights = part.weights.assign(USUBJID=texts(part.weights["USUBJID"]))
-    frame = frame.merge(weights[["USUBJID", "w_overlap", "w_iptw"]], on="USUBJID", how="left")
-    return _AtRisk(
-        endpoint,
-        estimand,
-        f"Alive, recurrence-free and under observation on day {part.plan.landmark_day}, followed for "
-        f"{ENDPOINTS[endpoint].lower()} beyond it",
-        frame.sort_values("USUBJID", ignore_index=True),
-    )
-
-
-def _add_landmark(part: _Part, adtte: pd.DataFrame) -> None:
+def _add_landmark(part: _Part) -> None:
     """Add who reached the landmark and why others did not."""
-    adsl, plan = part.adsl, part.plan
+    adsl, plan, arms = part.adsl, part.plan, arms_of(part.cohort)
     day = plan.landmark_day
     common = {
         "unit": "count",
         "engine": "sorafenib_rfa.estimates.efficacy",
         "population": "All analysed patients",
-        "estimand_id": "E1_RFS",
+        "estimand_id": COMPARED["RFS"],
     }
     reached = texts(adsl["LMFL"]) == "Y"
     part.ard.add("landmark", "n", int(reached.sum()), method=f"alive, recurrence-free, observed on day {day}", **common)
-    for arm in ARMS:
+    for arm in arms.labels:
         part.ard.add(
             "landmark",
             "n",
             int((reached & (texts(adsl["LMTRT"]) == arm)).sum()),
-            group=ARM_SLUGS[arm],
+            group=arms.slug(arm),
             method=f"at risk on day {day}, arm by exposure up to it",
             **common,
         )
@@ -244,32 +192,44 @@ def _add_landmark(part: _Part, adtte: pd.DataFrame) -> None:
         ("lost", lost, "no longer under observation"),
     ):
         part.ard.add("landmark", key, int(flags.sum()), variable="not_reached", method=f"{what} by day {day}", **common)
-    not_scored = int((~part.design.complete).sum())
+    _add_without_score(part)
+
+
+def _add_without_score(part: _Part) -> None:
+    """Add how many enter the comparison but lack a covariate."""
     part.ard.add(
         "landmark",
         "without_propensity_score",
-        not_scored,
-        method="at the landmark but a covariate of the adjustment set is missing: not in weighted or adjusted analyses",
-        **{**common, "population": "Landmark population"},
+        int((~part.design.complete).sum()),
+        method="enter the comparison but a covariate of the adjustment set is missing: not in weighted or adjusted "
+        "analyses",
+        unit="count",
+        engine="sorafenib_rfa.estimates.efficacy",
+        population="Landmark population" if part.plan.landmark_day else "All analysed patients",
+        estimand_id=COMPARED["RFS"],
     )
 
 
 # --- one endpoint ----------------------------------------------------------------------------------
 
 
-def _compare(part: _Part, adtte: pd.DataFrame, endpoint: str) -> None:
+def _compared(part: _Part, endpoint: str) -> Comparison:
+    """Return the patients compared for one endpoint."""
+    return compare(part.adsl, part.adtte, part.weights, part.plan, part.cohort, endpoint)
+
+
+def _compare(part: _Part, endpoint: str) -> None:
     """Add everything about one endpoint, and its curves."""
-    at_risk = _at_risk(part, adtte, endpoint, COMPARED[endpoint])
-    key = endpoint.lower()
-    frame = at_risk.frame
+    at_risk = _compared(part, endpoint)
+    key, arms, start = endpoint.lower(), at_risk.arms, at_risk.start_months
+    frame, scored = at_risk.frame, at_risk.scored
     reason = untested(at_risk.sizes, part.plan)
-    scored = frame[frame["w_overlap"].notna()]
     common = {"population": at_risk.population, "estimand_id": at_risk.estimand}
-    words = "patients enter at the landmark; months since RFA"
+    words = f"patients enter {at_risk.start_words}; months since {part.cohort.index_event}"
     drawn: list[pd.DataFrame] = []
-    for arm, group in ((None, "overall"), *((arm, ARM_SLUGS[arm]) for arm in ARMS)):
+    for arm, group in ((None, "overall"), *((arm, arms.slug(arm)) for arm in arms.labels)):
         own = frame if arm is None else frame[frame["arm"] == arm]
-        add_size(part.ard, key, group, own, part.landmark_months, level=part.plan.confidence_level, **common)
+        add_size(part.ard, key, group, own, start, level=part.plan.confidence_level, **common)
         if arm is None:
             continue
         curve = add_curve(
@@ -279,11 +239,11 @@ def _compare(part: _Part, adtte: pd.DataFrame, endpoint: str) -> None:
             own["time"],
             own["event"],
             part.plan,
-            start=part.landmark_months,
+            start=start,
             words=words,
             **common,
         )
-        drawn.append(curve_frame(curve, group, arm, "none", part.landmark_months))
+        drawn.append(curve_frame(curve, group, arm, "none", start))
         weighted_own = scored[scored["arm"] == arm]
         curve = add_curve(
             part.ard,
@@ -292,15 +252,15 @@ def _compare(part: _Part, adtte: pd.DataFrame, endpoint: str) -> None:
             weighted_own["time"],
             weighted_own["event"],
             part.plan,
-            start=part.landmark_months,
+            start=start,
             weights=weighted_own["w_overlap"],
             words=f"{words}; weighted by overlap of the propensity score",
             **common,
         )
-        drawn.append(curve_frame(curve, group, arm, "overlap", part.landmark_months))
+        drawn.append(curve_frame(curve, group, arm, "overlap", start))
     part.curves[f"km_{key}"] = pd.concat(drawn, ignore_index=True)
     part.curves[f"risk_table_{key}"] = risk_table(
-        {ARM_SLUGS[arm]: (arm, frame[frame["arm"] == arm]) for arm in ARMS}, part.landmark_months
+        {arms.slug(arm): (arm, frame[frame["arm"] == arm]) for arm in arms.labels}, start
     )
     add_log_rank(
         part.ard,
@@ -308,26 +268,26 @@ def _compare(part: _Part, adtte: pd.DataFrame, endpoint: str) -> None:
         frame,
         "arm",
         reason,
-        start=part.landmark_months,
-        words="from the landmark",
+        start=start,
+        words=at_risk.start_words,
         **common,
     )
     part.curves[f"forest_{key}"] = _add_models(part, at_risk, reason)
     _add_rmst(part, at_risk, reason)
 
 
-def _add_models(part: _Part, at_risk: _AtRisk, reason: str) -> pd.DataFrame:
+def _add_models(part: _Part, at_risk: Comparison, reason: str) -> pd.DataFrame:
     """Add the hazard ratios of all models with their checks; return the rows of the forest plot."""
     rows = []
     for model in MODELS:
         frame, x, terms = _model_data(part, at_risk, model)
         weights = frame[model.weight] if model.weight else None
-        sizes = {arm: int((frame["arm"] == arm).sum()) for arm in ARMS}
+        sizes = {arm: int((frame["arm"] == arm).sum()) for arm in at_risk.arms.labels}
         why = reason or (_no_scores(part) if model.weight else "") or untested(sizes, part.plan)
         fit = None
         if not why:
             fit, why = attempt(
-                cox_fit, x, frame["from_landmark"], frame["event"], weights=weights, robust=model.weight is not None
+                cox_fit, x, frame["from_start"], frame["event"], weights=weights, robust=model.weight is not None
             )
         rows.append(_add_fit(part, at_risk, model, frame, fit, terms, why))
     return pd.DataFrame(rows)
@@ -338,11 +298,13 @@ def _no_scores(part: _Part) -> str:
     return "" if len(part.weights) else "not estimable: the propensity score could not be estimated"
 
 
-def _model_data(part: _Part, at_risk: _AtRisk, model: Model) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, list[str]]]:
+def _model_data(
+    part: _Part, at_risk: Comparison, model: Model
+) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, list[str]]]:
     """Return rows, covariates and terms (columns tested together) of one model."""
     frame = at_risk.frame
     if model.weight:
-        frame = frame[frame[model.weight].notna()]
+        frame = frame[frame[model.weight] > 0]
     covariates = pd.DataFrame(index=frame.index)
     terms: dict[str, list[str]] = {}
     if model.adjusted:
@@ -361,7 +323,7 @@ def _model_data(part: _Part, at_risk: _AtRisk, model: Model) -> tuple[pd.DataFra
 
 def _add_fit(
     part: _Part,
-    at_risk: _AtRisk,
+    at_risk: Comparison,
     model: Model,
     frame: pd.DataFrame,
     fit: CoxFit | None,
@@ -371,7 +333,9 @@ def _add_fit(
     """Add one fitted model: patients, events, hazard ratio, tests of proportional hazards."""
     analysis = f"{at_risk.endpoint.lower()}_cox_{model.key}"
     common = {"group": "contrast", "population": at_risk.population, "estimand_id": at_risk.estimand}
-    words = f"{_COX_WORDS}, {model.words}"
+    words = f"Cox model with Efron's ties, follow-up {at_risk.start_words}, {model.words}"
+    if model.weight:
+        words += f"; {_WEIGHTED}"
     if model.adjusted:
         words += f" ({part.design.words}; complete cases)"
     n, events = len(frame), int(frame["event"].sum())
@@ -387,7 +351,7 @@ def _add_fit(
         ci_high=values[2],
         p_value=values[3],
         unit="ratio",
-        method=why or f"{SORAFENIB} against {CONTROL}: {words}; Wald interval and p value",
+        method=why or f"{at_risk.arms.treated} against {at_risk.arms.control}: {words}; Wald interval and p value",
         engine=COX,
         **common,
     )
@@ -431,27 +395,28 @@ def _add_zph(
         )
 
 
-def _add_rmst(part: _Part, at_risk: _AtRisk, reason: str) -> None:
+def _add_rmst(part: _Part, at_risk: Comparison, reason: str) -> None:
     """Add restricted means from the landmark to the plan's horizon: unweighted, and weighted with a bootstrap."""
     plan, frame = part.plan, at_risk.frame
     end = plan.rmst_horizon_months
-    tau = end - part.landmark_months
-    key = at_risk.endpoint.lower()
-    span = f"months {'' if at_risk.endpoint == 'OS' else 'without the event '}between the landmark and month {end:g}"
+    tau = end - at_risk.start_months
+    key, arms = at_risk.endpoint.lower(), at_risk.arms
+    free = "" if at_risk.endpoint == "OS" else "without the event "
+    span = f"months {free}{at_risk.start_words} to month {end:g}"
     for weighting in ("none", "overlap"):
         analysis = f"{key}_rmst" + ("" if weighting == "none" else "_overlap")
         rows = frame if weighting == "none" else frame[frame["w_overlap"].notna()]
         why = reason or (_no_scores(part) if weighting == "overlap" else "")
-        why = why or untested({arm: int((rows["arm"] == arm).sum()) for arm in ARMS}, plan)
+        why = why or untested({arm: int((rows["arm"] == arm).sum()) for arm in arms.labels}, plan)
         contrast = spread = None
         if not why:
             contrast, why = attempt(
                 rmst_contrast,
-                rows["from_landmark"],
+                rows["from_start"],
                 rows["event"],
                 rows["arm"],
                 tau,
-                reference=CONTROL,
+                reference=arms.control,
                 weights=rows["w_overlap"] if weighting == "overlap" else None,
                 level=plan.confidence_level,
             )
@@ -476,7 +441,7 @@ def _add_rmst(part: _Part, at_risk: _AtRisk, reason: str) -> None:
             "engine": KM if weighting == "none" else "sorafenib_rfa.estimates.bootstrap",
             "method": why or words,
         }
-        _add_contrast(part, analysis, contrast, spread, common)
+        _add_contrast(part, analysis, arms, contrast, spread, common)
 
 
 def _spread(part: _Part, rows: pd.DataFrame, tau: float) -> tuple[BootstrapDifference | None, str]:
@@ -488,25 +453,31 @@ def _spread(part: _Part, rows: pd.DataFrame, tau: float) -> tuple[BootstrapDiffe
     return attempt(
         part.resamples.rmst_difference,
         inside,
-        followed["from_landmark"].to_numpy(dtype=float),
+        followed["from_start"].to_numpy(dtype=float),
         followed["event"].to_numpy(dtype=bool),
         tau,
     )
 
 
 def _add_contrast(
-    part: _Part, analysis: str, contrast: object, spread: BootstrapDifference | None, common: Mapping
+    part: _Part,
+    analysis: str,
+    arms: Arms,
+    contrast: RmstContrast | None,
+    spread: BootstrapDifference | None,
+    common: Mapping,
 ) -> None:
     """Add the two restricted means and their difference, with bootstrap standard errors where given."""
     from scipy.special import ndtr, ndtri
 
     z = float(ndtri(0.5 + part.plan.confidence_level / 2))
-    estimates = {"sorafenib": (NAN, NAN), "control": (NAN, NAN), "contrast": (NAN, NAN)}
+    first, second = arms.slug(arms.treated), arms.slug(arms.control)
+    estimates = {first: (NAN, NAN), second: (NAN, NAN), "contrast": (NAN, NAN)}
     if contrast is not None:
         treated, control = contrast.rmst_group, contrast.rmst_reference
         estimates = {
-            "sorafenib": (treated.estimate, treated.std_err if spread is None else spread.treated_std_err),
-            "control": (control.estimate, control.std_err if spread is None else spread.control_std_err),
+            first: (treated.estimate, treated.std_err if spread is None else spread.treated_std_err),
+            second: (control.estimate, control.std_err if spread is None else spread.control_std_err),
             "contrast": (contrast.difference, contrast.difference_std_err if spread is None else spread.std_err),
         }
     for group, (value, error) in estimates.items():
@@ -532,66 +503,75 @@ def _add_contrast(
 # --- first event, follow-up, naive -----------------------------------------------------------------
 
 
-def _add_first_event(part: _Part, adtte: pd.DataFrame) -> None:
+def _add_first_event(part: _Part) -> None:
     """Add the cumulative incidence of each kind of first event by arm."""
-    at_risk = _at_risk(part, adtte, "RFS", "E4_FIRST_EVENT")
+    at_risk = _compared(part, "RFS")
+    arms = at_risk.arms
     part.curves["cif_first_event"] = add_incidence(
         part.ard,
         "first_event",
         at_risk.frame,
-        {ARM_SLUGS[arm]: (arm, at_risk.frame["arm"] == arm) for arm in ARMS},
+        {arms.slug(arm): (arm, at_risk.frame["arm"] == arm) for arm in arms.labels},
         part.plan,
-        start=part.landmark_months,
+        start=at_risk.start_months,
         population=at_risk.population,
-        estimand_id=at_risk.estimand,
+        estimand_id="E4_FIRST_EVENT",
         reason=untested(at_risk.sizes, part.plan),
-        words="Aalen-Johansen from the landmark, other first events competing",
+        words=f"Aalen-Johansen {at_risk.start_words}, other first events competing",
     )
 
 
-def _add_all_follow_up(part: _Part, adtte: pd.DataFrame, cohort: CohortConfig) -> None:
-    """Add the median follow-up from RFA by the reverse Kaplan-Meier method: all patients, and arms at the landmark."""
+def _add_all_follow_up(part: _Part) -> None:
+    """Add the median follow-up from time zero by the reverse Kaplan-Meier method: all patients, and arms at entry."""
+    arms = arms_of(part.cohort)
     for endpoint in ("OS", "RFS"):
-        if endpoint not in cohort.endpoints:
+        if endpoint not in part.cohort.endpoints:
             continue
-        rows = _parameter(adtte, endpoint)
+        rows = parameter(part.adtte, endpoint)
         groups = {"overall": (rows, "All analysed patients")}
         reached = rows[(rows["LMFL"] == "Y") & rows["LMTRT"].notna()]
-        for arm in ARMS:
-            groups[ARM_SLUGS[arm]] = (reached[reached["LMTRT"] == arm], "Landmark population")
+        for arm in arms.labels:
+            groups[arms.slug(arm)] = (reached[reached["LMTRT"] == arm], "Landmark population")
         for group, (own, population) in groups.items():
             add_follow_up(part.ard, "follow_up", group, own, endpoint, part.plan, population=population)
 
 
-def _add_naive(part: _Part, adtte: pd.DataFrame) -> None:
+_BIASED = "BIASED by immortal time: who is ever exposed had to stay recurrence-free until the first dose"
+
+
+def _add_naive(part: _Part, endpoint: str) -> None:
     """Add the comparison from RFA by ever-exposure: biased by immortal time, shown to be warned of."""
-    rows = _parameter(adtte, "RFS")
+    plan, key = part.plan, f"{endpoint.lower()}_naive"
+    rows = parameter(part.adtte, endpoint)
     exposed = part.adsl.assign(USUBJID=texts(part.adsl["USUBJID"])).set_index("USUBJID")["EXPOSFL"]
-    labels = {"Ever sorafenib": "sorafenib", "Never sorafenib": "control"}
+    slugs = arms_of(part.cohort)
     ever = rows["USUBJID"].map(texts(exposed)) == "Y"
-    rows["arm"] = np.where(ever, "Ever sorafenib", "Never sorafenib")
-    population = "All analysed patients from RFA, by ever-exposure (biased)"
-    common = {"population": population, "estimand_id": "N1_RFS_NAIVE"}
-    biased = "BIASED by immortal time: who is ever exposed had to stay recurrence-free until the first dose"
+    arms = Arms(
+        "Ever sorafenib",
+        "Never sorafenib",
+        {"Ever sorafenib": slugs.slug(slugs.treated), "Never sorafenib": slugs.slug(slugs.control)},
+    )
+    rows["arm"] = np.where(ever, arms.treated, arms.control)
+    common = {
+        "population": "All analysed patients from RFA, by ever-exposure (biased)",
+        "estimand_id": "N1_RFS_NAIVE" if endpoint == "RFS" else "",
+    }
+    words = f"from RFA; {_BIASED}"
     drawn = []
-    for label, group in labels.items():
+    for label, group in arms.slugs.items():
         own = rows[rows["arm"] == label]
-        add_size(part.ard, "rfs_naive", group, own, 0.0, level=part.plan.confidence_level, **common)
-        curve = add_curve(
-            part.ard, "rfs_naive_km", group, own["time"], own["event"], part.plan, words=f"from RFA; {biased}", **common
-        )
+        add_size(part.ard, key, group, own, 0.0, level=plan.confidence_level, **common)
+        curve = add_curve(part.ard, f"{key}_km", group, own["time"], own["event"], plan, words=words, **common)
         drawn.append(curve_frame(curve, group, label, "none", 0.0))
-    part.curves["km_rfs_naive"] = pd.concat(drawn, ignore_index=True)
-    sizes = {label: int((rows["arm"] == label).sum()) for label in labels}
-    reason = untested(sizes, part.plan)
-    add_log_rank(part.ard, "rfs_naive_log_rank", rows, "arm", reason, words=f"from RFA; {biased}", **common)
+    reason = untested({label: int((rows["arm"] == label).sum()) for label in arms.labels}, plan)
+    add_log_rank(part.ard, f"{key}_log_rank", rows, "arm", reason, words=words, **common)
     fit, why = None, reason
     if not reason:
         fit, why = attempt(cox_fit, pd.DataFrame({TREATMENT: ever.astype(float)}), rows["time"], rows["event"])
-    ratio, why = hazard_ratio(fit, TREATMENT, part.plan.confidence_level, why)
+    ratio, why = hazard_ratio(fit, TREATMENT, plan.confidence_level, why)
     values = (NAN,) * 4 if ratio is None else (ratio.estimate, ratio.ci_low, ratio.ci_high, ratio.p)
     identifier = part.ard.add(
-        "rfs_naive",
+        key,
         "hr",
         values[0],
         ci_low=values[1],
@@ -599,10 +579,24 @@ def _add_naive(part: _Part, adtte: pd.DataFrame) -> None:
         p_value=values[3],
         unit="ratio",
         group="contrast",
-        method=why or f"{biased}. Cox model with Efron's ties, unadjusted, from RFA",
+        method=why or f"{_BIASED}. Cox model with Efron's ties, unadjusted, from RFA",
         engine=COX,
         **common,
     )
+    end, contrast, why = plan.rmst_horizon_months, None, reason
+    if not reason:
+        contrast, why = attempt(
+            rmst_contrast, rows["time"], rows["event"], rows["arm"], end, reference=arms.control,
+            level=plan.confidence_level,
+        )  # fmt: skip
+    said = f"{_BIASED}. Restricted mean from RFA to month {end:g}; Greenwood standard error, Wald interval"
+    _add_contrast(
+        part, f"{key}_rmst", arms, contrast, None,
+        {"unit": "months", "variable": horizon(end), "engine": KM, "method": why or said, **common},
+    )  # fmt: skip
+    if endpoint != "RFS":
+        return
+    part.curves["km_rfs_naive"] = pd.concat(drawn, ignore_index=True)
     naive = {
         "label": "Naive, ever against never (biased)",
         "key": "naive",

@@ -1,0 +1,23 @@
+"""Matching, multiple imputation, tipping points, negative control, specification curve."""
+
+from sorafenib_rfa.records.job import job
+
+with job(snakemake) as this:
+    import pandas as pd
+
+    from sorafenib_rfa.config.models import CohortConfig, Plan
+    from sorafenib_rfa.estimates.sensitivity import estimate_sensitivity
+    from sorafenib_rfa.estimates.parts import write_estimates
+
+    estimates = estimate_sensitivity(
+        adsl=pd.read_parquet(snakemake.input.adsl),
+        adtte=pd.read_parquet(snakemake.input.adtte),
+        ablations=pd.read_parquet(snakemake.input.ablations),
+        weights=pd.read_parquet(snakemake.input.weights),
+        plan=Plan.model_validate(snakemake.params.plan),
+        cohort=CohortConfig.model_validate(snakemake.params.cohort_config),
+        cohort_name=this.cohort,
+        record=this.record,
+        seed=this.seed,
+    )
+    write_estimates(estimates, snakemake.output.ard, snakemake.output.curves)

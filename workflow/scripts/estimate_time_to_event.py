@@ -1,0 +1,22 @@
+"""Competing risks, effects that vary with time, interval censoring, differences between centres."""
+
+from sorafenib_rfa.records.job import job
+
+with job(snakemake) as this:
+    import pandas as pd
+
+    from sorafenib_rfa.config.models import CohortConfig, Plan
+    from sorafenib_rfa.estimates.time_to_event import estimate_time_to_event
+    from sorafenib_rfa.estimates.parts import write_estimates
+
+    estimates = estimate_time_to_event(
+        adsl=pd.read_parquet(snakemake.input.adsl),
+        adtte=pd.read_parquet(snakemake.input.adtte),
+        weights=pd.read_parquet(snakemake.input.weights),
+        plan=Plan.model_validate(snakemake.params.plan),
+        cohort=CohortConfig.model_validate(snakemake.params.cohort_config),
+        cohort_name=this.cohort,
+        record=this.record,
+        seed=this.seed,
+    )
+    write_estimates(estimates, snakemake.output.ard, snakemake.output.curves)
