@@ -41,7 +41,7 @@ bench: environment-dev
 	$(BIN)/python benchmarks/bench.py $(ARGS)
 
 clean:
-	rm -rf results logs benchmarks/rules data/raw/synthetic .snakemake
+	rm -rf results logs benchmarks/rules data/raw/synthetic data/raw/colon_adjuvant .snakemake
 
 environment: $(VENV)/.paper
 environment-dev: $(VENV)/.dev

@@ -1,7 +1,8 @@
 """ADSL: one row an analysed patient, with everything that is known once about them.
 
 Time zero is the index RFA (TRTSDT). Nothing here looks ahead except TRT01A and EXPOSFL, which classify patients by
-what they took later; comparisons aligned at time zero use LMFL and LMTRT.
+what they took later; comparisons aligned at time zero use LMFL and LMTRT. In a cohort with arms assigned at time
+zero all of them are the assignment.
 """
 
 from __future__ import annotations
@@ -86,17 +87,30 @@ def build_adsl(tables: Mapping[str, pd.DataFrame], cohort: Cohort, plan: Plan) -
     if config.offers("treatment"):
         recurred = values.get("RECDT", pd.Series(pd.NaT, index=subjects, dtype=DATE))
         values |= _treatment(tables["drug_exposure"], start, recurred, patients["death_date"], values["LSTALVDT"], plan)
+    if config.offers("assigned_treatment"):
+        values |= _assigned_treatment(patients["assigned_arm"], config)
     columns = dataset("adsl", config).columns
     return pd.DataFrame({name: values.get(name, pd.NA) for name in columns}, index=subjects).reset_index(drop=True)
 
 
+def _assigned_treatment(assigned: pd.Series, config: CohortConfig) -> dict[str, pd.Series]:
+    """Return the assigned arm; assignment is time zero, so everyone is at risk there, in the arm assigned."""
+    declared = config.assigned_arms
+    assert declared is not None
+    arm = assigned.map({each.value: each.label for each in (declared.treated, declared.control)}).astype("string")
+    return {"TRT01A": arm, "LMFL": _y_n(pd.Series(True, index=assigned.index)), "LMTRT": arm}
+
+
 def _extra_variable(name: str, patients: pd.DataFrame, config: CohortConfig) -> pd.Series:
-    """Return an extra variable as recorded, or the two groups of another one at its median in `patients`."""
+    """Return an extra variable as recorded, or two groups of a number: at its median in `patients`, or at a value."""
     declared = config.extra_variables[name]
     if declared.split is None:
         return patients[name]
     value = patients[declared.split.of]
-    upper = value >= value.median() if declared.split.median_in == "upper" else value > value.median()
+    if declared.split.at is not None:
+        upper = value >= declared.split.at
+    else:
+        upper = value >= value.median() if declared.split.median_in == "upper" else value > value.median()
     lower_group, upper_group = declared.levels or ()
     return upper.map({True: upper_group, False: lower_group}).astype("string")
 

@@ -80,7 +80,7 @@ def build_adtte(adsl: pd.DataFrame, survival_times: pd.DataFrame, cohort: Cohort
     _derivable(cohort)
     subjects = adsl.set_index("USUBJID", drop=False)
     if cohort.config.offers("survival_times"):
-        first, death = _published_times(subjects, survival_times)
+        first, death = _published_times(subjects, survival_times, cohort.config.time_unit)
     else:
         first, death = _first_event(subjects), _death(subjects)
     frames = [_parameter(paramcd, death if paramcd == "OS" else first, subjects) for paramcd in cohort.config.endpoints]
@@ -157,37 +157,49 @@ def _months(date: pd.Series, start: pd.Series) -> pd.Series:
     return days.mask(days == 0, 0.5) / DAYS_PER_MONTH
 
 
-def _published_times(subjects: pd.DataFrame, survival_times: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+def _published_times(
+    subjects: pd.DataFrame, survival_times: pd.DataFrame, time_unit: str
+) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return first events and deaths of a cohort published with times instead of dates.
 
-    The source's RFS event is the composite. At the source's resolution a dead patient whose RFS ended when
-    life did died without an earlier recurrence; any other RFS event is a recurrence, of unrecorded site. A
+    Where the source has RFS, its event is the composite. At the source's resolution a dead patient whose RFS ended
+    when life did died without an earlier recurrence; any other RFS event is a recurrence, of unrecorded site. A
     censored RFS stays censored at its time even when a death follows: the source stopped looking.
+
+    Where it has the time to recurrence, nothing need be inferred: a recurrence is one also on the day of death, and a
+    death without one is the first event on the day of death.
     """
-    os, rfs = (
+    os, rfs, ttr = (
         survival_times[survival_times["endpoint"].eq(endpoint)].set_index("USUBJID").reindex(subjects.index)
-        for endpoint in ("OS", "RFS")
+        for endpoint in ("OS", "RFS", "TTR")
     )
-    died = os["event"].eq(1).fillna(False).astype(bool)
-    ended = rfs["event"].eq(1).fillna(False).astype(bool)
-    died_first = ended & died & rfs["time_months"].eq(os["time_months"]).fillna(False).astype(bool)
-    recurred = ended & ~died_first
+    died = _happened(os)
+    same_time = rfs["time_months"].eq(os["time_months"]).fillna(False).astype(bool)
+    has_ttr = ttr["time_months"].notna()
+    died_first = (_happened(rfs) & died & same_time).mask(has_ttr, died & ~_happened(ttr))
+    recurred = (_happened(rfs) & ~died_first).mask(has_ttr, _happened(ttr))
+    timed = rfs["time_months"].mask(has_ttr, ttr["time_months"].mask(died_first, os["time_months"]))
     code = pd.Series(CENSORED, index=subjects.index)
-    first = _from_source(rfs, code.mask(died_first, EVENT_DEATH).mask(recurred, EVENT_RECURRENCE))
-    return first, _from_source(os, code.mask(died, EVENT_DEATH))
+    first = _from_source(timed, code.mask(died_first, EVENT_DEATH).mask(recurred, EVENT_RECURRENCE), time_unit)
+    return first, _from_source(os["time_months"], code.mask(died, EVENT_DEATH), time_unit)
 
 
-def _from_source(rows: pd.DataFrame, code: pd.Series) -> pd.DataFrame:
-    months = rows["time_months"].astype("Float64")
+def _happened(rows: pd.DataFrame) -> pd.Series:
+    return rows["event"].eq(1).fillna(False).astype(bool)
+
+
+def _from_source(time_months: pd.Series, code: pd.Series, time_unit: str) -> pd.DataFrame:
+    months = time_months.astype("Float64")
+    half_unit = 0.5 if time_unit == "months" else 0.5 / DAYS_PER_MONTH
     return pd.DataFrame(
         {
-            "ADT": pd.Series(pd.NaT, index=rows.index, dtype=DATE),
-            "months": months.mask(months == 0, 0.5),
+            "ADT": pd.Series(pd.NaT, index=months.index, dtype=DATE),
+            "months": months.mask(months == 0, half_unit),
             "EVNTCD": code,
             "reason": np.where(code == CENSORED, SOURCE_CENSORED, ""),
             "SRCDOM": "survival_times",
-            "INTLO": pd.Series(pd.NA, index=rows.index, dtype="Float64"),
-            "INTHI": pd.Series(pd.NA, index=rows.index, dtype="Float64"),
+            "INTLO": pd.Series(pd.NA, index=months.index, dtype="Float64"),
+            "INTHI": pd.Series(pd.NA, index=months.index, dtype="Float64"),
         }
     )
 

@@ -8,12 +8,13 @@ a frame these columns and types, :func:`validate` refuses a frame that departs f
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, Literal
 
 import pandas as pd
 
+from sorafenib_rfa.arms import arms_of
 from sorafenib_rfa.clinical.bclc import STAGES
 from sorafenib_rfa.config.models import CohortConfig
 from sorafenib_rfa.errors import ConfigError, Problem
@@ -366,7 +367,8 @@ _ADTTE = Dataset(
             "AVAL",
             "Time to event or censoring",
             "number",
-            f"(ADT - STARTDT) / {DAYS_PER_MONTH}; with times published in months, the month of the source. A time of "
+            f"(ADT - STARTDT) / {DAYS_PER_MONTH}; with published times, that of the source (its days / "
+            f"{DAYS_PER_MONTH}, or its months). A time of "
             "zero becomes half a unit of the source (half a day, or half a month), so that an event on the day of "
             "RFA is not lost",
             "ADTTE.ADT, ADTTE.STARTDT, survival_times.time_months",
@@ -632,12 +634,14 @@ _EXTRA_KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
 def dataset(name: str, cohort: CohortConfig) -> Dataset:
     """Return the specification of one dataset; that of ADSL ends with the cohort's extra variables.
 
+    Arms, and what is said of them, are those of the cohort.
+
     Raises
     ------
     ConfigError
         If an extra variable bears the name of a standard one, or two differ only in case.
     """
-    spec = _DATASETS[name]
+    spec = _with_assigned_arms(_DATASETS[name], cohort)
     if name != "adsl" or not cohort.extra_variables:
         return spec
     extra = []
@@ -655,12 +659,15 @@ def dataset(name: str, cohort: CohortConfig) -> Dataset:
             )
         taken[source.upper()] = f"the extra variable {source}"
         split = declared.split
-        derivation = (
-            f"Two groups at the median of {split.of} among the analysed patients; the median itself is in the "
-            f"{split.median_in} group"
-            if split
-            else "As recorded"
-        )
+        if split is None:
+            derivation = "As recorded"
+        elif split.at is not None:
+            derivation = f"Two groups of {split.of}; the upper one begins at {split.at:g}"
+        else:
+            derivation = (
+                f"Two groups at the median of {split.of} among the analysed patients; the median itself is in the "
+                f"{split.median_in} group"
+            )
         extra.append(
             Variable(
                 source.upper(),
@@ -673,6 +680,28 @@ def dataset(name: str, cohort: CohortConfig) -> Dataset:
             )
         )
     return Dataset(spec.name, spec.label, spec.keys, (*spec.variables, *extra))
+
+
+def _with_assigned_arms(spec: Dataset, cohort: CohortConfig) -> Dataset:
+    """Return `spec` as it is for a cohort whose arms were assigned at time zero."""
+    if cohort.assigned_arms is None:
+        return spec
+    arm = {
+        "codelist": arms_of(cohort).labels,
+        "derivation": "Arm assigned at time zero, under the label of the cohort's assigned_arms",
+        "source": "patients.assigned_arm, cohort.assigned_arms",
+    }
+    changed = {
+        "TRT01A": {"label": "Arm assigned", **arm},
+        "LMFL": {
+            "label": "At risk at time zero",
+            "derivation": "Y: arms are assigned at time zero, so every analysed patient is at risk there",
+            "source": "patients.assigned_arm",
+        },
+        "LMTRT": {"label": "Arm assigned", **arm},
+    }
+    variables = tuple(replace(each, **changed.get(each.name, {})) for each in spec.variables)
+    return Dataset(spec.name, spec.label, spec.keys, variables)
 
 
 def conform(name: str, frame: pd.DataFrame, cohort: CohortConfig) -> pd.DataFrame:

@@ -78,6 +78,7 @@ def clean_cohort(ingested: Mapping[str, Ingested], cohort: Cohort, plan: Plan) -
     ingest_quarantine = pd.concat([ingested[site].quarantine for site in sorted(ingested)], ignore_index=True).astype(
         {"row": "Int64"}
     )
+    recorded = tables["patients"]
     seen = _patients_seen(tables["patients"], ingest_quarantine, cohort)
     lost = _lost_at_ingest(ingest_quarantine, tables, cohort)
 
@@ -100,11 +101,11 @@ def clean_cohort(ingested: Mapping[str, Ingested], cohort: Cohort, plan: Plan) -
         if rule.takes_patients and (not rule.modules or any(map(cohort.config.offers, rule.modules))):
             steps.append(Step(rule.id, rule.label, "clean", leavers))
 
-    arms = _arms(tables, seen, cohort, plan)
+    arms = _arms(tables, recorded, seen, cohort, plan)
     quarantined = frozenset().union(*(step.leavers for step in steps))
     kept = _rows_of(tables, frozenset(seen["USUBJID"]) - quarantined)
     for step in cohort.config.eligibility:
-        keep = ELIGIBILITY_RULES[step.rule](Candidates(kept, plan), **step.params)
+        keep = ELIGIBILITY_RULES[step.rule](Candidates(kept, plan, cohort.config), **step.params)
         leavers = frozenset(keep.index[~keep])
         steps.append(Step(step.id, step.label, "eligibility", leavers))
         kept = _rows_of(kept, frozenset(keep.index[keep]))
@@ -248,13 +249,33 @@ def source_header(site: SiteConfig, fault: Fault, row: pd.Series) -> str:
     return entry.column if isinstance(entry, ColumnMap) else entry
 
 
-def _arms(tables: Mapping[str, pd.DataFrame], seen: pd.DataFrame, cohort: Cohort, plan: Plan) -> pd.Series:
-    """Return the arm of every patient seen, or the one they would have had; NA where it cannot be told."""
+def _arms(
+    tables: Mapping[str, pd.DataFrame], recorded: pd.DataFrame, seen: pd.DataFrame, cohort: Cohort, plan: Plan
+) -> pd.Series:
+    """Return the arm of every patient seen, or the one they would have had; NA where it cannot be told.
+
+    `recorded` is the table ``patients`` with the rows that cleaning took from `tables`.
+    """
+    if cohort.config.assigned_arms is not None:
+        return _assigned_labels(recorded, cohort).reindex(seen["USUBJID"])
     if not cohort.config.offers("treatment"):
         return pd.Series("Overall", index=pd.Index(seen["USUBJID"]), dtype="string")
     index_date = index_rfa(tables["ablations"]).reindex(seen["USUBJID"])
     recurrence = first_recurrence(tables["imaging"], index_date)
     return assigned_arm(index_date, first_exposure(tables["drug_exposure"]), recurrence, plan.grace_period_days)
+
+
+def _assigned_labels(patients: pd.DataFrame, cohort: Cohort) -> pd.Series:
+    """Return the assigned arm by USUBJID: the label of a compared arm, the arm as recorded for any other.
+
+    NA for a patient who is recorded with two arms.
+    """
+    declared = cohort.config.assigned_arms
+    assert declared is not None
+    labels = {arm.value: arm.label for arm in (declared.treated, declared.control)}
+    by_patient = patients.groupby("USUBJID")["assigned_arm"]
+    arm = by_patient.first().astype("string").mask(by_patient.nunique() > 1)
+    return arm.map(labels).astype("string").fillna(arm)
 
 
 def _rows_of(tables: Mapping[str, pd.DataFrame], patients: frozenset[str]) -> dict[str, pd.DataFrame]:

@@ -31,10 +31,12 @@ class Candidates:
     tables : mapping of str to DataFrame
         Cleaned canonical tables with ``USUBJID``; one row a patient in ``patients``.
     plan : Plan
+    cohort : CohortConfig
     """
 
     tables: Mapping[str, pd.DataFrame]
     plan: Plan
+    cohort: CohortConfig
 
     @cached_property
     def patients(self) -> pd.DataFrame:
@@ -115,6 +117,13 @@ def has_survival_times(c: Candidates, endpoints: list[str] = ["OS", "RFS"]) -> p
     return c.keep(known.groupby("USUBJID")["endpoint"].nunique() == len(set(endpoints)))
 
 
+def arm_compared(c: Candidates) -> pd.Series:
+    """Keep patients assigned to one of the two arms of `assigned_arms`; a trial may have had more."""
+    arms = c.cohort.assigned_arms
+    assert arms is not None, "CohortConfig lets no cohort without assigned arms name this rule"
+    return c.keep(c.patients["assigned_arm"].isin([arms.treated.value, arms.control.value]))
+
+
 ELIGIBILITY_RULES: Final[Mapping[str, Callable[..., pd.Series]]] = {
     rule.__name__: rule
     for rule in (
@@ -127,6 +136,7 @@ ELIGIBILITY_RULES: Final[Mapping[str, Callable[..., pd.Series]]] = {
         no_drug_before_index,
         has_follow_up,
         has_survival_times,
+        arm_compared,
     )
 }
 """Rule name -> function."""

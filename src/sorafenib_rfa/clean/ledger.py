@@ -9,7 +9,7 @@ from typing import Final, Literal
 import pandas as pd
 
 NO_ARM: Final = "Arm not determinable"
-"""Arm, in the ledger only, of patients without an index RFA: which arm they would have had cannot be told."""
+"""Arm, in the ledger only, of patients whose arm cannot be told: without an index RFA, or without an assigned arm."""
 
 ATTRITION_COLUMNS: Final = {
     "step_no": "Int64",

@@ -360,21 +360,26 @@ def alive_with_death_date(t: Tables) -> list[Fault]:
 def survival_contradictions(t: Tables) -> list[Fault]:
     """Patients whose derived survival times contradict each other.
 
-    Recurrence-free survival cannot outlast overall survival, and a death at the time of RFS is an event of RFS.
+    Neither recurrence-free survival nor the time to recurrence can outlast overall survival, and a death at the time
+    of RFS is an event of RFS.
     """
     times = t.tables["survival_times"]
     columns = ["USUBJID", "time_months", "event"]
-    rfs = times.loc[(times["endpoint"] == "RFS").fillna(False), columns]
-    pairs = rfs.reset_index().merge(
+    first = times.loc[times["endpoint"].isin(["RFS", "TTR"]), [*columns, "endpoint"]]
+    pairs = first.reset_index().merge(
         times.loc[(times["endpoint"] == "OS").fillna(False), columns], on="USUBJID", suffixes=("", "_os")
     )
     faults = []
     longer = (pairs["time_months"] > pairs["time_months_os"]).fillna(False)
     for row in pairs[longer].itertuples():
-        reason = f"RFS of {row.time_months:g} months is longer than OS of {row.time_months_os:g} months"
+        reason = f"{row.endpoint} of {row.time_months:g} months is longer than OS of {row.time_months_os:g} months"
         faults.append(Fault("survival_times", row.index, "time_months", reason, "patient"))
     uncounted = (
-        ~longer & (pairs["time_months"] == pairs["time_months_os"]) & (pairs["event"] == 0) & (pairs["event_os"] == 1)
+        ~longer
+        & (pairs["endpoint"] == "RFS")
+        & (pairs["time_months"] == pairs["time_months_os"])
+        & (pairs["event"] == 0)
+        & (pairs["event_os"] == 1)
     ).fillna(False)
     for row in pairs[uncounted].itertuples():
         reason = f"died at {row.time_months_os:g} months, yet RFS is censored at that time: death is an event of RFS"

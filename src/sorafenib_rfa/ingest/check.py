@@ -21,7 +21,7 @@ REQUIRED = {
     "imaging": ("subject_id", "imaging_date", "finding"),
     "labs": ("subject_id", "sample_date"),
     "adverse_events": ("subject_id", "term", "grade"),
-    "survival_times": tuple(SURVIVAL_EXPORT),
+    "survival_times": ("subject_id", "os_months", "os_event"),
 }
 """Columns without which a table cannot serve; a site without them leaves the table out."""
 
@@ -168,11 +168,28 @@ def _check_table(table: str, mapping: TableMap, site: SiteConfig, cohort: Cohort
     for name in required:
         if name not in given:
             add(f"{key}.columns.{name}: this column is required", expected=f"the header of {name} in {mapping.file}")
+    if table == "survival_times":
+        _check_recurrence(key, given, add)
     if table == "patients" and not {"birth_date", "age_years"} & given:
         add(f"{key}.columns: birth_date or age_years is required")
     for name, entry in mapping.columns.items():
         if name in columns and isinstance(entry, ColumnMap):
             _check_column(f"{key}.columns.{name}", name, table, entry, columns[name], site, add)
+
+
+def _check_recurrence(key: str, given: set[str], add: Report) -> None:
+    """Report unless time and event of exactly one of RFS and TTR are mapped: both at once may contradict each other."""
+    pairs = {name: {f"{name}_months", f"{name}_event"} for name in ("rfs", "ttr")}
+    begun = [name for name, pair in pairs.items() if pair & given]
+    if len(begun) != 1:
+        add(
+            f"{key}.columns: an export has either recurrence-free survival or the time to recurrence",
+            found="both" if begun else "neither",
+            expected="rfs_months and rfs_event (death is an event), or ttr_months and ttr_event (death is censored)",
+        )
+        return
+    for name in sorted(pairs[begun[0]] - given):
+        add(f"{key}.columns.{name}: this column is required", expected=f"the header of {name}")
 
 
 def _check_wide(key: str, mapping: TableMap, site: SiteConfig, add: Report) -> None:

@@ -392,8 +392,9 @@ class _TableReader:
         wide = {name: self._read_column(name, column) for name, column in self.columns.items() if name != "subject_id"}
         values: dict[str, list[Any]] = {"subject_id": [], "endpoint": [], "time_months": [], "event": []}
         taken = []
+        endpoints = [name for name in ("OS", "RFS", "TTR") if f"{name.lower()}_months" in self.mapping.columns]
         for i, subject in enumerate(self.subjects):
-            for endpoint in ("OS", "RFS"):
+            for endpoint in endpoints:
                 values["subject_id"].append(subject)
                 values["endpoint"].append(endpoint)
                 values["time_months"].append(wide[f"{endpoint.lower()}_months"][i])

@@ -74,6 +74,7 @@ _PATIENTS = {
     "vital_status": Column("code", ("alive", "dead")),
     "death_date": _DATE,
     "last_contact_date": _DATE,
+    "assigned_arm": _TEXT,
 }
 
 _FINDINGS = (
@@ -143,7 +144,7 @@ TABLES: Final[Mapping[str, Mapping[str, Column]]] = MappingProxyType(
         },
         "survival_times": {
             "subject_id": _ID,
-            "endpoint": Column("code", ("OS", "RFS")),
+            "endpoint": Column("code", ("OS", "RFS", "TTR")),
             "time_months": Column("number", quantity="time"),
             "event": Column("integer", ("0", "1")),
         },
@@ -160,9 +161,12 @@ SURVIVAL_EXPORT: Final[Mapping[str, Column]] = MappingProxyType(
         "os_event": TABLES["survival_times"]["event"],
         "rfs_months": TABLES["survival_times"]["time_months"],
         "rfs_event": TABLES["survival_times"]["event"],
+        "ttr_months": TABLES["survival_times"]["time_months"],
+        "ttr_event": TABLES["survival_times"]["event"],
     }
 )
-"""Columns of a ``survival_times`` export, one row a patient; ingest makes them long."""
+"""Columns of a ``survival_times`` export, one row a patient; ingest makes them long. An export has overall survival
+and either recurrence-free survival (the composite) or the time to recurrence (deaths before it are censored)."""
 
 LAB_EXPORT: Final[tuple[str, ...]] = ("subject_id", "sample_date", "test", "value", "unit", "uln")
 """Columns of a ``labs`` export that a site can map; the others are made by ingest."""
