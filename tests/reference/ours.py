@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -343,11 +344,17 @@ def _tables() -> Values:
     return out
 
 
+def _module(name: str) -> Callable[[], Values]:
+    """Return the values of the family whose functions are in ``ours_<name>.py`` (which takes its data from here)."""
+    return lambda: import_module(f"ours_{name}").values()
+
+
 FAMILIES: dict[str, Callable[[], Values]] = {
     "cox": _cox,
     "survival_curves": _survival_curves,
     "competing_risks": _competing_risks,
     "tables": _tables,
+    "recurrent_events": _module("recurrent_events"),
 }
 
 
