@@ -147,6 +147,7 @@ def make_adam(
     frames = []
     for paramcd in ("RFS", "TTR", "OS", "LTP", "IDR", "EHS"):
         own = np.where(died, 4, 0) if paramcd == "OS" else code
+        seen = np.isin(own, [1, 2, 3]) & (paramcd != "OS")  # the examination before was up to 90 days earlier
         wanted = {"RFS": [1, 2, 3, 4], "TTR": [1, 2, 3], "OS": [4], "LTP": [1], "IDR": [2], "EHS": [3]}[paramcd]
         frames.append(
             adsl[["USUBJID", "SITEID", "TRT01A", "LMFL", "LMTRT"]].assign(
@@ -154,6 +155,8 @@ def make_adam(
                 AVAL=(last_day if paramcd == "OS" else first_day) / DAYS_PER_MONTH,
                 CNSR=(~np.isin(own, wanted)).astype(int),
                 EVNTCD=own,
+                INTLO=np.where(seen, np.floor((event_day - 1) / 90) * 90, np.nan) / DAYS_PER_MONTH,
+                INTHI=np.where(seen, event_day, np.nan) / DAYS_PER_MONTH,
             )
         )
     adtte = pd.concat(frames, ignore_index=True)

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from sorafenib_rfa.clean.ledger import Step, build_ledger
-from sorafenib_rfa.config.load import Cohort, load_study, read_yaml, validate
+from sorafenib_rfa.config.load import Cohort, load_plan, load_study, read_yaml, validate
 from sorafenib_rfa.config.models import CohortConfig, Plan
 from sorafenib_rfa.estimates.ard import as_ard
 from sorafenib_rfa.estimates.flow import estimate_flow
@@ -57,7 +57,7 @@ def with_arms() -> Exhibits:
     from sorafenib_rfa.estimates.efficacy import estimate_efficacy
     from sorafenib_rfa.estimates.safety import estimate_safety
 
-    plan = _study().plans["synthetic"]
+    plan = load_plan(ROOT, "synthetic", None)
     shown = "config/cohorts/synthetic/cohort.yaml"
     cohort = Cohort("synthetic", validate(CohortConfig, read_yaml(ROOT / shown, shown), shown), {})
     rng = np.random.default_rng(20140915)
@@ -66,7 +66,7 @@ def with_arms() -> Exhibits:
     ledgers = _ledgers(adsl, rng, cohort)
     baseline = estimate_baseline(adsl, plan, cohort.config, "synthetic", "records/baseline.json")
     parts = [
-        estimate_flow(**ledgers, cohort_name="synthetic", record="records/flow.json"),
+        estimate_flow(**ledgers, cohort=cohort.config, cohort_name="synthetic", record="records/flow.json"),
         baseline,
         estimate_efficacy(
             adtte, adsl, baseline.curves["weights"], plan, cohort.config, "synthetic", "records/efficacy.json", seed=1
@@ -107,7 +107,7 @@ def without_arms() -> Exhibits:
     adam = build_adam(cleaned.tables, cohort, plan)
     ledgers = {"attrition": cleaned.attrition, "fates": cleaned.fates, "quarantine": cleaned.quarantine}
     parts = [
-        estimate_flow(**ledgers, cohort_name="hcc_resection", record="records/flow.json"),
+        estimate_flow(**ledgers, cohort=cohort.config, cohort_name="hcc_resection", record="records/flow.json"),
         estimate_baseline(adam["adsl"], plan, cohort.config, cohort.name, "records/baseline.json"),
         estimate_prognosis(adam["adtte"], adam["adsl"], plan, cohort.config, cohort.name, "records/prognosis.json"),
     ]
@@ -180,7 +180,12 @@ def _adtte(rng: np.random.Generator, adsl: pd.DataFrame) -> pd.DataFrame:
     os["EVNTCD"] = np.where(os["CNSR"] == 0, 4, 0)
     frames = [
         frame.assign(
-            USUBJID=adsl["USUBJID"].to_numpy(), LMFL="Y", **{c: adsl[c].to_numpy() for c in ("TRT01A", "LMTRT")}
+            USUBJID=adsl["USUBJID"].to_numpy(),
+            LMFL="Y",
+            # a recurrence was last excluded up to three months before it was seen
+            INTLO=(frame["AVAL"] - 3).clip(lower=0).where(frame["EVNTCD"].isin([1, 2, 3])),
+            INTHI=frame["AVAL"].where(frame["EVNTCD"].isin([1, 2, 3])),
+            **{c: adsl[c].to_numpy() for c in ("SITEID", "TRT01A", "LMTRT")},
         )
         for frame in (rfs, ttr, os)
     ]

@@ -18,13 +18,13 @@ from tests.unit.adam_cohorts import ROOT
 @pytest.fixture(scope="module")
 def adam():
     study = load_study(ROOT, {"cohort": "hcc_resection", "seed": 1, "publication_date": "2024-01-01"})
-    cohort = study.cohorts["hcc_resection"]
+    cohort, plan = study.cohorts["hcc_resection"], study.plans["hcc_resection"]
     ingested = {
         name: ingest_site(ROOT / folder, name, site, cohort.config, shown_folder=folder)
         for name, site in cohort.sites.items()
         for folder in [raw_folder(cohort, name)]
     }
-    return build_adam(clean_cohort(ingested, cohort, study.plan).tables, cohort, study.plan)
+    return build_adam(clean_cohort(ingested, cohort, plan).tables, cohort, plan)
 
 
 def test_nobody_is_lost(adam):

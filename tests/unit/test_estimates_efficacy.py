@@ -8,10 +8,10 @@ import pytest
 from estimates_data import PLAN, cohort, estimated, make_adam, plan, value
 
 from sorafenib_rfa.estimates.baseline import estimate_baseline
-from sorafenib_rfa.estimates.bootstrap import OverlapResamples, _logistic_scores, _restricted_means
+from sorafenib_rfa.estimates.bootstrap import OverlapResamples, logistic_scores, _restricted_means
 from sorafenib_rfa.estimates.collect import collect_ard
 from sorafenib_rfa.estimates.covariates import covariate_design
-from sorafenib_rfa.estimates.efficacy import RESAMPLES, estimate_efficacy
+from sorafenib_rfa.estimates.efficacy import estimate_efficacy
 from sorafenib_rfa.stats.kaplan_meier import kaplan_meier
 from sorafenib_rfa.stats.propensity import logistic_fit
 from sorafenib_rfa.vocabulary import CONTROL, DAYS_PER_MONTH, SORAFENIB
@@ -126,7 +126,7 @@ def test_restricted_mean_is_the_area_under_the_drawn_curve():
         assert difference["value"] == pytest.approx(means["sorafenib"] - means["control"], rel=1e-6)
         assert difference["ci_low"] < difference["value"] < difference["ci_high"]
     # the Methods section prints how many resamples the interval rests on
-    assert value(ARD, "efficacy.rfs_rmst_overlap.contrast.m36.resamples")["value"] == RESAMPLES
+    assert value(ARD, "efficacy.rfs_rmst_overlap.contrast.m36.resamples")["value"] == PLAN.bootstrap_resamples
 
 
 def test_a_resample_computed_in_bulk_equals_the_resample_computed_alone():
@@ -138,7 +138,7 @@ def test_a_resample_computed_in_bulk_equals_the_resample_computed_alone():
     time = rng.exponential(20, len(x)).round(1) + 0.1
     event = rng.random(len(x)) < 0.7
     drawn = rng.multinomial(len(x), np.full(len(x), 1 / len(x)), size=4).astype(float)
-    scores, usable = _logistic_scores(x, treated.astype(float), drawn)
+    scores, usable = logistic_scores(x, treated.astype(float), drawn)
     weights = drawn * np.where(treated, 1 - scores, scores)
     means = _restricted_means(time[treated], weights[:, treated], (weights * event)[:, treated], 30.0)
     assert usable.all()

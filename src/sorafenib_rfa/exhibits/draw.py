@@ -50,7 +50,7 @@ def _drawer(name: str) -> Drawer:
 
         return draw_ae_dot
     if name == "overlap":
-        from sorafenib_rfa.exhibits.figures.dots import draw_overlap
+        from sorafenib_rfa.exhibits.figures.propensity import draw_overlap
 
         return draw_overlap
     if name == "designs":
