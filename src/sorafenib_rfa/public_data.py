@@ -65,7 +65,10 @@ def colon_export(colon: Mapping[str, Sequence[Any]]) -> bytes:
     if lacking:
         raise InputError(
             Problem(
-                "the colon cancer data lack columns", file="survival::colon", found=", ".join(colon), expected=str(lacking)
+                "the colon cancer data lack columns",
+                file="survival::colon",
+                found=", ".join(colon),
+                expected=str(lacking),
             )
         )
     baseline: dict[str, tuple[str, ...]] = {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 import pytest
-from estimates_data import value
+from estimates_data import cohort, value
 
 from sorafenib_rfa.estimates.flow import estimate_flow
 from sorafenib_rfa.vocabulary import CONTROL, SORAFENIB
@@ -44,7 +44,7 @@ QUARANTINE = pd.DataFrame(
 
 @pytest.fixture(scope="module")
 def flow():
-    return estimate_flow(ATTRITION, FATES, QUARANTINE, "synthetic", "records/estimate_flow/synthetic.json")
+    return estimate_flow(ATTRITION, FATES, QUARANTINE, cohort(), "synthetic", "records/estimate_flow/synthetic.json")
 
 
 @pytest.mark.parametrize(
@@ -87,18 +87,18 @@ def test_the_drawn_flow_carries_the_numbers_and_ids_of_the_ard(flow):
 def test_a_patient_lost_between_the_ledgers_is_an_error():
     short = FATES[FATES["USUBJID"] != "2"]
     with pytest.raises(ValueError, match="2 patients were not analysed by the fates, 3 left"):
-        estimate_flow(ATTRITION, short, QUARANTINE, "synthetic", "r")
+        estimate_flow(ATTRITION, short, QUARANTINE, cohort(), "synthetic", "r")
 
 
 def test_a_patient_with_two_fates_is_an_error():
     twice = pd.concat([FATES, FATES.tail(1)])
     with pytest.raises(ValueError, match=r"patients twice: \['10'\]"):
-        estimate_flow(ATTRITION, twice, QUARANTINE, "synthetic", "r")
+        estimate_flow(ATTRITION, twice, QUARANTINE, cohort(), "synthetic", "r")
 
 
 def test_an_empty_arm_is_counted():
     attrition = ATTRITION.assign(arm=CONTROL)
-    made = estimate_flow(attrition, FATES, QUARANTINE, "synthetic", "records/estimate_flow/synthetic.json")
+    made = estimate_flow(attrition, FATES, QUARANTINE, cohort(), "synthetic", "records/estimate_flow/synthetic.json")
     assert value(made.ard, "flow.patients.sorafenib.analysed")["value"] == 0
     assert value(made.ard, "flow.patients.control.analysed")["value"] == 7
 
@@ -106,7 +106,7 @@ def test_an_empty_arm_is_counted():
 def test_a_cohort_without_arms_and_without_quarantine():
     fates = FATES.assign(fate="analysed")
     attrition = ATTRITION.assign(arm="Overall", n_excluded=0)
-    flow = estimate_flow(attrition, fates, QUARANTINE.iloc[0:0], "real", "r")
+    flow = estimate_flow(attrition, fates, QUARANTINE.iloc[0:0], cohort(), "real", "r")
     assert value(flow.ard, "flow.patients.analysed")["value"] == 10
     assert value(flow.ard, "flow.quarantine.values")["value"] == 0
     assert set(flow.ard["group"]) == {"overall"}

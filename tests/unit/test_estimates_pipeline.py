@@ -68,7 +68,7 @@ def made():
     adam = build_adam(cleaned.tables, study, PLAN)
     baseline = estimate_baseline(adam["adsl"], PLAN, config, "study", "r")
     parts = [
-        estimate_flow(cleaned.attrition, cleaned.fates, cleaned.quarantine, "study", "r"),
+        estimate_flow(cleaned.attrition, cleaned.fates, cleaned.quarantine, config, "study", "r"),
         baseline,
         estimate_efficacy(adam["adtte"], adam["adsl"], baseline.curves["weights"], PLAN, config, "study", "r", seed=1),
         estimate_safety(

@@ -16,7 +16,7 @@ from sorafenib_rfa.estimates.flow import estimate_flow
 from sorafenib_rfa.exhibits.format import format_value
 from sorafenib_rfa.exhibits.tables import make_table
 
-FLOW = estimate_flow(ATTRITION, FATES, QUARANTINE, "synthetic", "records/flow.json")
+FLOW = estimate_flow(ATTRITION, FATES, QUARANTINE, cohort(), "synthetic", "records/flow.json")
 ARD = collect_ard([*(part.ard for part in estimated()[1].values()), FLOW.ard])
 ROWS = ARD.set_index("ard_id", drop=False)
 NAMES = ["baseline", "efficacy", "safety", "attrition", "sites"]
@@ -179,5 +179,5 @@ def test_a_row_that_the_estimates_do_not_have_is_named():
 def test_a_cohort_with_fewer_endpoints_has_a_shorter_table():
     short = ARD[~ARD["ard_id"].str.match(r"efficacy\.(ttr|first_event)")]
     labels = table("efficacy", short).data["text"].tolist()
-    assert "Recurrence-free survival (primary)" in labels
+    assert "Recurrence-free survival (sensitivity)" in labels
     assert not any(label.startswith(("Time to recurrence", "Cumulative incidence")) for label in labels)

@@ -5,6 +5,7 @@ from sorafenib_rfa.records.job import job
 with job(snakemake) as this:
     import pandas as pd
 
+    from sorafenib_rfa.config.models import CohortConfig
     from sorafenib_rfa.estimates.flow import estimate_flow
     from sorafenib_rfa.estimates.parts import write_estimates
 
@@ -12,6 +13,7 @@ with job(snakemake) as this:
         attrition=pd.read_parquet(snakemake.input.attrition),
         fates=pd.read_parquet(snakemake.input.fates),
         quarantine=pd.read_parquet(snakemake.input.quarantine),
+        cohort=CohortConfig.model_validate(snakemake.params.cohort_config),
         cohort_name=this.cohort,
         record=this.record,
     )

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pandas as pd
 
+from sorafenib_rfa.arms import Arms, arms_of
+from sorafenib_rfa.config.models import CohortConfig
 from sorafenib_rfa.estimates.ard import ArdBuilder, Estimates
-from sorafenib_rfa.vocabulary import ARM_SLUGS, ARMS
 
 ENGINE = "sorafenib_rfa.estimates.flow"
 POPULATION = "All patients in the raw exports"
@@ -13,7 +14,12 @@ FATES = ("analysed", "quarantined", "excluded")
 
 
 def estimate_flow(
-    attrition: pd.DataFrame, fates: pd.DataFrame, quarantine: pd.DataFrame, cohort_name: str, record: str
+    attrition: pd.DataFrame,
+    fates: pd.DataFrame,
+    quarantine: pd.DataFrame,
+    cohort: CohortConfig,
+    cohort_name: str,
+    record: str,
 ) -> Estimates:
     """Count patients through every cleaning and eligibility step, and quarantined values and rows by rule.
 
@@ -25,6 +31,8 @@ def estimate_flow(
         ``USUBJID, site, fate, step_id, ...``: one row a patient ever seen.
     quarantine : DataFrame
         ``site, table, rule, scope, ...``: one row a quarantined value or row.
+    cohort : CohortConfig
+        Its arms.
     cohort_name : str
         Name of the cohort.
     record : str
@@ -44,8 +52,9 @@ def estimate_flow(
     _check_conservation(attrition, fates)
     ard = ArdBuilder(cohort_name, "flow", record)
     sites = sorted(fates["site"].dropna().astype(str).unique())
-    _add_patients(ard, attrition, fates, sites)
-    flow = _add_steps(ard, attrition, sites)
+    arms = arms_of(cohort)
+    _add_patients(ard, attrition, fates, sites, arms)
+    flow = _add_steps(ard, attrition, sites, arms)
     _add_quarantine(ard, quarantine, sites)
     return Estimates(ard.frame(), {"flow": flow})
 
@@ -67,7 +76,7 @@ def _check_conservation(attrition: pd.DataFrame, fates: pd.DataFrame) -> None:
         )
 
 
-def _add_patients(ard: ArdBuilder, attrition: pd.DataFrame, fates: pd.DataFrame, sites: list[str]) -> None:
+def _add_patients(ard: ArdBuilder, attrition: pd.DataFrame, fates: pd.DataFrame, sites: list[str], arms: Arms) -> None:
     """Add how many patients were screened and what became of them: overall, by arm and by site."""
     common = {"unit": "count", "engine": ENGINE, "population": POPULATION}
 
@@ -82,7 +91,7 @@ def _add_patients(ard: ArdBuilder, attrition: pd.DataFrame, fates: pd.DataFrame,
         add_fates(fates[fates["site"].astype(str) == site], f"site {site}", variable="site", level=site)
 
     first, last = attrition["step_no"].min(), attrition["step_no"].max()
-    for arm in _arms(attrition):
+    for arm in _with_patients(attrition, arms):
         rows = attrition[attrition["arm"] == arm]
         counts = {
             "screened": rows.loc[rows["step_no"] == first, "n_before"].sum(),
@@ -94,18 +103,18 @@ def _add_patients(ard: ArdBuilder, attrition: pd.DataFrame, fates: pd.DataFrame,
                 "patients",
                 stat,
                 int(count),
-                group=ARM_SLUGS[arm],
+                group=arms.slug(arm),
                 method="from the attrition table; the arm is the one the patient would have had",
                 **common,
             )
 
 
-def _arms(attrition: pd.DataFrame) -> list[str]:
-    """Return both arms of a cohort that has arms, in the order of display; an arm may be empty."""
-    return list(ARMS) if attrition["arm"].isin(ARMS).any() else []
+def _with_patients(attrition: pd.DataFrame, arms: Arms) -> list[str]:
+    """Return both arms of a cohort that has arms, in the order of display; one of them may be empty."""
+    return list(arms.labels) if attrition["arm"].isin(arms.labels).any() else []
 
 
-def _add_steps(ard: ArdBuilder, attrition: pd.DataFrame, sites: list[str]) -> pd.DataFrame:
+def _add_steps(ard: ArdBuilder, attrition: pd.DataFrame, sites: list[str], arms: Arms) -> pd.DataFrame:
     """Add who left at each step, and return the frame the flow diagram draws."""
     counts = ["n_before", "n_excluded", "n_after"]
     drawn: list[dict] = []
@@ -118,7 +127,7 @@ def _add_steps(ard: ArdBuilder, attrition: pd.DataFrame, sites: list[str]) -> pd
             "stage": str(step["stage"].iloc[0]),
         }
         slices: list[tuple[str, str, pd.DataFrame]] = [("overall", "all", step)]
-        slices += [(ARM_SLUGS[arm], "all", step[step["arm"] == arm]) for arm in _arms(attrition)]
+        slices += [(arms.slug(arm), "all", step[step["arm"] == arm]) for arm in _with_patients(attrition, arms)]
         slices += [("overall", site, step[step["site"].astype(str) == site]) for site in sites]
         for group, site, rows in slices:
             totals = {name: int(rows[name].sum()) for name in counts}

@@ -9,12 +9,14 @@ from typing import Any
 
 import pandas as pd
 
+from sorafenib_rfa.arms import arms_of
 from sorafenib_rfa.config.models import CohortConfig, Covariate, Plan
 from sorafenib_rfa.errors import NotOfferedError, Problem
 from sorafenib_rfa.estimates.ard import ard_id, slug
 from sorafenib_rfa.estimates.common import horizon
+from sorafenib_rfa.estimates.comparison import COMPARED, start_words
 from sorafenib_rfa.exhibits.format import Form, escape_markdown, format_value, value_span
-from sorafenib_rfa.vocabulary import ARM_SLUGS, ARMS, ENDPOINTS, LAB_TESTS, TABLES
+from sorafenib_rfa.vocabulary import ENDPOINTS, LAB_TESTS, TABLES
 
 INDENT = "\u00a0\u00a0\u00a0"
 WIDEST_COLUMN = 34
@@ -256,8 +258,9 @@ def _with_n(label: str, source: _Source, *parts: object) -> _Cell:
 
 
 def _baseline(source: _Source, cohort: CohortConfig, plan: Plan) -> _Draft:
-    arms = [arm for arm in ARMS if source.has("baseline", "table1", ARM_SLUGS[arm], "n")]
-    groups = [(_with_n(arm, source, "baseline", "table1", ARM_SLUGS[arm], "n"), ARM_SLUGS[arm]) for arm in arms]
+    slugs = arms_of(cohort).slugs
+    arms = [arm for arm in slugs if source.has("baseline", "table1", slugs[arm], "n")]
+    groups = [(_with_n(arm, source, "baseline", "table1", slugs[arm], "n"), slugs[arm]) for arm in arms]
     everyone = "Overall" if arms else "All patients"
     groups.append((_with_n(everyone, source, "baseline", "table1", "n"), None))
     header: list[_Cell] = [["Characteristic"], *(head for head, _ in groups)]
@@ -287,8 +290,10 @@ def _baseline(source: _Source, cohort: CohortConfig, plan: Plan) -> _Draft:
     draft.notes.append("Percentages are of patients with the variable recorded.")
     if arms:
         draft.notes.append(
-            "SMD: standardised mean difference, sorafenib minus control, for variables with several levels their "
-            "common distance (never negative). SMD, weighted: in the landmark population after overlap weighting. "
+            f"SMD: standardised mean difference, {arms[0]} minus {arms[-1]}, for variables with several levels their "
+            "common distance (never negative). SMD, weighted: "
+            + ("in the landmark population, " if plan.landmark_day else "")
+            + "after overlap weighting. "
             "No p values: baseline differences are no hypotheses (STROBE)."
         )
     return draft
@@ -355,18 +360,18 @@ _MODELS = {
 
 
 def _efficacy(source: _Source, cohort: CohortConfig, plan: Plan) -> _Draft:
-    arms = [ARM_SLUGS[arm] for arm in ARMS]
-    header: list[_Cell] = [["Estimate (95% CI)"], *([arm] for arm in ARMS), ["Contrast"], ["p"]]
+    compared = arms_of(cohort)
+    arms = [compared.slug(label) for label in compared.labels]
+    header: list[_Cell] = [["Estimate (95% CI)"], *([label] for label in compared.labels), ["Contrast"], ["p"]]
     draft = _Draft(header)
     for endpoint in ("RFS", "OS", "TTR"):
         key = endpoint.lower()
         if not source.has("efficacy", key, "n"):
             continue
-        role = next(
-            (e.role for e in plan.estimands.values() if e.endpoint == endpoint and e.role != "naive comparison"), ""
-        )
-        draft.head(f"{ENDPOINTS[endpoint]} ({role})" if role else ENDPOINTS[endpoint])
-        for stat, label in (("n", "Patients at the landmark, n"), ("events", "Events, n")):
+        estimand = plan.estimands.get(COMPARED[endpoint])
+        draft.head(f"{ENDPOINTS[endpoint]} ({estimand.role})" if estimand else ENDPOINTS[endpoint])
+        patients = "Patients at the landmark, n" if plan.landmark_day else "Patients, n"
+        for stat, label in (("n", patients), ("events", "Events, n")):
             draft.add(label, *(source.value("efficacy", key, arm, stat) for arm in arms), level=1)
         draft.add(
             "Median",
@@ -397,15 +402,22 @@ def _efficacy(source: _Source, cohort: CohortConfig, plan: Plan) -> _Draft:
             draft.add(label, [], [], source.interval(*where), source.p(*where), level=1)
         where = ("efficacy", f"{key}_cox_overlap", "contrast", "global", "zph_chi2")
         draft.add("Proportional hazards, weighted model", [], [], [], source.p(*where), level=1)
-    _first_events(draft, source, plan)
+    _first_events(draft, source, arms, plan)
     if source.has("efficacy", "rfs_naive", "contrast", "hr"):
         where = ("efficacy", "rfs_naive", "contrast", "hr")
         draft.head("Naive comparison from RFA, ever against never (biased)")
         draft.add("Hazard ratio of recurrence or death", [], [], source.interval(*where), source.p(*where), level=1)
+    if plan.landmark_day:
+        since = (
+            f"From day {plan.landmark_day} after {cohort.index_event}, in patients then alive, recurrence-free and "
+            f"under observation, by exposure up to that day; times in months since {cohort.index_event}, restricted "
+            "means from the landmark on."
+        )
+    else:
+        since = f"All patients by assigned arm, {start_words(plan, cohort)}; times in months."
     draft.notes += [
-        f"From day {plan.landmark_day} after RFA, in patients then alive, recurrence-free and under observation, by "
-        "exposure up to that day; times in months since RFA, restricted means from the landmark on. Hazard ratios and "
-        "differences are sorafenib against control. Weighted: overlap weights of the propensity score; IPT: stabilised "
+        f"{since} Hazard ratios and differences are {compared.treated} against {compared.control}. "
+        "Weighted: overlap weights of the propensity score; IPT: stabilised "
         "inverse probability of treatment. The p value beside the median is that of the log-rank test, beside the "
         "incidence that of Gray's test.",
     ]
@@ -417,7 +429,7 @@ def _efficacy(source: _Source, cohort: CohortConfig, plan: Plan) -> _Draft:
     return draft
 
 
-def _first_events(draft: _Draft, source: _Source, plan: Plan) -> None:
+def _first_events(draft: _Draft, source: _Source, arms: Sequence[str], plan: Plan) -> None:
     """Add cumulative incidence of the first event by its kind at the horizon of the restricted mean."""
     at = horizon(plan.rmst_horizon_months)
     kinds = {
@@ -427,14 +439,14 @@ def _first_events(draft: _Draft, source: _Source, plan: Plan) -> None:
         "death": "Death without recurrence",
     }
     kinds["recurrence_unspecified"] = "Recurrence, site not recorded"
-    shown = [k for k in kinds if source.has("efficacy", "first_event", "sorafenib", k, at, "incidence")]
+    shown = [k for k in kinds if source.has("efficacy", "first_event", arms[0], k, at, "incidence")]
     if not shown:
         return
     draft.head(f"Cumulative incidence of the first event at {plan.rmst_horizon_months:g} months")
     for kind in shown:
         draft.add(
             kinds[kind],
-            *(source.interval("efficacy", "first_event", ARM_SLUGS[arm], kind, at, "incidence") for arm in ARMS),
+            *(source.interval("efficacy", "first_event", arm, kind, at, "incidence") for arm in arms),
             [],
             source.p("efficacy", "first_event", "contrast", kind, "gray_chi2"),
             level=1,
@@ -560,8 +572,9 @@ _STEP = re.compile(r"^patients who left at step (?P<number>\d+): (?P<reason>.*)$
 
 
 def _attrition(source: _Source, cohort: CohortConfig, plan: Plan) -> _Draft:
-    arms = [arm for arm in ARMS if source.has("flow", "patients", ARM_SLUGS[arm], "screened")]
-    groups: list[str | None] = [*(ARM_SLUGS[arm] for arm in arms), None]
+    slugs = arms_of(cohort).slugs
+    arms = [arm for arm in slugs if source.has("flow", "patients", slugs[arm], "screened")]
+    groups: list[str | None] = [*(slugs[arm] for arm in arms), None]
     draft = _Draft([["Patients, n"], *([arm] for arm in arms), ["All"]])
     draft.add("Screened", *(source.value("flow", "patients", group, "screened") for group in groups))
     steps = []
@@ -575,7 +588,8 @@ def _attrition(source: _Source, cohort: CohortConfig, plan: Plan) -> _Draft:
     draft.notes.append("Steps in the order applied; a patient leaves at the first that excludes them.")
     if arms:
         draft.notes.append(
-            "Arms are those the patients would have had; patients without a determinable arm count in All."
+            "Arms are those the patients would have had; patients of another arm or without a determinable one count "
+            "in All."
         )
     return draft
 

@@ -9,7 +9,7 @@ import base64
 import difflib
 import html
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
@@ -50,10 +50,13 @@ class Results:
     ----------
     folder : str
         ``results/<cohort>``, relative to the folder in which the notebook runs.
+    arms : mapping of str to str
+        Slug in the ARD -> name, of arms that the cohort declares as assigned.
     """
 
-    def __init__(self, folder: str) -> None:
+    def __init__(self, folder: str, arms: Mapping[str, str] | None = None) -> None:
         self.folder = Path(folder)
+        self.groups = GROUPS | dict(arms or {})
 
     @cached_property
     def _ard(self) -> dict[str, dict[str, Any]]:
@@ -118,7 +121,7 @@ class Results:
             known = str(row["ard_id"])
             p = format_value(row, form="p").removeprefix("p ").removeprefix("= ") if pd.notna(row["p_value"]) else ""
             estimate = format_value(row, form="ci" if interval else "value").replace("95% CI ", "")
-            group = GROUPS.get(str(row["group"]), str(row["group"]))
+            group = self.groups.get(str(row["group"]), str(row["group"]))
             body.append([(group, ""), (str(row["method"]), ""), (estimate, known), (p, known if p else "")])
         header = [(text, "") for text in ("Group", "What, and how it was computed", "Estimate (95% CI)", "p")]
         return _table(header, body, caption)

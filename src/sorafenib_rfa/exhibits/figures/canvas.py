@@ -14,10 +14,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
+from sorafenib_rfa.arms import Arms
 from sorafenib_rfa.config.models import CohortConfig, Plan
 from sorafenib_rfa.errors import NotOfferedError, Problem
 from sorafenib_rfa.exhibits.format import Form, format_value
-from sorafenib_rfa.vocabulary import ARM_SLUGS, ARMS, DAYS_PER_MONTH
+from sorafenib_rfa.vocabulary import DAYS_PER_MONTH
 
 WIDTH_IN: Final = 7.0
 SYNTHETIC: Final = "Synthetic data"
@@ -50,9 +51,9 @@ def looks_of(groups: Iterable[str]) -> dict[str, Look]:
     return dict(zip(groups, cycle(LOOKS), strict=False))
 
 
-def arm_looks(groups: Iterable[str]) -> dict[str, Look]:
+def arm_looks(groups: Iterable[str], arms: Arms) -> dict[str, Look]:
     """Return the look of each arm: an arm looks the same when the other one has no patients."""
-    return looks_of(dict.fromkeys([*(ARM_SLUGS[arm] for arm in ARMS), *groups]))
+    return looks_of(dict.fromkeys([*(arms.slug(label) for label in arms.labels), *groups]))
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, Rectangle
 
+from sorafenib_rfa.arms import Arms, arms_of
 from sorafenib_rfa.exhibits.figures.canvas import (
     INK,
     WIDTH_IN,
@@ -18,7 +19,6 @@ from sorafenib_rfa.exhibits.figures.canvas import (
     new_figure,
     text_width_in,
 )
-from sorafenib_rfa.vocabulary import ARM_SLUGS, ARMS
 
 LINE_IN = 0.15
 PAD_IN = 0.09
@@ -46,8 +46,8 @@ class Box:
 def draw_flow(inputs: Inputs) -> tuple[Figure, pd.DataFrame]:
     """Draw the flow of patients from the ledger: seen, unusable, not eligible, analysed, and the arms.
 
-    Curve ``flow``; counts from ARD ``flow.patients.*`` and ``flow.step.*``; with treatment arms also the patients at
-    risk on the landmark, ``efficacy.landmark.<arm>.n``.
+    Curve ``flow``; counts from ARD ``flow.patients.*`` and ``flow.step.*``; with arms formed by exposure also the
+    patients at risk on the landmark, ``efficacy.landmark.<arm>.n``.
     """
     steps = inputs.curve("flow")
     steps = steps[(steps["group"] == "overall") & (steps["site"] == "all")].sort_values("step_no")
@@ -64,7 +64,8 @@ def draw_flow(inputs: Inputs) -> tuple[Figure, pd.DataFrame]:
         ),
     ]
     analysed = _one(inputs, "Analysed", "flow.patients.analysed")
-    arms = [box for arm in ARMS if (box := _arm(inputs, arm)) is not None]
+    own = arms_of(inputs.cohort)
+    arms = [box for label in own.labels if (box := _arm(inputs, own, label)) is not None]
 
     heights = [max(stay.height, leave.height if leave else 0.0) for stay, leave in levels]
     total = 0.25 + sum(heights) + GAP_IN * len(heights) + analysed.height + 0.1
@@ -133,15 +134,15 @@ def _wrapped(text: str, width_in: float) -> list[str]:
     return lines
 
 
-def _arm(inputs: Inputs, arm: str) -> Box | None:
+def _arm(inputs: Inputs, arms: Arms, label: str) -> Box | None:
     """Return the box of one arm; None in a cohort without arms."""
-    slug = ARM_SLUGS[arm]
+    slug = arms.slug(label)
     ard_id = f"flow.patients.{slug}.analysed"
     if ard_id not in inputs.rows:
         return None
-    lines, ids = [f"{arm} (n = {inputs.number(ard_id)})"], [ard_id]
+    lines, ids = [f"{label} (n = {inputs.number(ard_id)})"], [ard_id]
     landmark = f"efficacy.landmark.{slug}.n"
-    if landmark in inputs.rows:
+    if inputs.plan.landmark_day and landmark in inputs.rows:
         lines.append(f"at risk on day {inputs.plan.landmark_day}, the landmark (n = {inputs.number(landmark)})")
         ids.append(landmark)
     return Box(tuple(lines), tuple(ids))

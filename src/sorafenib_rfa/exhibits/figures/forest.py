@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, NullLocator
 
+from sorafenib_rfa.arms import arms_of
 from sorafenib_rfa.exhibits.figures.canvas import (
     INK,
     MUTED,
@@ -21,7 +22,7 @@ from sorafenib_rfa.exhibits.figures.canvas import (
     mark_synthetic,
     new_figure,
 )
-from sorafenib_rfa.vocabulary import CONTROL, ENDPOINTS, SORAFENIB
+from sorafenib_rfa.vocabulary import ENDPOINTS
 
 ROW_IN = 0.3
 MARKERS = {
@@ -58,7 +59,8 @@ def draw_forest(inputs: Inputs, endpoint: str) -> tuple[Figure, pd.DataFrame]:
     ax.spines["left"].set_visible(False)
     ax.axvline(1.0, color=RULE, linewidth=0.8, zorder=0)
     ax.set_xlabel(f"Hazard ratio, {ENDPOINTS[endpoint].lower()} (log scale)", labelpad=25)
-    for side, ha, words in ((-1, "right", SORAFENIB), (1, "left", CONTROL)):
+    arms = arms_of(inputs.cohort)
+    for side, ha, words in ((-1, "right", arms.treated), (1, "left", arms.control)):
         ax.annotate(
             f"favours\n{words}", (1.0, 0), xycoords=("data", "axes fraction"), xytext=(8 * side, -17),
             textcoords="offset points", ha=ha, va="top", fontsize=6.5, color=MUTED, linespacing=1.1,

@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from sorafenib_rfa.arms import arms_of
 from sorafenib_rfa.exhibits.figures.canvas import (
     INK,
     MUTED,
@@ -42,7 +43,7 @@ def draw_km(inputs: Inputs, endpoint: str) -> tuple[Figure, pd.DataFrame]:
     curves, risk = inputs.curve(f"km_{key}"), inputs.curve(f"risk_table_{key}")
     groups = list(dict.fromkeys(curves["group"]))
     labels = dict(zip(curves["group"], curves["label"], strict=True))
-    looks = arm_looks(groups)
+    looks = arm_looks(groups, arms_of(inputs.cohort))
     longest = float(curves["time_months"].max())
     figure, drawn = new_figure(3.9), Drawn()
     grid = {"left": 0.155, "right": 0.985, "bottom": 0.255, "top": 0.87, "wspace": 0.09}
@@ -90,12 +91,14 @@ def _axis_of_months(ax: Axes, inputs: Inputs, longest: float, *, landmark: bool)
     ax.set_xlim(0, longest * 1.01)
     ax.set_xticks(month_ticks(longest))
     ax.set_xlabel(months_label(inputs.cohort), labelpad=2)
-    if landmark:
+    if landmark and inputs.plan.landmark_day:
         ax.axvline(inputs.landmark_months, color=RULE, linewidth=0.8, linestyle=(0, (2, 2)), zorder=0)
 
 
 def _landmark_text(ax: Axes, inputs: Inputs, *, top: float | None = None) -> None:
-    """Say what the dotted line is: at its foot, or hanging from the height `top` of the axes."""
+    """Say what the dotted line is: at its foot, or hanging from the height `top` of the axes; without one, nothing."""
+    if not inputs.plan.landmark_day:
+        return
     ax.annotate(
         f"landmark, day {inputs.plan.landmark_day}",
         (inputs.landmark_months, 0 if top is None else top),
@@ -216,7 +219,7 @@ def draw_cif_first_event(inputs: Inputs) -> tuple[Figure, pd.DataFrame]:
     curves = inputs.curve("cif_first_event")
     groups = list(dict.fromkeys(curves["group"]))
     labels = dict(zip(curves["group"], curves["label"], strict=True))
-    looks = arm_looks(groups)
+    looks = arm_looks(groups, arms_of(inputs.cohort))
     causes = dict(zip(curves["cause"], curves["cause_label"], strict=True))
     longest = float(curves["time_months"].max())
     n_columns = 2 if len(causes) <= 4 else 3
