@@ -38,6 +38,7 @@ crosscheck: environment-dev
 	$(BIN)/python tests/reference/crosscheck.py $(ARGS)
 
 bench: environment-dev
+	$(BIN)/python benchmarks/cox_engine.py
 	$(BIN)/python benchmarks/bench.py $(ARGS)
 
 clean:
