@@ -355,6 +355,7 @@ FAMILIES: dict[str, Callable[[], Values]] = {
     "competing_risks": _competing_risks,
     "tables": _tables,
     "recurrent_events": _module("recurrent_events"),
+    "colon_adjuvant": _module("colon_adjuvant"),
 }
 
 

@@ -25,6 +25,7 @@ rule estimate_flow:
         code=code("estimate_flow"),
         seed=STUDY.run.seed,
         source_date_epoch=SOURCE_DATE_EPOCH,
+        cohort_config=cohort_config,
     script:
         "../scripts/estimate_flow.py"
 
@@ -296,6 +297,30 @@ rule estimate_prognosis:
         plan=plan,
     script:
         "../scripts/estimate_prognosis.py"
+
+
+rule quote_published:
+    """Put the published results that a cohort declares into its ARD, marked as quoted."""
+    output:
+        ard="results/{cohort}/ard/parts/published.parquet",
+        record="results/{cohort}/records/quote_published/{cohort}.json",
+    log:
+        "logs/{cohort}/quote_published.log",
+    benchmark:
+        "benchmarks/rules/{cohort}/quote_published.tsv"
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=300,
+        runtime=5,
+    params:
+        code=code("quote_published"),
+        seed=STUDY.run.seed,
+        source_date_epoch=SOURCE_DATE_EPOCH,
+        cohort_config=cohort_config,
+    script:
+        "../scripts/quote_published.py"
 
 
 rule collect_ard:

@@ -24,6 +24,8 @@ def estimate_parts(cohort: CohortConfig) -> list[str]:
         parts.append("safety")
     if cohort.prognostic_groups:
         parts.append("prognosis")
+    if cohort.published:
+        parts.append("published")
     return parts
 
 
@@ -46,7 +48,8 @@ CURVES = {
     "repeat_rfa": ("mcf_repeat_rfa", "risk_table_repeat_rfa"),
     "sensitivity": ("specifications", "tipping_confounding", "tipping_censoring", "matching"),
     "safety": ("ae_dot", "ae_grade", "liver_peaks"),
-    "prognosis": ("km_prognostic", "risk_table_prognostic", "forest_prognostic", "cif_prognostic"),
+    "prognosis": ("km_prognostic", "risk_table_prognostic", "forest_prognostic", "cif_prognostic", "calibration"),
+    "published": (),
 }
 """Tidy curve frames each part writes as ``curves/<name>.parquet``."""
 
