@@ -61,14 +61,14 @@ def draw_km(inputs: Inputs, endpoint: str) -> tuple[Figure, pd.DataFrame]:
             curve = mine[mine["group"] == group]
             if not curve.empty:
                 draw_survival(ax, curve, looks[group], labels[group], title, drawn)
-        _axis_of_months(ax, inputs, longest, landmark=True)
+        axis_of_months(ax, inputs, longest, landmark=True)
         _hazard_ratio(ax, inputs, f"efficacy.{key}_cox_{model}.contrast.hr", title, drawn)
-        table = risk if weighting == "none" else _weighted_risk(mine, risk)
+        table = risk if weighting == "none" else weighted_risk(mine, risk)
         if not mine.empty:
             draw_risk_table(ax, table, groups, looks, labels, at_risk_title, title, drawn, names=ax is axes[0])
     axes[0].set_ylim(0, 102)
     axes[0].set_ylabel(f"{ENDPOINTS[endpoint]} (%)")
-    _legend(figure, [(labels[group], looks[group]) for group in groups])
+    top_legend(figure, [(labels[group], looks[group]) for group in groups])
     if inputs.cohort.synthetic:
         mark_synthetic(figure, axes)
     return figure, drawn.frame()
@@ -86,7 +86,7 @@ def draw_survival(ax: Axes, curve: pd.DataFrame, look: Look, label: str, panel: 
     drawn.add("censored", panel=panel, series=label, x=x[censored], y=y[censored])
 
 
-def _axis_of_months(ax: Axes, inputs: Inputs, longest: float, *, landmark: bool) -> None:
+def axis_of_months(ax: Axes, inputs: Inputs, longest: float, *, landmark: bool) -> None:
     """Label the time axis and mark the landmark."""
     ax.set_xlim(0, longest * 1.01)
     ax.set_xticks(month_ticks(longest))
@@ -95,7 +95,7 @@ def _axis_of_months(ax: Axes, inputs: Inputs, longest: float, *, landmark: bool)
         ax.axvline(inputs.landmark_months, color=RULE, linewidth=0.8, linestyle=(0, (2, 2)), zorder=0)
 
 
-def _landmark_text(ax: Axes, inputs: Inputs, *, top: float | None = None) -> None:
+def landmark_text(ax: Axes, inputs: Inputs, *, top: float | None = None) -> None:
     """Say what the dotted line is: at its foot, or hanging from the height `top` of the axes; without one, nothing."""
     if not inputs.plan.landmark_day:
         return
@@ -115,7 +115,7 @@ def _landmark_text(ax: Axes, inputs: Inputs, *, top: float | None = None) -> Non
 
 def _hazard_ratio(ax: Axes, inputs: Inputs, ard_id: str, panel: str, drawn: Drawn) -> None:
     """Print the hazard ratio with interval and p value where the curves leave room, and name the dotted line."""
-    _landmark_text(ax, inputs)
+    landmark_text(ax, inputs)
     text = f"Hazard ratio {inputs.number(ard_id, 'ci')}"
     if inputs.rows[ard_id]["p_value"] == inputs.rows[ard_id]["p_value"]:
         text += f"\n{inputs.number(ard_id, 'p')}"
@@ -151,7 +151,7 @@ def roomier_corner(ax: Axes) -> str:
     return min(hidden, key=lambda corner: (hidden[corner], corner))
 
 
-def _weighted_risk(curves: pd.DataFrame, risk: pd.DataFrame) -> pd.DataFrame:
+def weighted_risk(curves: pd.DataFrame, risk: pd.DataFrame) -> pd.DataFrame:
     """Return the risk table of weighted curves: the sum of weights at risk just before each month of `risk`."""
     rows = []
     for row in risk.itertuples():
@@ -199,7 +199,7 @@ def draw_risk_table(
             drawn.add("at_risk", panel=panel, series=labels[group], x=month, y=own[month], text=text)
 
 
-def _legend(
+def top_legend(
     figure: Figure, entries: list[tuple[str, Look]], extra: list[Line2D] | None = None, **where: object
 ) -> None:
     """Put one legend on top of the figure, in the order of the entries."""
@@ -243,11 +243,11 @@ def draw_cif_first_event(inputs: Inputs) -> tuple[Figure, pd.DataFrame]:
         text = f"Gray's test, {inputs.number(ard_id, 'p')}"
         ax.text(0.05, 0.95, text, transform=ax.transAxes, va="top", fontsize=7.5)
         drawn.add("text", panel=title, text=text, ard_id=ard_id)
-        _axis_of_months(ax, inputs, longest, landmark=True)
+        axis_of_months(ax, inputs, longest, landmark=True)
         below = ax.get_subplotspec().rowspan.stop == n_rows or used.index(ax) + n_columns >= len(used)
         ax.tick_params(labelbottom=below)
         ax.set_xlabel(months_label(inputs.cohort) if below else "")
-    _landmark_text(used[0], inputs, top=0.88)
+    landmark_text(used[0], inputs, top=0.88)
     for row in axes[:, 0]:
         row.set_ylabel("Cumulative incidence (%)")
     # the upper limits of late, sparse steps must not flatten all curves
