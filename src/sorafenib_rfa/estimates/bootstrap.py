@@ -24,7 +24,7 @@ _MOST_FAILED = 0.05
 
 @dataclass(frozen=True)
 class BootstrapDifference:
-    """Spread of a difference of restricted means over resamples.
+    """Spread of a difference and a ratio of restricted means over resamples.
 
     Attributes
     ----------
@@ -32,6 +32,8 @@ class BootstrapDifference:
         Standard deviation of the differences.
     treated_std_err, control_std_err : float
         Of the arms' restricted means.
+    log_ratio_std_err : float
+        Standard deviation of the log of their ratio.
     replicates, failed : int
         Resamples used, and those without an estimate (an arm without weight, a separated propensity score).
     """
@@ -39,6 +41,26 @@ class BootstrapDifference:
     std_err: float
     treated_std_err: float
     control_std_err: float
+    log_ratio_std_err: float
+    replicates: int
+    failed: int
+
+
+@dataclass(frozen=True, eq=False)
+class BootstrapIncidence:
+    """Spread of weighted cumulative incidence over resamples; arrays have shape (causes, times).
+
+    Attributes
+    ----------
+    treated_std_err, control_std_err, difference_std_err : ndarray
+        Standard deviations of the arms' incidences and of their difference.
+    replicates, failed : int
+        As in :class:`BootstrapDifference`.
+    """
+
+    treated_std_err: FloatArray
+    control_std_err: FloatArray
+    difference_std_err: FloatArray
     replicates: int
     failed: int
 
@@ -76,7 +98,7 @@ class OverlapResamples:
         """
         n = len(treated)
         drawn = np.random.default_rng(seed).multinomial(n, np.full(n, 1.0 / n), size=replicates).astype(float)
-        scores, usable = _logistic_scores(x, treated.astype(float), drawn)
+        scores, usable = logistic_scores(x, treated.astype(float), drawn)
         return cls(treated, drawn * np.where(treated, 1.0 - scores, scores), usable)
 
     def rmst_difference(
@@ -98,28 +120,72 @@ class OverlapResamples:
         ConvergenceError
             If more than one resample in twenty has no estimate.
         """
+        usable = self._with_both_arms(inside)
         weights, treated = self.weights[:, inside], self.treated[inside]
-        usable = self.usable.copy()
         means = {}
         for arm in (True, False):
             own = weights[:, treated == arm]
-            usable &= own.sum(axis=1) > 0
             means[arm] = _restricted_means(time[treated == arm], own, own * event[treated == arm], tau)
-        replicates = len(usable)
-        failed = int((~usable).sum())
-        if failed > _MOST_FAILED * replicates:
-            raise ConvergenceError(f"{failed} of {replicates} bootstrap resamples have no estimate")
         first, second = means[True][usable], means[False][usable]
         return BootstrapDifference(
             std_err=float(np.std(first - second, ddof=1)),
             treated_std_err=float(np.std(first, ddof=1)),
             control_std_err=float(np.std(second, ddof=1)),
-            replicates=replicates - failed,
-            failed=failed,
+            log_ratio_std_err=float(np.std(np.log(first / second), ddof=1)),
+            replicates=int(usable.sum()),
+            failed=int((~usable).sum()),
         )
 
+    def incidence(
+        self,
+        inside: NDArray[np.bool_],
+        time: FloatArray,
+        cause: NDArray[np.intp],
+        n_causes: int,
+        at: FloatArray,
+    ) -> BootstrapIncidence:
+        """Return the spread of the arms' weighted Aalen-Johansen incidences and of their difference.
 
-def _logistic_scores(x: FloatArray, y: FloatArray, drawn: FloatArray) -> tuple[FloatArray, NDArray[np.bool_]]:
+        Parameters
+        ----------
+        inside : ndarray of bool, shape (n,)
+            As in :meth:`rmst_difference`.
+        time, cause : ndarray, shape (number inside,)
+            Follow-up from the landmark, and the cause of its end: 0 censored, 1..n_causes.
+        n_causes : int
+        at : ndarray, shape (m,)
+            Times; after the end of its follow-up a resample's curve stays level.
+
+        Raises
+        ------
+        ConvergenceError
+            As :meth:`rmst_difference`.
+        """
+        usable = self._with_both_arms(inside)
+        weights, treated = self.weights[:, inside][usable], self.treated[inside]
+        spread = np.empty((3, n_causes, len(at)))
+        arms = [
+            _incidence_steps(time[treated == arm], weights[:, treated == arm], cause[treated == arm])
+            for arm in (True, False)
+        ]
+        for j in range(n_causes):
+            first, second = (steps.at(at, j + 1) for steps in arms)
+            for row, values in enumerate((first, second, first - second)):
+                spread[row, j] = values.std(axis=0, ddof=1)
+        return BootstrapIncidence(*spread, replicates=int(usable.sum()), failed=int((~usable).sum()))
+
+    def _with_both_arms(self, inside: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Return the resamples with a propensity score and weight in both arms among those inside."""
+        usable = self.usable.copy()
+        for arm in (True, False):
+            usable &= self.weights[:, inside & (self.treated == arm)].sum(axis=1) > 0
+        failed = int((~usable).sum())
+        if failed > _MOST_FAILED * len(usable):
+            raise ConvergenceError(f"{failed} of {len(usable)} bootstrap resamples have no estimate")
+        return usable
+
+
+def logistic_scores(x: FloatArray, y: FloatArray, drawn: FloatArray) -> tuple[FloatArray, NDArray[np.bool_]]:
     """Return fitted probabilities, shape (resamples, n), and which resamples converged."""
     # an orthogonal basis of the same columns: Newton's steps stay small also where spline terms are nearly collinear
     z = np.linalg.qr(np.column_stack([np.ones(len(y)), x - x.mean(axis=0)]))[0] * np.sqrt(len(y))
@@ -162,3 +228,33 @@ def _restricted_means(time: FloatArray, weights: FloatArray, with_event: FloatAr
     edges = np.minimum(np.append(grid, np.inf), tau)
     widths = np.diff(np.concatenate([[0.0], edges]))
     return np.concatenate([np.ones((len(survival), 1)), survival], axis=1) @ widths
+
+
+@dataclass(frozen=True, eq=False)
+class _IncidenceSteps:
+    """One arm's resampled event-free curves and weighted events: what its cumulative incidences are made of."""
+
+    grid: FloatArray
+    starts: NDArray[np.intp]
+    weights: FloatArray  # (resamples, patients), sorted by time
+    cause: NDArray[np.intp]
+    free_per_weight: FloatArray  # event-free just before each time, over the weight at risk
+
+    def at(self, times: FloatArray, cause: int) -> FloatArray:
+        """Return the incidence of `cause`, shape (resamples, times)."""
+        events = np.add.reduceat(self.weights * (self.cause == cause), self.starts, axis=1)
+        incidence = np.cumsum(events * self.free_per_weight, axis=1)
+        index = np.searchsorted(self.grid, times, side="right") - 1
+        return np.where(index < 0, 0.0, incidence[:, np.maximum(index, 0)])
+
+
+def _incidence_steps(time: FloatArray, weights: FloatArray, cause: NDArray[np.intp]) -> _IncidenceSteps:
+    order = np.argsort(time, kind="stable")
+    grid, starts = np.unique(time[order], return_index=True)
+    weights, cause = weights[:, order], cause[order]
+    at_risk = np.cumsum(np.add.reduceat(weights, starts, axis=1)[:, ::-1], axis=1)[:, ::-1]
+    events = np.add.reduceat(weights * (cause > 0), starts, axis=1)
+    per_weight = np.where(at_risk > 1e-12, 1.0 / np.maximum(at_risk, 1e-12), 0.0)
+    free = np.cumprod(1.0 - np.minimum(events * per_weight, 1.0), axis=1)
+    before = np.concatenate([np.ones((len(free), 1)), free[:, :-1]], axis=1)
+    return _IncidenceSteps(grid, starts, weights, cause, before * per_weight)

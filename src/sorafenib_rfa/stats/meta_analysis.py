@@ -1,0 +1,236 @@
+r"""Two-stage meta-analysis: common and random effects, REML, Hartung-Knapp intervals, prediction.
+
+For effects y_i (such as log hazard ratios, one a centre or a study) with known standard errors:
+:math:`y_i \sim N(\mu, s_i^2 + \tau^2)`. Own closed forms because ``statsmodels.stats.meta_analysis`` has neither the
+restricted maximum likelihood estimate of tau squared nor its Q-profile interval nor a prediction interval; equal to
+R's ``metafor`` (``tests/reference``).
+
+References
+----------
+Viechtbauer W. Bias and efficiency of meta-analytic variance estimators in the random-effects model. J Educ Behav Stat
+2005;30:261-293 (REML). Knapp G, Hartung J. Improved tests for a random effects meta-regression with a single
+covariate. Stat Med 2003;22:2693-2710. Viechtbauer W. Confidence intervals for the amount of heterogeneity in
+meta-analysis. Stat Med 2007;26:37-52 (Q-profile). Higgins JPT, Thompson SG. Quantifying heterogeneity in a
+meta-analysis. Stat Med 2002;21:1539-1558 (I squared). Higgins JPT, Thompson SG, Spiegelhalter DJ. A re-evaluation of
+random-effects meta-analysis. J R Stat Soc A 2009;172:137-159 (prediction).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.special import chdtrc, chdtri, ndtr, ndtri, stdtr, stdtrit
+
+from ._inputs import as_float_vector, check_length, check_level
+from .errors import ConvergenceError, EmptyGroupError, EstimationError
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+    FloatArray = NDArray[np.float64]
+
+_STEPS = 500
+_TOLERANCE = 1e-14
+
+
+@dataclass(frozen=True)
+class Pooled:
+    """A pooled effect with its standard error, interval and two-sided p value."""
+
+    estimate: float
+    std_err: float
+    ci_low: float
+    ci_high: float
+    p: float
+
+
+@dataclass(frozen=True, eq=False)
+class MetaAnalysis:
+    """Effects of k studies pooled.
+
+    Attributes
+    ----------
+    labels : tuple of str
+        The studies, in the order given.
+    effects, std_errs : ndarray, shape (k,)
+    common : Pooled
+        Inverse-variance weighted mean, for one effect common to all; normal interval.
+    random : Pooled
+        Mean of the distribution of effects, tau squared by REML; Hartung-Knapp standard error, interval from t on
+        k - 1 degrees of freedom.
+    random_wald : Pooled
+        The same mean with the standard error that takes tau squared as known, and a normal interval.
+    hartung_knapp_factor : float
+        Square of the ratio of the two standard errors. Below 1 the Hartung-Knapp interval may be shorter than the
+        Wald interval: no ad hoc correction is made.
+    prediction_low, prediction_high : float
+        Where the effect of a new study is expected: t on k - 1 degrees of freedom with the Hartung-Knapp variance,
+        as ``metafor::predict.rma`` after ``test = "knha"`` (others use k - 2 and the Wald variance).
+    tau2, tau2_low, tau2_high : float
+        REML estimate of the variance between studies and its Q-profile interval.
+    q, q_p : float
+        Cochran's Q on k - 1 degrees of freedom, and its p value.
+    i2, i2_low, i2_high : float
+        Share of the variance that is between studies, percent; from tau squared and its limits.
+    weights_common, weights_random : ndarray, shape (k,)
+        Shares of the studies, percent.
+    level : float
+    """
+
+    labels: tuple[str, ...]
+    effects: FloatArray
+    std_errs: FloatArray
+    common: Pooled
+    random: Pooled
+    random_wald: Pooled
+    hartung_knapp_factor: float
+    prediction_low: float
+    prediction_high: float
+    tau2: float
+    tau2_low: float
+    tau2_high: float
+    q: float
+    q_p: float
+    i2: float
+    i2_low: float
+    i2_high: float
+    weights_common: FloatArray
+    weights_random: FloatArray
+    level: float
+
+    @property
+    def k(self) -> int:
+        """Number of studies."""
+        return self.effects.size
+
+
+def meta_analysis(
+    effects: ArrayLike, std_errs: ArrayLike, labels: Sequence[str] | None = None, *, level: float = 0.95
+) -> MetaAnalysis:
+    """Pool effects of independent studies.
+
+    Parameters
+    ----------
+    effects : array_like, shape (k,)
+        On a scale on which they are about normal: log hazard ratios, not hazard ratios.
+    std_errs : array_like, shape (k,)
+        Their standard errors, above zero.
+    labels : sequence of str, optional
+        Names of the studies; ``1`` to ``k`` when not given.
+    level : float
+
+    Raises
+    ------
+    EmptyGroupError
+        With fewer than two studies.
+    EstimationError
+        If a value is missing or infinite, or a standard error is not above zero (the study is named).
+    """
+    check_level(level)
+    y = as_float_vector(effects, "effects", EstimationError)
+    s = as_float_vector(std_errs, "standard errors", EstimationError)
+    check_length(s, y.size, "standard errors", EstimationError)
+    names = tuple(str(i + 1) for i in range(y.size)) if labels is None else tuple(map(str, labels))
+    if len(names) != y.size:
+        raise EstimationError(f"{len(names)} labels for {y.size} effects")
+    bad = ~(np.isfinite(y) & np.isfinite(s) & (s > 0))
+    if bad.any():
+        named = ", ".join(names[i] for i in np.flatnonzero(bad))
+        raise EstimationError(f"effects must be finite and standard errors above zero; they are not in: {named}")
+    if y.size < 2:
+        raise EmptyGroupError(f"at least two studies are needed, found {y.size}")
+    v = s**2
+    df = y.size - 1
+    z = float(ndtri(0.5 + level / 2))
+    t = float(stdtrit(df, 0.5 + level / 2))
+
+    fixed = 1 / v
+    common_mean = float(fixed @ y / fixed.sum())
+    q = float(fixed @ (y - common_mean) ** 2)
+    tau2 = _reml(y, v)
+    w = 1 / (v + tau2)
+    mean = float(w @ y / w.sum())
+    se_wald = float(1 / np.sqrt(w.sum()))
+    factor = float(w @ (y - mean) ** 2 / df)
+    se = se_wald * np.sqrt(factor)
+    reach = t * float(np.sqrt(se**2 + tau2))
+    low, high = _q_profile(y, v, level)
+    typical = df * fixed.sum() / (fixed.sum() ** 2 - (fixed**2).sum())  # Higgins and Thompson's typical variance
+    return MetaAnalysis(
+        labels=names,
+        effects=y,
+        std_errs=s,
+        common=_pooled(common_mean, float(1 / np.sqrt(fixed.sum())), z, lambda x: 2 * ndtr(-abs(x))),
+        random=_pooled(mean, float(se), t, lambda x: 2 * stdtr(df, -abs(x))),
+        random_wald=_pooled(mean, se_wald, z, lambda x: 2 * ndtr(-abs(x))),
+        hartung_knapp_factor=factor,
+        prediction_low=mean - reach,
+        prediction_high=mean + reach,
+        tau2=tau2,
+        tau2_low=low,
+        tau2_high=high,
+        q=q,
+        q_p=float(chdtrc(df, q)),
+        i2=float(100 * tau2 / (tau2 + typical)),
+        i2_low=float(100 * low / (low + typical)),
+        i2_high=float(100 * high / (high + typical)),
+        weights_common=100 * fixed / fixed.sum(),
+        weights_random=100 * w / w.sum(),
+        level=level,
+    )
+
+
+def _pooled(estimate: float, std_err: float, quantile: float, p_value: Callable[[float], float]) -> Pooled:
+    # effects that agree to the last digit have a Hartung-Knapp variance of zero: no interval, no test
+    if not std_err > 0:
+        return Pooled(estimate, std_err, float("nan"), float("nan"), float("nan"))
+    reach = quantile * std_err
+    return Pooled(estimate, std_err, estimate - reach, estimate + reach, float(p_value(estimate / std_err)))
+
+
+def _reml(y: FloatArray, v: FloatArray) -> float:
+    """Return the restricted maximum likelihood estimate of tau squared by Fisher scoring, not below zero."""
+    fixed = 1 / v
+    spread = y - fixed @ y / fixed.sum()
+    # DerSimonian and Laird's moment estimate to start from
+    tau2 = max(0.0, float((fixed @ spread**2 - (y.size - 1)) / (fixed.sum() - (fixed**2).sum() / fixed.sum())))
+    for _ in range(_STEPS):
+        w = 1 / (v + tau2)
+        total = w.sum()
+        residual = w * (y - w @ y / total)  # P y, with P = W - W 1 1' W / total
+        trace = total - (w**2).sum() / total
+        trace_squared = (w**2).sum() - 2 * (w**3).sum() / total + ((w**2).sum() / total) ** 2
+        updated = max(0.0, tau2 + float((residual @ residual - trace) / trace_squared))
+        if abs(updated - tau2) <= _TOLERANCE * (1 + tau2):
+            return updated
+        tau2 = updated
+    raise ConvergenceError("the restricted likelihood of tau squared has not converged")
+
+
+def _generalised_q(y: FloatArray, v: FloatArray, tau2: float) -> float:
+    w = 1 / (v + tau2)
+    return float(w @ (y - w @ y / w.sum()) ** 2)
+
+
+def _q_profile(y: FloatArray, v: FloatArray, level: float) -> tuple[float, float]:
+    """Return the values of tau squared at which the generalised Q meets the quantiles of its distribution.
+
+    A limit that would lie below zero is zero, as in R.
+    """
+    from scipy.optimize import brentq
+
+    df = y.size - 1
+
+    def limit(quantile: float) -> float:
+        if _generalised_q(y, v, 0.0) <= quantile:
+            return 0.0
+        upper = float(np.var(y) + v.max())
+        while _generalised_q(y, v, upper) > quantile:
+            upper *= 2
+        return float(brentq(lambda tau2: _generalised_q(y, v, tau2) - quantile, 0.0, upper, xtol=1e-15, rtol=1e-14))
+
+    tail = (1 - level) / 2
+    return limit(float(chdtri(df, tail))), limit(float(chdtri(df, 1 - tail)))
