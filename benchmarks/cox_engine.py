@@ -171,14 +171,13 @@ def main() -> None:
             print(f"n={n}: {name} left out: {reason}")
         for name, milliseconds in times.items():
             print(f"n={n:>7} {name:<40} {milliseconds:10.2f} ms {1000 / milliseconds:10.1f} fits/s")
-        if "R coxph" in times:
-            ratio = times["R coxph"] / times["this package, cox_fit"]
-            print(f"n={n:>7} this package is {ratio:.1f} times as fast as R coxph")
     machine = f"{platform.system()} {platform.machine()}, Python {platform.python_version()}, NumPy {version('numpy')}"
     args.out.mkdir(parents=True, exist_ok=True)
     document = {"machine": machine, "covariates": COVARIATES, "results": results}
     (args.out / "cox_engine.json").write_text(json.dumps(document, indent=2, sort_keys=True) + "\n", encoding="utf-8")
-    (args.out / "cox_engine.md").write_text(table(results, machine), encoding="utf-8")
+    text = table(results, machine)
+    print("\n" + text)
+    (args.out / "cox_engine.md").write_text(text, encoding="utf-8")
 
 
 def table(results: dict[str, dict], machine: str) -> str:
@@ -193,6 +192,19 @@ def table(results: dict[str, dict], machine: str) -> str:
     for name in engines:
         cells = [r["median_ms"].get(name) for r in results.values()]
         lines.append(f"| {name} | " + " | ".join("" if c is None else f"{c:,.2f}" for c in cells) + " |")
+    ours = "this package, cox_fit"
+    for engine, words in (
+        ("lifelines", "as fast as lifelines; to reach at n = 128 to 2,000: 20"),
+        ("R coxph", "as fast as R's `coxph`; to reach at n = 128 to 2,000: 2"),
+        ("R coxph.fit (no formula, no residuals)", "as fast as R's `coxph.fit`; to reach: 0.2"),
+    ):
+        ratios = [
+            f"{r['median_ms'][engine] / r['median_ms'][ours]:.1f} (n = {int(n):,})"
+            for n, r in results.items()
+            if engine in r["median_ms"]
+        ]
+        if ratios:
+            lines += ["", f"Times {words}. Found: {', '.join(ratios)}."]
     differences = [
         d for r in results.values() for name, d in r["largest_coefficient_difference"].items() if name[0] == "R"
     ]

@@ -89,6 +89,7 @@ TABLES: Final = MappingProxyType(
         "baseline": "baseline",
         "efficacy": "efficacy",
         "safety": "safety",
+        "agreement": "agreement",
         "attrition": "flow",
         "sites": "flow",
         "published": "prognosis",

@@ -3,8 +3,8 @@
     python tests/reference/crosscheck.py [--out FOLDER] [--accept]
 
 Fails if Rscript is absent, if R now gives other values than those committed (more than 1e-9 apart, relative), or if
-this package differs from R by more than the tests allow. Writes the table of agreement, ``agreement.csv`` and
-``agreement.md``, for the supplement of the paper. ``--accept`` replaces the committed values by R's.
+this package differs from R by more than the tests allow. Writes the agreement to
+``validation/agreement.csv``, which the supplement of the paper prints. ``--accept`` replaces the committed values.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def shown(value: np.ndarray) -> str:
 def main() -> int:
     """Run the check; return the exit status."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, default=REPOSITORY / "results" / "crosscheck", help="where the table goes")
+    parser.add_argument("--out", type=Path, default=REPOSITORY / "validation", help="folder of agreement.csv")
     parser.add_argument("--accept", action="store_true", help="replace the committed values by what R gives now")
     args = parser.parse_args()
     sys.path.insert(0, str(HERE))
@@ -108,12 +108,14 @@ def main() -> int:
                 mine = found.get(name, np.array([np.nan]))
                 rows.append(
                     {
+                        "family": family,
                         "quantity": name,
+                        "function": reference.function,
                         "data": reference.data,
-                        "R value": shown(reference.value),
+                        "values": reference.value.size,
+                        "reference": shown(reference.value),
                         "ours": shown(mine),
-                        "relative difference": ours.relative_difference(mine, reference.value),
-                        "R function": reference.function,
+                        "relative_difference": ours.relative_difference(mine, reference.value),
                     }
                 )
     versions = ", ".join(
@@ -123,40 +125,25 @@ def main() -> int:
         ]
     )
     write_table(args.out, rows, versions)
-    differing = [row for row in rows if not row["relative difference"] < TOLERANCE]
-    worst = max(float(row["relative difference"]) for row in rows)
+    differing = [row for row in rows if not row["relative_difference"] < TOLERANCE]
+    worst = max(float(row["relative_difference"]) for row in rows)
     print(f"{len(rows)} quantities ({versions}); largest relative difference {worst:.1e}; table in {args.out}")
     for line in drifted:
         print(f"committed value is not R's: {line}")
     for row in differing:
-        print(f"differs from R: {row['quantity']}: R {row['R value']}, ours {row['ours']}")
+        print(f"differs from R: {row['quantity']}: R {row['reference']}, ours {row['ours']}")
     return 1 if drifted or differing else 0
 
 
 def write_table(folder: Path, rows: list[dict[str, str | float]], versions: str) -> None:
-    """Write ``agreement.csv`` and ``agreement.md``."""
+    """Write ``agreement.csv``, from which the paper's supplement takes its table."""
     folder.mkdir(parents=True, exist_ok=True)
-    columns = list(rows[0])
     with (folder / "agreement.csv").open("w", encoding="utf-8", newline="") as handle:
-        writer = csv.DictWriter(handle, columns, lineterminator="\n")
+        writer = csv.DictWriter(handle, [*rows[0], "versions"], lineterminator="\n")
         writer.writeheader()
-        writer.writerows({**row, "relative difference": f"{row['relative difference']:.2e}"} for row in rows)
-    lines = [
-        f"Agreement with R ({versions}). For a quantity of several values the relative difference is the largest",
-        "absolute difference over the largest reference value.",
-        "",
-        "| " + " | ".join(columns) + " |",
-        "|" + "---|" * len(columns),
-        *(
-            "| "
-            + " | ".join(
-                f"{row[c]:.1e}" if c == "relative difference" else str(row[c]).replace("|", "\\|") for c in columns
-            )
-            + " |"
-            for row in rows
-        ),
-    ]
-    (folder / "agreement.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+        writer.writerows(
+            {**row, "relative_difference": f"{row['relative_difference']:.1e}", "versions": versions} for row in rows
+        )
 
 
 if __name__ == "__main__":

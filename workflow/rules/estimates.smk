@@ -323,6 +323,31 @@ rule quote_published:
         "../scripts/quote_published.py"
 
 
+rule estimate_agreement:
+    """Take over the agreement of the estimators with R, as `make crosscheck` stored it."""
+    input:
+        agreement="validation/agreement.csv",
+    output:
+        ard="results/{cohort}/ard/parts/agreement.parquet",
+        record="results/{cohort}/records/estimate_agreement/{cohort}.json",
+    log:
+        "logs/{cohort}/estimate_agreement.log",
+    benchmark:
+        "benchmarks/rules/{cohort}/estimate_agreement.tsv"
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=500,
+        runtime=10,
+    params:
+        code=code("estimate_agreement"),
+        seed=STUDY.run.seed,
+        source_date_epoch=SOURCE_DATE_EPOCH,
+    script:
+        "../scripts/estimate_agreement.py"
+
+
 rule collect_ard:
     """Put all parts together; an id that occurs twice is an error."""
     input:

@@ -30,7 +30,19 @@ ARD_COLUMNS: Final = (
     "record",
 )
 NUMERIC: Final = ("value", "ci_low", "ci_high", "p_value")
-UNITS: Final = ("count", "percent", "proportion", "ratio", "months", "years", "days", "p", "statistic", "measure")
+UNITS: Final = (
+    "count",
+    "percent",
+    "proportion",
+    "ratio",
+    "months",
+    "years",
+    "days",
+    "p",
+    "statistic",
+    "measure",
+    "relative_difference",
+)
 
 
 def slug(text: object) -> str:

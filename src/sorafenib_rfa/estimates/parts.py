@@ -17,7 +17,7 @@ def estimate_parts(cohort: CohortConfig) -> list[str]:
     if compares_arms(cohort):
         parts += ["efficacy", "time_to_event", "subgroups"]
     if cohort.offers("treatment"):
-        parts += ["target_trial", "sensitivity"]
+        parts += ["target_trial", "sensitivity", "agreement"]
     if cohort.offers("treatment") and cohort.offers("ablations"):
         parts.append("repeat_rfa")
     if cohort.offers("treatment") and cohort.offers("adverse_events"):
@@ -46,6 +46,7 @@ CURVES = {
     "time_to_event": ("effect_over_time", "centres", "cif_weighted"),
     "subgroups": ("subgroups",),
     "repeat_rfa": ("mcf_repeat_rfa", "risk_table_repeat_rfa"),
+    "agreement": (),
     "sensitivity": ("specifications", "tipping_confounding", "tipping_censoring", "matching"),
     "safety": ("ae_dot", "ae_grade", "liver_peaks"),
     "prognosis": ("km_prognostic", "risk_table_prognostic", "forest_prognostic", "cif_prognostic", "calibration"),

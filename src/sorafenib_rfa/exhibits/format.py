@@ -28,12 +28,14 @@ DECIMALS: Final = MappingProxyType(
         "p": 3,
         "statistic": 2,
         "measure": 1,
+        "relative_difference": 1,
     }
 )
 """Decimals of each unit an ARD row can have (`estimates.ard.UNITS`)."""
 
 NOT_ESTIMABLE: Final = "not estimable"
 MINUS: Final = "\u2212"
+_SUPERSCRIPT: Final = str.maketrans("-0123456789", "\u207b\u2070\u00b9\u00b2\u00b3\u2074\u2075\u2076\u2077\u2078\u2079")
 _TIME_UNITS: Final = frozenset({"months", "years", "days"})
 # a hyphen within a word or a date cannot begin markup
 _MARKUP: Final = re.compile(r"([!\"#$&'*+:<>@\[\\\]^_`{|}~]|(?<![A-Za-z0-9])-|-(?![A-Za-z0-9]))")
@@ -66,6 +68,11 @@ def _number(value: Any, unit: str, decimals: int) -> str:
         if unit in _TIME_UNITS and number > 0:
             return "not reached"
         return "\u221e" if number > 0 else f"{MINUS}\u221e"
+    if unit == "relative_difference" and number == 0:
+        return "0"
+    if unit == "relative_difference":
+        mantissa, exponent = f"{number:.{decimals}e}".split("e")
+        return mantissa if int(exponent) == 0 else f"{mantissa} \u00d7 10{str(int(exponent)).translate(_SUPERSCRIPT)}"
     return _signed(f"{number:,.{decimals}f}") + ("%" if unit == "percent" else "")
 
 

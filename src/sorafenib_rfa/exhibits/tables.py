@@ -697,10 +697,40 @@ def _model_terms(source: _Source, endpoint: str, cohort: CohortConfig) -> list[d
     return sorted(rows, key=lambda row: order.index(str(row["variable"]).partition("=")[0]))
 
 
+# --- agreement --------------------------------------------------------------------
+
+
+def _agreement(source: _Source, cohort: CohortConfig, plan: Plan) -> _Draft:
+    draft = _Draft([["Reference function"], ["Data"], ["Quantities"], ["Numbers"], ["Largest relative difference"]])
+    family = ""
+    for row in source.starting("agreement"):
+        if row["stat_name"] != "quantities" or row["analysis_id"] == "all":
+            continue
+        if row["analysis_id"] != family:
+            family = str(row["analysis_id"])
+            draft.head(family.replace("_", " ").capitalize())
+        group = str(row["ard_id"]).removesuffix(".quantities")
+        draft.add(
+            str(row["engine"]),
+            [str(row["population"])],
+            *(source.value(group, stat) for stat in ("quantities", "values", "largest_difference")),
+            level=1,
+        )
+    total = ("agreement", "all")
+    draft.add("All", [], *(source.value(*total, stat) for stat in ("quantities", "values", "largest_difference")))
+    draft.notes.append(
+        f"Both sides computed by make crosscheck with {source.get(*total, 'quantities')['engine']}. A relative "
+        "difference is the largest absolute difference of a quantity over its largest reference value. Every quantity "
+        "with both values: validation/agreement.csv."
+    )
+    return draft
+
+
 _MAKERS: Mapping[str, Callable[[_Source, CohortConfig, Plan], _Draft]] = {
     "baseline": _baseline,
     "efficacy": _efficacy,
     "safety": _safety,
+    "agreement": _agreement,
     "attrition": _attrition,
     "sites": _sites,
     "published": _published,
