@@ -90,8 +90,39 @@ def test_weights_by_their_definitions():
     share = treated.mean()
     np.testing.assert_allclose(weights["w_overlap"], np.where(treated, 1 - e, e))
     np.testing.assert_allclose(weights["w_iptw"], np.where(treated, share / e, (1 - share) / (1 - e)))
+    np.testing.assert_allclose(weights["w_att"], np.where(treated, 1, e / (1 - e)))
     landmark = ADSL[(ADSL["LMFL"] == "Y") & ADSL["AFPBL"].notna()]
     assert set(weights["USUBJID"]) == set(landmark["USUBJID"])
+
+
+def test_trimming_leaves_out_extreme_scores_and_fits_the_score_anew():
+    sm = pytest.importorskip("statsmodels.api")
+    trimmed = estimate_baseline(ADSL, plan(trim_scores=(0.25, 0.6)), cohort(), "synthetic", "r")
+    weights = trimmed.curves["weights"].set_index("USUBJID")
+    inside = weights["ps"].between(0.25, 0.6)
+    assert 0 < (~inside).sum() < len(weights)
+    assert (weights.loc[~inside, "w_trimmed"] == 0).all()
+    landmark = ADSL[ADSL["LMFL"] == "Y"].set_index("USUBJID")
+    x = covariate_design(landmark, PLAN, PLAN.adjustment_set).x.loc[weights.index[inside]]
+    treated = weights.loc[inside, "treated"].astype(float)
+    e = sm.GLM(treated, sm.add_constant(x), family=sm.families.Binomial()).fit().fittedvalues
+    share = treated.mean()
+    np.testing.assert_allclose(
+        weights.loc[inside, "w_trimmed"], np.where(treated == 1, share / e, (1 - share) / (1 - e)), rtol=1e-5
+    )
+    nobody = estimate_baseline(ADSL, plan(trim_scores=(0.0, 0.01)), cohort(), "synthetic", "r")
+    row = value(nobody.ard, "baseline.propensity.sorafenib.trimmed.effective_n")
+    assert np.isnan(row["value"]) and row["method"].startswith("not estimable")
+
+
+def test_variance_ratio_by_its_definition():
+    weights = BASELINE.curves["weights"].set_index("USUBJID")
+    age = ADSL.set_index("USUBJID").loc[weights.index, "AGE"].astype(float)
+    side = weights["treated"].astype(bool)
+    by_hand = age[side].var() / age[~side].var()
+    row = value(BASELINE.ard, "baseline.landmark.contrast.age.variance_ratio")
+    assert row["value"] == pytest.approx(by_hand, rel=1e-12)
+    assert "baseline.overlap.contrast.age.variance_ratio" in set(BASELINE.ard["ard_id"])
 
 
 def test_overlap_weights_balance_the_means_of_the_score_exactly():

@@ -8,7 +8,7 @@ import pytest
 from estimates_data import PLAN, cohort, estimated, make_adam, plan, value
 
 from sorafenib_rfa.estimates.baseline import estimate_baseline
-from sorafenib_rfa.estimates.bootstrap import OverlapResamples, logistic_scores, _restricted_means
+from sorafenib_rfa.estimates.bootstrap import OverlapResamples, _restricted_means, logistic_scores
 from sorafenib_rfa.estimates.collect import collect_ard
 from sorafenib_rfa.estimates.covariates import covariate_design
 from sorafenib_rfa.estimates.efficacy import estimate_efficacy
@@ -253,7 +253,41 @@ def test_forest_rows_are_the_ards_numbers():
     drawn = EFFICACY.curves["forest_rfs"].set_index("ard_id")
     ard = ARD.set_index("ard_id").loc[drawn.index]
     np.testing.assert_array_equal(drawn[["hr", "lo", "hi"]], ard[["value", "ci_low", "ci_high"]])
-    assert drawn["role"].tolist() == ["primary", "sensitivity", "sensitivity", "sensitivity", "naive"]
+    assert drawn["role"].tolist() == ["main", *["sensitivity"] * 5, "naive"]
+
+
+def test_models_under_each_weighting_are_the_cox_models_with_those_weights():
+    """Against lifelines' weighted Cox model with robust variance (Breslow = Efron here: no ties in this data)."""
+    from lifelines import CoxPHFitter
+
+    weights = estimated()[1]["baseline"].curves["weights"].set_index("USUBJID")
+    rows = landmark_rows("RFS").set_index("USUBJID").join(weights, how="inner")
+    rows["time"] += np.linspace(0, 1e-6, len(rows))  # lifelines' robust variance is not R's with ties
+    for model, column in (("att", "w_att"), ("trimmed", "w_trimmed"), ("iptw", "w_iptw")):
+        own = rows[rows[column] > 0]
+        frame = pd.DataFrame(
+            {
+                "time": own["time"],
+                "event": own["event"],
+                "weight": own[column],
+                "treated": (own["arm"] == SORAFENIB).astype(float),
+            }
+        )
+        fitter = CoxPHFitter().fit(frame, "time", "event", weights_col="weight", robust=True)
+        row = value(ARD, f"efficacy.rfs_cox_{model}.contrast.hr")
+        assert row["value"] == pytest.approx(float(np.exp(fitter.params_["treated"])), rel=2e-3)
+        assert value(ARD, f"efficacy.rfs_cox_{model}.contrast.n")["value"] == len(own)
+
+
+def test_naive_comparison_credits_the_treated_with_time_they_had_to_survive():
+    """Nothing acts in this cohort, and yet ever-exposure looks better from RFA on."""
+    adam = make_adam(3000, seed=5, confounding=0.0, mean_days=300)
+    made = estimate(adam)
+    naive = value(made.ard, "efficacy.rfs_naive_rmst.contrast.m36.difference")
+    landmark = value(made.ard, "efficacy.rfs_rmst.contrast.m36.difference")
+    assert naive["ci_low"] > 0
+    assert landmark["ci_low"] < 0 < landmark["ci_high"]
+    assert value(made.ard, "efficacy.rfs_naive.contrast.hr")["ci_high"] < 1
 
 
 def test_nobody_on_the_drug_gives_reasons_not_a_crash():

@@ -21,7 +21,7 @@ from sorafenib_rfa.exhibits.draw import draw_figure, save_figure
 from sorafenib_rfa.exhibits.format import format_value
 from sorafenib_rfa.files import write_parquet
 
-ARMS = ("flow", "km_rfs", "km_os", "km_ttr", "cif_first_event", "love", "ae_dot", "forest_rfs", "forest_os")
+ARMS = ("flow", "km_rfs", "km_os", "km_ttr", "cif_first_event", "love", "overlap", "ae_dot", "forest_rfs", "forest_os")
 REAL = ("flow", "km_prognostic", "cif_prognostic")
 ALL = [("arms", name) for name in ARMS] + [("real", name) for name in REAL]
 
@@ -116,7 +116,7 @@ def test_forest_marks_lie_at_the_hazard_ratios_and_the_naive_one_is_flagged():
         for line in ax.lines
         if line.get_marker() in ("D", "o", "X") and len(line.get_xdata()) == 1
     }
-    expected = {"primary": "D", "sensitivity": "o", "naive": "X"}
+    expected = {"main": "D", "sensitivity": "o", "naive": "X"}
     assert marks == {(row.hr, expected[row.role]) for row in frame.itertuples()}
     assert drawn["series"].tolist()[0] == "Overlap-weighted"
     assert "biased" in drawn["series"].tolist()[-1]
@@ -135,7 +135,7 @@ def test_forest_says_when_a_ratio_is_not_estimable():
     row = drawn[drawn["series"] == "Inverse probability weighted"].iloc[0]
     assert "not estimable" in row["text"]
     assert np.isnan(row["x"])
-    assert sum(line.get_marker() == "o" for line in figure.axes[0].lines) == 2  # adjusted and unadjusted remain
+    assert sum(line.get_marker() == "o" for line in figure.axes[0].lines) == 4  # all but one of the others remain
 
 
 def test_forest_interval_beyond_the_axis_ends_in_an_arrow():

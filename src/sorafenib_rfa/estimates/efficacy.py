@@ -54,7 +54,7 @@ class Model:
 
 _WEIGHTED = "robust (Lin-Wei) variance, the weights taken as known"
 MODELS = (
-    Model("overlap", "Overlap-weighted", "primary", "weighted by overlap of the propensity score", weight="w_overlap"),
+    Model("overlap", "Overlap-weighted", "main", "weighted by overlap of the propensity score", weight="w_overlap"),
     Model(
         "iptw",
         "Inverse probability weighted",

@@ -26,7 +26,7 @@ from sorafenib_rfa.vocabulary import ENDPOINTS
 
 ROW_IN = 0.3
 MARKERS = {
-    "primary": {"marker": "D", "markersize": 6.5, "markerfacecolor": INK, "color": INK, "linewidth": 2.0},
+    "main": {"marker": "D", "markersize": 6.5, "markerfacecolor": INK, "color": INK, "linewidth": 2.0},
     "sensitivity": {"marker": "o", "markersize": 5, "markerfacecolor": "white", "color": INK, "linewidth": 1.2},
     "naive": {"marker": "X", "markersize": 6, "markerfacecolor": "#a33", "color": "#a33", "linewidth": 1.2},
 }
@@ -40,7 +40,7 @@ def draw_forest(inputs: Inputs, endpoint: str) -> tuple[Figure, pd.DataFrame]:
     of the ARD rows named there.
     """
     rows = inputs.curve(f"forest_{endpoint.lower()}")
-    order = {"primary": 0, "sensitivity": 1, "naive": 2}
+    order = {"main": 0, "sensitivity": 1, "naive": 2}
     rows = rows.sort_values("role", key=lambda role: role.map(order), kind="stable", ignore_index=True)
     naive = rows["role"] == "naive"
     heights = np.arange(len(rows), dtype=float) + np.where(naive, 0.75, 0.0)
@@ -81,7 +81,7 @@ def draw_forest(inputs: Inputs, endpoint: str) -> tuple[Figure, pd.DataFrame]:
             "Hazard ratio (95% CI)": inputs.number(ard_id, "ci").replace("95% CI ", ""),
             "p": inputs.number(ard_id, "p").removeprefix("p ").removeprefix("= "),
         }
-        weight = "bold" if row.role == "primary" else "normal"
+        weight = "bold" if row.role == "main" else "normal"
         y = bottom + (top - bottom) * (ax.get_ylim()[0] - place) / (ax.get_ylim()[0] - ax.get_ylim()[1])
         for title, text in texts.items():
             x, ha = columns[title]

@@ -71,12 +71,11 @@ def _panel(ax: Axes, inputs: Inputs, rows: pd.DataFrame, arms: Arms, weighting: 
         )  # fmt: skip
         number = "n" if weighting == "none" else f"{weighting}.effective_n"
         ard_id = f"baseline.propensity.{group}.{number}"
-        said = inputs.number(ard_id, digits=0)
+        said = inputs.number(ard_id)
         text = f"{label}\n{'n' if weighting == 'none' else 'effective n'} = {said}"
         ax.text(
             0.97, 0.96 if sign > 0 else 0.04, text, transform=ax.transAxes, ha="right", va=va, fontsize=6.5,
             color=INK if sign > 0 else MUTED, linespacing=1.25,
         )  # fmt: skip
-        drawn.add(
-            "bar", panel=PANELS[weighting], series=label, x=left, y=height, low=left, high=left + width, ard_id=ard_id
-        )
+        drawn.add("bar", panel=PANELS[weighting], series=label, x=left, y=height, low=left, high=left + width)
+        drawn.add("text", panel=PANELS[weighting], series=label, text=text.replace("\n", ", "), ard_id=ard_id)
