@@ -215,6 +215,14 @@ class KaplanMeierCurve:
         z = ndtri(0.5 + self.level / 2)
         return RestrictedMean(tau, estimate, std_err, float(estimate - z * std_err), float(estimate + z * std_err))
 
+    def rmst_influence(self, tau: float) -> FloatArray:
+        """Weighted influence of each row (in the order given; weight above zero) or cluster on the restricted mean.
+
+        The sum of their squares is its infinitesimal jackknife variance; sums of products that of contrasts of curves
+        that share clusters.
+        """
+        return self._rmst_influence(self._area_after(tau))
+
     def _area_after(self, tau: float) -> FloatArray:
         """Area under the curve between each grid time and tau; 0 for times after tau."""
         ends = np.minimum(np.append(self.time[1:], np.inf), tau)
