@@ -356,6 +356,7 @@ FAMILIES: dict[str, Callable[[], Values]] = {
     "tables": _tables,
     "recurrent_events": _module("recurrent_events"),
     "colon_adjuvant": _module("colon_adjuvant"),
+    "time_to_event": _module("time_to_event"),
 }
 
 
