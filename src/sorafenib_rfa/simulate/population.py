@@ -195,12 +195,17 @@ def draw_plan(population: pd.DataFrame, parameters: SimulationParameters, seed: 
         ``planned``; ``planned_start_day``: days after the RFA, infinite when none is planned;
         ``start_day_sorafenib``, ``start_day_control``: the same under "start within the grace period" (the patient's
         own plan if it is early enough, else a draw from the early delays) and under "no start within the grace period"
-        (a later plan stays, an earlier one is dropped).
+        (a later plan stays; a patient whose plan was earlier starts later, or never, as patients like her do who had
+        no early plan).
 
     Notes
     -----
     Starts are planned some weeks after the RFA or, for some patients, months after it. The latter must stay free of
     recurrence for long to be treated at all: the immortal time of a comparison by ever-exposure.
+
+    What happens after the grace period is left to itself under either strategy. Had an early plan that is barred ruled
+    out any later start, the later starts of others would depend on their not having had an early plan, and no data
+    could tell what the strategy does (conditional exchangeability would fail by construction).
     """
     t, grace = parameters.treatment, parameters.strategies.grace_period_days.value
     rng = stream(seed, "plan")
@@ -223,13 +228,23 @@ def draw_plan(population: pd.DataFrame, parameters: SimulationParameters, seed: 
     other = np.minimum(days(soon, within(soon) * rng.random(n)), grace)
     start = np.where(planned, own, np.inf)
     early = (1 - t.late_start.value) * within(soon) + t.late_start.value * within(later)
+    beyond_soon = (1 - t.late_start.value) * (1 - within(soon))
+    put_off = rng.random(n) < probability * (1 - early) / (1 - probability * early)
+    component = rng.random(n) < beyond_soon / (1 - early)
+    uniform = rng.random(n)
+    afterwards = np.where(
+        component,
+        days(soon, within(soon) + (1 - within(soon)) * uniform),
+        days(later, within(later) + (1 - within(later)) * uniform),
+    )
+    barred = np.where(put_off, np.maximum(afterwards, grace + 1), np.inf)
     return pd.DataFrame(
         {
             "propensity": probability * early,
             "planned": planned,
             "planned_start_day": start,
             "start_day_sorafenib": np.where(start <= grace, start, other),
-            "start_day_control": np.where(start > grace, start, np.inf),
+            "start_day_control": np.where(start > grace, start, barred),
         },
         index=population.index,
     )

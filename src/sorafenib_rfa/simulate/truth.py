@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,7 +10,15 @@ import pandas as pd
 
 from sorafenib_rfa.simulate.clinical_records import Observed, observe
 from sorafenib_rfa.simulate.dialects import DIALECTS
-from sorafenib_rfa.simulate.outcomes import CAUSES, Chances, Course, draw_chances, follow_course, solve_baseline
+from sorafenib_rfa.simulate.outcomes import (
+    CAUSES,
+    BaselineHazards,
+    Chances,
+    Course,
+    draw_chances,
+    follow_course,
+    solve_baseline,
+)
 from sorafenib_rfa.simulate.parameters import SimulationParameters
 from sorafenib_rfa.simulate.population import (
     draw_centre_log_hazards,
@@ -45,9 +54,26 @@ class Patients:
     observed: Observed
 
 
-def simulate_patients(parameters: SimulationParameters, *, seed: int) -> Patients:
+def simulate_patients(
+    parameters: SimulationParameters,
+    *,
+    seed: int,
+    centre_log_hazards: Mapping[str, float] | None = None,
+    hazards: BaselineHazards | None = None,
+) -> Patients:
     """Return ``parameters.size`` patients with their courses under both strategies.
 
+    Parameters
+    ----------
+    parameters : SimulationParameters
+    seed : int
+    centre_log_hazards : mapping, optional
+        Site -> log hazard, to draw several cohorts from the same centres; drawn from `seed` when not given.
+    hazards : BaselineHazards, optional
+        ``solve_baseline(parameters)``, when it is known already.
+
+    Notes
+    -----
     Both courses of a patient come from the same chances, so they differ by what sorafenib does and by nothing else.
     What happens is the course of the strategy that the patient's own plan follows (consistency): a planned start
     within the grace period, or none.
@@ -55,9 +81,9 @@ def simulate_patients(parameters: SimulationParameters, *, seed: int) -> Patient
     n = parameters.size
     population = draw_population(parameters, n, seed)
     plan = draw_plan(population, parameters, seed)
-    centres = draw_centre_log_hazards(parameters, seed)
+    centres = dict(draw_centre_log_hazards(parameters, seed) if centre_log_hazards is None else centre_log_hazards)
     eta = log_hazard_ratios(population, parameters, centres)
-    hazards = solve_baseline(parameters)
+    hazards = hazards or solve_baseline(parameters)
     chances = draw_chances(n, parameters, seed)
     strategies = {
         arm: follow_course(population, eta, chances, plan[f"start_day_{arm}"].to_numpy(), parameters, hazards)
