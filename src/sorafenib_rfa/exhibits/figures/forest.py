@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, NullLocator
@@ -48,23 +49,9 @@ def draw_forest(inputs: Inputs, endpoint: str) -> tuple[Figure, pd.DataFrame]:
     figure, drawn = new_figure(height), Drawn()
     bottom, top = 0.72 / height, 1 - 0.5 / height
     ax = figure.add_axes((0.405, bottom, 0.275, top - bottom))
-    ax.set_xscale("log")
     ax.set_ylim(heights.max() + 0.6, -0.6)
-    ax.set_xlim(*_limits(rows))
-    ticks = [tick for tick in _TICKS if ax.get_xlim()[0] <= tick <= ax.get_xlim()[1]]
-    ax.xaxis.set_major_locator(FixedLocator(_thinned(ticks, *ax.get_xlim())))
-    ax.xaxis.set_minor_locator(NullLocator())
-    ax.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
-    ax.set_yticks([])
-    ax.spines["left"].set_visible(False)
-    ax.axvline(1.0, color=RULE, linewidth=0.8, zorder=0)
-    ax.set_xlabel(f"Hazard ratio, {ENDPOINTS[endpoint].lower()} (log scale)", labelpad=25)
-    arms = arms_of(inputs.cohort)
-    for side, ha, words in ((-1, "right", arms.treated), (1, "left", arms.control)):
-        ax.annotate(
-            f"favours\n{words}", (1.0, 0), xycoords=("data", "axes fraction"), xytext=(8 * side, -17),
-            textcoords="offset points", ha=ha, va="top", fontsize=6.5, color=MUTED, linespacing=1.1,
-        )  # fmt: skip
+    ax.set_xlim(*axis_limits(rows))
+    style_ratio_axis(ax, inputs, f"Hazard ratio, {ENDPOINTS[endpoint].lower()} (log scale)")
     columns = {"Analysis": (0.012, "left"), "n": (0.322, "right"), "Events": (0.385, "right"),
                "Hazard ratio (95% CI)": (0.70, "left"), "p": (0.985, "right")}  # fmt: skip
     for title, (x, ha) in columns.items():
@@ -72,7 +59,7 @@ def draw_forest(inputs: Inputs, endpoint: str) -> tuple[Figure, pd.DataFrame]:
     for place, row in zip(heights, rows.itertuples(), strict=True):
         look = MARKERS[row.role]
         if np.isfinite(row.hr):
-            _interval(ax, row, place, look)
+            draw_interval(ax, row, place, look)
         ard_id = row.ard_id
         texts = {
             "Analysis": row.label,
@@ -100,12 +87,31 @@ def draw_forest(inputs: Inputs, endpoint: str) -> tuple[Figure, pd.DataFrame]:
     return figure, drawn.frame()
 
 
+def style_ratio_axis(ax: Axes, inputs: Inputs, label: str) -> None:
+    """Make the x axis, whose limits are set, one of ratios: logarithmic, with 1 marked and what each side favours."""
+    ax.set_xscale("log")
+    ticks = [tick for tick in _TICKS if ax.get_xlim()[0] <= tick <= ax.get_xlim()[1]]
+    ax.xaxis.set_major_locator(FixedLocator(_thinned(ticks, *ax.get_xlim())))
+    ax.xaxis.set_minor_locator(NullLocator())
+    ax.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    ax.set_yticks([])
+    ax.spines["left"].set_visible(False)
+    ax.axvline(1.0, color=RULE, linewidth=0.8, zorder=0)
+    ax.set_xlabel(label, labelpad=25)
+    arms = arms_of(inputs.cohort)
+    for side, ha, words in ((-1, "right", arms.treated), (1, "left", arms.control)):
+        ax.annotate(
+            f"favours\n{words}", (1.0, 0), xycoords=("data", "axes fraction"), xytext=(8 * side, -17),
+            textcoords="offset points", ha=ha, va="top", fontsize=6.5, color=MUTED, linespacing=1.1,
+        )  # fmt: skip
+
+
 def _rule(y: float) -> Line2D:
     """Return the line that sets the naive analysis apart."""
     return Line2D([0.012, 0.985], [y, y], color=RULE, linewidth=0.6, linestyle=(0, (2, 2)))
 
 
-def _interval(ax: Axes, row: Any, place: float, look: dict[str, Any]) -> None:
+def draw_interval(ax: Axes, row: Any, place: float, look: dict[str, Any]) -> None:
     """Draw one hazard ratio; an interval that leaves the axis ends in an arrow."""
     left, right = ax.get_xlim()
     low, high = max(row.lo, left), min(row.hi, right)
@@ -119,17 +125,17 @@ def _interval(ax: Axes, row: Any, place: float, look: dict[str, Any]) -> None:
     )  # fmt: skip
 
 
-def _limits(rows: pd.DataFrame) -> tuple[float, float]:
+def axis_limits(rows: pd.DataFrame) -> tuple[float, float]:
     """Return limits of the axis that hold every interval within a tenth and ten, and 1 with room beside it."""
     low = np.nanmin([*rows["lo"], 0.5])
     high = np.nanmax([*rows["hi"], 2.0])
     return max(0.1, low / 1.1), min(10.0, high * 1.1)
 
 
-def _thinned(ticks: list[float], left: float, right: float) -> list[float]:
+def _thinned(ticks: list[float], left: float, right: float, share: float) -> list[float]:
     """Return the ticks that have room beside each other, keeping 1."""
     kept = [1.0]
-    gap = np.log(right / left) * 0.15
+    gap = np.log(right / left) * share
     for tick in sorted(ticks, key=lambda value: abs(np.log(value))):
         if all(abs(np.log(tick / other)) >= gap for other in kept):
             kept.append(tick)
