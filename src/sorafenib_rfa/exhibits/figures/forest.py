@@ -90,10 +90,7 @@ def draw_forest(inputs: Inputs, endpoint: str) -> tuple[Figure, pd.DataFrame]:
 def style_ratio_axis(ax: Axes, inputs: Inputs, label: str) -> None:
     """Make the x axis, whose limits are set, one of ratios: logarithmic, with 1 marked and what each side favours."""
     ax.set_xscale("log")
-    ticks = [tick for tick in _TICKS if ax.get_xlim()[0] <= tick <= ax.get_xlim()[1]]
-    ax.xaxis.set_major_locator(FixedLocator(_thinned(ticks, *ax.get_xlim())))
-    ax.xaxis.set_minor_locator(NullLocator())
-    ax.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    ratio_ticks(ax.xaxis, *ax.get_xlim())
     ax.set_yticks([])
     ax.spines["left"].set_visible(False)
     ax.axvline(1.0, color=RULE, linewidth=0.8, zorder=0)
@@ -104,6 +101,14 @@ def style_ratio_axis(ax: Axes, inputs: Inputs, label: str) -> None:
             f"favours\n{words}", (1.0, 0), xycoords=("data", "axes fraction"), xytext=(8 * side, -17),
             textcoords="offset points", ha=ha, va="top", fontsize=6.5, color=MUTED, linespacing=1.1,
         )  # fmt: skip
+
+
+def ratio_ticks(axis: Axis, low: float, high: float, gap: float = 0.15) -> None:
+    """Give a logarithmic axis round ratios as ticks, at least `gap` (a share of the axis) apart."""
+    ticks = [tick for tick in _TICKS if low <= tick <= high]
+    axis.set_major_locator(FixedLocator(_thinned(ticks, gap * np.log(high / low))))
+    axis.set_minor_locator(NullLocator())
+    axis.set_major_formatter(lambda value, _: f"{value:g}")
 
 
 def _rule(y: float) -> Line2D:
@@ -132,10 +137,9 @@ def axis_limits(rows: pd.DataFrame) -> tuple[float, float]:
     return max(0.1, low / 1.1), min(10.0, high * 1.1)
 
 
-def _thinned(ticks: list[float], left: float, right: float, share: float) -> list[float]:
-    """Return the ticks that have room beside each other, keeping 1."""
+def _thinned(ticks: list[float], gap: float) -> list[float]:
+    """Return the ticks whose logarithms are at least `gap` apart, keeping 1."""
     kept = [1.0]
-    gap = np.log(right / left) * share
     for tick in sorted(ticks, key=lambda value: abs(np.log(value))):
         if all(abs(np.log(tick / other)) >= gap for other in kept):
             kept.append(tick)
