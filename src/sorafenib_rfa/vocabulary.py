@@ -80,6 +80,7 @@ FIGURES: Final = MappingProxyType(
         "tipping": "tipping_confounding",
         "km_prognostic": "km_prognostic",
         "cif_prognostic": "cif_prognostic",
+        "calibration": "calibration",
     }
 )
 """Figures that a cohort can list, with the curve frame that each draws."""
@@ -94,6 +95,7 @@ TABLES: Final = MappingProxyType(
         "sites": "flow",
         "published": "prognosis",
         "prognostic_model": "prognosis",
+        "performance": "prognosis",
     }
 )
 """Tables that a cohort can list, with the part of the ARD that they show."""

@@ -109,7 +109,9 @@ def without_arms() -> Exhibits:
     parts = [
         estimate_flow(**ledgers, cohort=cohort.config, cohort_name="hcc_resection", record="records/flow.json"),
         estimate_baseline(adam["adsl"], plan, cohort.config, cohort.name, "records/baseline.json"),
-        estimate_prognosis(adam["adtte"], adam["adsl"], plan, cohort.config, cohort.name, "records/prognosis.json"),
+        estimate_prognosis(
+            adam["adtte"], adam["adsl"], plan, cohort.config, cohort.name, "records/prognosis.json", seed=1
+        ),
     ]
     return _collected(parts, cohort, plan, ledgers)
 

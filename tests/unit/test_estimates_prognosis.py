@@ -29,7 +29,7 @@ def adam():
 
 @pytest.fixture(scope="module")
 def prognosis(adam):
-    return estimate_prognosis(adam["adtte"], adam["adsl"], PLAN, cohort("hcc_resection"), "hcc_resection", "r")
+    return estimate_prognosis(adam["adtte"], adam["adsl"], PLAN, cohort("hcc_resection"), "hcc_resection", "r", seed=1)
 
 
 @pytest.mark.reference
@@ -117,7 +117,7 @@ def test_curves_name_endpoint_and_grouping(prognosis):
 def test_patients_without_the_grouping_are_counted_not_lost(adam):
     adsl = adam["adsl"].copy()
     adsl.loc[adsl.index[:20], "CXCL17_P_GROUP"] = pd.NA
-    made = estimate_prognosis(adam["adtte"], adsl, PLAN, cohort("hcc_resection"), "hcc_resection", "r")
+    made = estimate_prognosis(adam["adtte"], adsl, PLAN, cohort("hcc_resection"), "hcc_resection", "r", seed=1)
     assert value(made.ard, "prognosis.rfs_group.cxcl17_p_group.missing")["value"] == 20
     levels = made.ard[made.ard["ard_id"].str.fullmatch(r"prognosis\.rfs_group\.cxcl17_p_group_[a-z_]+\.n")]
     assert levels["value"].sum() == 207
@@ -126,7 +126,7 @@ def test_patients_without_the_grouping_are_counted_not_lost(adam):
 
 def test_small_groups_are_described_and_not_tested(adam):
     made = estimate_prognosis(
-        adam["adtte"], adam["adsl"], plan(small_group=114), cohort("hcc_resection"), "hcc_resection", "r"
+        adam["adtte"], adam["adsl"], plan(small_group=114), cohort("hcc_resection"), "hcc_resection", "r", seed=1
     )
     row = value(made.ard, "prognosis.rfs_group.contrast.cxcl17_p_group.chi2")
     assert np.isnan(row["value"])
@@ -137,7 +137,7 @@ def test_small_groups_are_described_and_not_tested(adam):
 def test_a_model_variable_that_does_not_exist_is_named(adam):
     config = cohort("hcc_resection", prognostic_model=["AGE", "SHOE_SIZE"])
     with pytest.raises(ConfigError, match="SHOE_SIZE"):
-        estimate_prognosis(adam["adtte"], adam["adsl"], PLAN, config, "hcc_resection", "r")
+        estimate_prognosis(adam["adtte"], adam["adsl"], PLAN, config, "hcc_resection", "r", seed=1)
 
 
 def test_separation_in_the_model_gives_a_reason(adam):
@@ -145,7 +145,7 @@ def test_separation_in_the_model_gives_a_reason(adam):
     never = adam["adsl"].set_index("USUBJID")["MULTIPLICITY"] == "2"
     spared = adtte["USUBJID"].map(never).astype(bool) & (adtte["PARAMCD"] == "OS")
     adtte.loc[spared, ["CNSR", "EVNTCD"]] = [1, 0]
-    made = estimate_prognosis(adtte, adam["adsl"], PLAN, cohort("hcc_resection"), "hcc_resection", "r")
+    made = estimate_prognosis(adtte, adam["adsl"], PLAN, cohort("hcc_resection"), "hcc_resection", "r", seed=1)
     row = value(made.ard, "prognosis.os_univariable.multiplicity_2.hr")
     assert np.isnan(row["value"])
     assert row["method"].startswith("not estimable:")
@@ -155,7 +155,7 @@ def test_separation_in_the_model_gives_a_reason(adam):
 def test_a_group_without_published_figures(adam):
     group = PrognosticGroup(variable="sex", label="Sex", levels=["F", "M"], endpoints=["OS"])
     config = cohort("hcc_resection", prognostic_groups=[group], prognostic_model=[])
-    made = estimate_prognosis(adam["adtte"], adam["adsl"], PLAN, config, "hcc_resection", "r")
+    made = estimate_prognosis(adam["adtte"], adam["adsl"], PLAN, config, "hcc_resection", "r", seed=1)
     assert value(made.ard, "prognosis.os_group.sex_m.n")["value"] == 197
     assert not made.ard["stat_name"].str.endswith("_published").any()
     assert made.curves["forest_prognostic"].empty

@@ -16,5 +16,6 @@ with job(snakemake) as this:
         cohort=CohortConfig.model_validate(snakemake.params.cohort_config),
         cohort_name=this.cohort,
         record=this.record,
+        seed=this.seed,
     )
     write_estimates(estimates, snakemake.output.ard, snakemake.output.curves)

@@ -2,8 +2,8 @@
 
 A model looks better on the patients it was fitted to than on others. Following Harrell, Lee and Mark (1996), the whole
 fit is repeated in bootstrap resamples of the patients; by how much each refitted model does better in its own resample
-than on the original patients is the optimism, which is subtracted. The variables are declared in advance, so there is no
-selection to repeat.
+than on the original patients is the optimism, which is subtracted. The variables are declared in advance, so there is
+no selection to repeat.
 """
 
 from __future__ import annotations
@@ -26,7 +26,6 @@ from sorafenib_rfa.stats.discrimination import (
     censoring_survival,
     comparable_pairs,
     concordance,
-    survival_at,
 )
 from sorafenib_rfa.stats.errors import EstimationError
 from sorafenib_rfa.stats.kaplan_meier import kaplan_meier
@@ -127,20 +126,24 @@ def model_performance(
     matrix = matrix - matrix.mean(axis=0)
     coefficients = design.coefficients(tol=1e-9)
     pairs = comparable_pairs(time, event)
-    early = comparable_pairs(time, event, tau=at)
+    early = time[pairs.first] <= at  # the pairs of Uno's C
 
-    def measures(score: FloatArray, survival: FloatArray, counts: FloatArray) -> dict[str, float]:
-        """Return the measures of predictions in patients who count `counts` times."""
+    def measures(agrees: FloatArray, survival: FloatArray, counts: FloatArray) -> dict[str, float]:
+        """Return the measures of predictions in patients who count `counts` times; `agrees` says so of each pair.
+
+        Sums of products instead of dot products: threads of the linear algebra cost more than they save here.
+        """
         followed = censoring_survival(time, event, time, counts)
         # a pair's weight 1 / G^2 belongs to the patient with the event
         known = np.divide(1.0, followed, out=np.zeros(n), where=(counts > 0) & (followed > 0)) ** 2
-        agree, weight = early.agreement(score), counts[early.first] * counts[early.second] * known[early.first]
+        together = counts[pairs.first] * counts[pairs.second]
+        weighted = early * together * known[pairs.first]
         brier = brier_weights(time, event, at, counts)
-        observed = 1 - survival_at(time, event, at, counts)
+        observed = 1 - brier.null
         return {
-            "harrell_c": pairs.concordance(score, counts),
-            "uno_c": float(agree @ weight / weight.sum()),
-            "observed_expected": observed / float((1 - survival) @ counts / counts.sum()),
+            "harrell_c": float((agrees * together).sum() / together.sum()),
+            "uno_c": float((agrees * weighted).sum() / weighted.sum()),
+            "observed_expected": observed / float(((1 - survival) * counts).sum() / counts.sum()),
             "brier": brier.score(survival),
             "ipa": brier.accuracy(survival),
         }
@@ -149,7 +152,7 @@ def model_performance(
     score = matrix @ coefficients
     survival = predicted_survival(score, time, event, at, once)
     # the slope of a model on its own patients is 1: that is what maximum likelihood means
-    apparent = {**measures(score, survival, once), "slope": 1.0}
+    apparent = {**measures(pairs.agreement(score), survival, once), "slope": 1.0}
     rng = np.random.default_rng(seed)
     optimism: dict[str, list[float]] = {name: [] for name in MEASURES}
     own: dict[str, list[float]] = {name: [] for name in MEASURES}
@@ -158,9 +161,10 @@ def model_performance(
         counts = np.bincount(rng.integers(0, n, n), minlength=n).astype(float)
         try:
             fitted = matrix @ design.coefficients(multiplicity=counts.astype(int), init=coefficients)
-            inside = measures(fitted, predicted_survival(fitted, time, event, at, counts), counts)
-            outside = measures(fitted, predicted_survival(fitted, time, event, at, counts), once)
-            slope = float(CoxDesign.prepare(fitted[:, None], time, event).coefficients()[0])
+            agrees = pairs.agreement(fitted)
+            predicted = predicted_survival(fitted, time, event, at, counts)
+            inside, outside = measures(agrees, predicted, counts), measures(agrees, predicted, once)
+            slope = float(CoxDesign.prepare(fitted[:, None], time, event).coefficients(init=[1.0])[0])
         except EstimationError:
             failed += 1
             continue
@@ -239,7 +243,7 @@ def add_performance(
     if found is not None:
         how = f"; bootstrap of {found.replicates} resamples of patients (Harrell 1996)"
     for name, (words, level) in names.items():
-        unit = "ratio" if name in ("slope", "observed_expected") else "measure"
+        unit = "ratio" if name in ("slope", "observed_expected") else "proportion"
         where = {"unit": unit, "variable": name, "level": level, "engine": ENGINE, **common}
         values = (NAN, NAN, NAN)
         corrected, limits = NAN, (NAN, NAN)

@@ -10,6 +10,7 @@ from sorafenib_rfa.errors import ConfigError, Problem
 from sorafenib_rfa.estimates.ard import ArdBuilder, Estimates, slug
 from sorafenib_rfa.estimates.common import NAN, attempt, hazard_ratio, horizon, untested
 from sorafenib_rfa.estimates.covariates import levels_of, numbers, texts
+from sorafenib_rfa.estimates.performance import add_performance
 from sorafenib_rfa.estimates.survival import (
     RECURRENCE_OR_DEATH,
     add_curve,
@@ -20,7 +21,7 @@ from sorafenib_rfa.estimates.survival import (
     curve_frame,
     risk_table,
 )
-from sorafenib_rfa.stats.competing_risks import aalen_johansen
+from sorafenib_rfa.stats.competing_risks import aalen_johansen, fine_gray
 from sorafenib_rfa.stats.cox import CoxFit, cox_fit
 from sorafenib_rfa.stats.kaplan_meier import kaplan_meier
 from sorafenib_rfa.stats.proportional_hazards import cox_zph
@@ -41,6 +42,8 @@ def estimate_prognosis(
     cohort: CohortConfig,
     cohort_name: str,
     record: str,
+    *,
+    seed: int,
 ) -> Estimates:
     """Estimate prognosis by the cohort's declared groups and model.
 
@@ -56,14 +59,17 @@ def estimate_prognosis(
         Its name.
     record : str
         Path of the job record.
+    seed : int
+        Of the bootstrap that corrects the model's performance for optimism.
 
     Returns
     -------
     Estimates
         ARD part ``prognosis``. Curves ``km_prognostic`` and ``risk_table_prognostic`` (as in
         :mod:`sorafenib_rfa.estimates.survival`, with ``endpoint, variable, variable_label``), ``cif_prognostic``
-        (causes recurrence and death, all patients as group ``overall`` and each declared group), and
-        ``forest_prognostic`` (``endpoint, model, term, label, hr, lo, hi, p, n, events, ard_id``).
+        (causes recurrence and death, all patients as group ``overall`` and each declared group),
+        ``forest_prognostic`` (``endpoint, model, term, label, hr, lo, hi, p, n, events, ard_id``) and ``calibration``
+        (:func:`sorafenib_rfa.estimates.performance.add_performance`).
     """
     ard = ArdBuilder(cohort_name, "prognosis", record)
     by_id = adsl.assign(USUBJID=texts(adsl["USUBJID"])).set_index("USUBJID")
@@ -107,7 +113,13 @@ def estimate_prognosis(
         for endpoint in ("RFS", "OS")
         if endpoint in rows
     ]
+    calibration = [
+        _add_performance(ard, rows[endpoint], by_id, endpoint, plan, cohort, seed)
+        for endpoint in ("RFS", "OS")
+        if endpoint in rows and cohort.prognostic_model
+    ]
     made = {
+        "calibration": pd.concat(calibration, ignore_index=True) if calibration else pd.DataFrame(),
         "km_prognostic": pd.concat(curves, ignore_index=True) if curves else pd.DataFrame(),
         "risk_table_prognostic": pd.concat(risks, ignore_index=True) if risks else pd.DataFrame(),
         "forest_prognostic": pd.concat(forest, ignore_index=True) if forest else pd.DataFrame(),
@@ -432,6 +444,25 @@ def _add_zph(
         )
 
 
+def _add_performance(
+    ard: ArdBuilder,
+    frame: pd.DataFrame,
+    by_id: pd.DataFrame,
+    endpoint: str,
+    plan: Plan,
+    cohort: CohortConfig,
+    seed: int,
+) -> pd.DataFrame:
+    """Add how well the multivariable model predicts in its complete cases."""
+    columns, _ = _model_columns(by_id, plan, cohort)
+    x = pd.concat(columns.values(), axis=1).reindex(frame["USUBJID"]).set_index(frame.index)
+    complete = x.notna().all(axis=1)
+    own = frame[complete]
+    common = {"group": "overall", "population": "Complete cases", "estimand_id": ESTIMAND}
+    time, event = own["time"].to_numpy(dtype=float), own["event"].to_numpy(dtype=bool)
+    return add_performance(ard, x[complete], time, event, endpoint, plan, common, seed=seed)
+
+
 # --- competing risks -------------------------------------------------------------------------------
 
 
@@ -475,8 +506,42 @@ def _add_competing(
                 variable=name,
             ).assign(variable=name, variable_label=group.label)
         )
+        _add_fine_gray(ard, known, levels, group, reason, plan)
     _add_overstatement(ard, frame, plan)
     return pd.concat(drawn, ignore_index=True)
+
+
+def _add_fine_gray(
+    ard: ArdBuilder, known: pd.DataFrame, levels: list[str], group: PrognosticGroup, reason: str, plan: Plan
+) -> None:
+    """Add subdistribution hazard ratios of recurrence and of death, each level against the first."""
+    name = group.variable.upper()
+    x = pd.DataFrame({level: (known["level"] == level).astype(float) for level in levels[1:]})
+    for kind, (label, codes) in RECURRENCE_OR_DEATH.items():
+        wanted = known["cause"].isin(set(codes))
+        cause = np.where(wanted, 1, np.where(known["event"], 2, 0))
+        fit, why = (None, reason) if reason else attempt(fine_gray, x, known["time"], cause, cause_of_interest=1)
+        for level in levels[1:]:
+            ratio = None if fit is None else fit.hazard_ratio(level, plan.confidence_level)
+            values = (NAN,) * 4 if ratio is None else (ratio.estimate, ratio.ci_low, ratio.ci_high, ratio.p)
+            ard.add(
+                "first_event_group",
+                "subdistribution_hr",
+                values[0],
+                ci_low=values[1],
+                ci_high=values[2],
+                p_value=values[3],
+                unit="ratio",
+                group="contrast",
+                variable=f"{name}_{kind}",
+                level=slug(level),
+                method=why
+                or f"Fine-Gray model of {label.lower()}, other first events competing; {group.label}: {_within(level)} "
+                f"against {_within(levels[0])}; Wald interval and p value",
+                engine="sorafenib_rfa.stats.competing_risks",
+                population=f"Patients with {group.label} recorded",
+                estimand_id=ESTIMAND,
+            )
 
 
 def _add_overstatement(ard: ArdBuilder, frame: pd.DataFrame, plan: Plan) -> None:

@@ -101,6 +101,10 @@ def _drawer(name: str) -> Drawer:
         from sorafenib_rfa.exhibits.figures.prognosis import draw_cif_prognostic
 
         return draw_cif_prognostic
+    if name == "calibration":
+        from sorafenib_rfa.exhibits.figures.prognosis import draw_calibration
+
+        return draw_calibration
     close = difflib.get_close_matches(name, FIGURES, n=1)
     raise ConfigError(
         Problem(

@@ -214,7 +214,7 @@ def make_table(name: str, *, ard: pd.DataFrame, cohort: CohortConfig, plan: Plan
     Parameters
     ----------
     name : str
-        ``baseline, efficacy, safety, attrition, sites, published`` or ``prognostic_model``.
+        ``baseline, efficacy, safety, attrition, sites, published, prognostic_model`` or ``performance``.
     ard : DataFrame
         The cohort's ARD.
     cohort : CohortConfig
@@ -726,6 +726,43 @@ def _agreement(source: _Source, cohort: CohortConfig, plan: Plan) -> _Draft:
     return draft
 
 
+_MEASURES = {
+    "harrell_c": "Harrell's C",
+    "uno_c": "Uno's C",
+    "slope": "Calibration slope",
+    "observed_expected": "Observed over expected events",
+    "brier": "Brier score",
+    "ipa": "Index of prediction accuracy",
+}
+
+
+def _performance(source: _Source, cohort: CohortConfig, plan: Plan) -> _Draft:
+    draft = _Draft([["Measure"], ["Apparent (95% CI)"], ["Optimism"], ["Corrected (95% CI)"]])
+    at = horizon(plan.rmst_horizon_months)
+    for endpoint in ("RFS", "OS"):
+        key = f"{endpoint.lower()}_performance"
+        if not source.has("prognosis", key, "harrell_c", "corrected"):
+            continue
+        draft.head(ENDPOINTS[endpoint])
+        for name, label in _MEASURES.items():
+            level = at if source.has("prognosis", key, name, at, "corrected") else None
+            where = ("prognosis", key, name, level)
+            # the slope of a model on its own patients is 1 by construction
+            digits = 3 if name == "brier" else None
+            apparent = (
+                ["1 (by construction)"] if name == "slope" else source.interval(*where, "apparent", digits=digits)
+            )
+            optimism = source.value(*where, "optimism", digits=digits)
+            draft.add(label, apparent, optimism, source.interval(*where, "corrected", digits=digits), level=1)
+    draft.notes.append(
+        "Multivariable model, complete cases. Uno's C, observed over expected events, Brier score and index of "
+        f"prediction accuracy: at month {plan.rmst_horizon_months:g}. Optimism: how much better a model refitted in a "
+        "bootstrap resample does there than on all patients; corrected: apparent minus optimism. Good: C, slope and ratio "
+        "near 1, Brier score near 0, index above 0."
+    )
+    return draft
+
+
 _MAKERS: Mapping[str, Callable[[_Source, CohortConfig, Plan], _Draft]] = {
     "baseline": _baseline,
     "efficacy": _efficacy,
@@ -735,4 +772,5 @@ _MAKERS: Mapping[str, Callable[[_Source, CohortConfig, Plan], _Draft]] = {
     "sites": _sites,
     "published": _published,
     "prognostic_model": _prognostic_model,
+    "performance": _performance,
 }

@@ -3,8 +3,8 @@ r"""How well a prognostic score orders patients by time to event, and how far it
 A pair of patients can be ordered when the one with the shorter time had the event. Harrell's C is the share of such
 pairs in which the higher score had the event first, equal scores counting one half. Which pairs can be ordered depends
 on censoring; Uno's C weights a pair by :math:`1/G(t^-)^2`, with G the Kaplan-Meier estimate of the censoring times and
-t the time of the event, and looks only as far as :math:`\tau`, so that its limit does not depend on censoring. Both with
-the infinitesimal jackknife standard error of R's ``survival::concordance``.
+t the time of the event, and looks only as far as :math:`\tau`, so that its limit does not depend on censoring. Both
+have the infinitesimal jackknife standard error of R's ``survival::concordance``.
 
 The Brier score at t is the mean squared difference between predicted survival and being event-free at t, with patients
 weighted by the inverse probability of having been followed (Graf 1999); IPA, the index of prediction accuracy, is one
@@ -79,11 +79,6 @@ class ComparablePairs:
         """Return 1, 0.5 or 0 for each pair: whether the higher `score` had the event first."""
         difference = score[self.first] - score[self.second]
         return (difference > 0) + 0.5 * (difference == 0)
-
-    def concordance(self, score: FloatArray, case: FloatArray | None = None) -> float:
-        """Return C of `score`, each pair counting the product of its patients' weights in `case` besides its own."""
-        weight = self.weight if case is None else self.weight * case[self.first] * case[self.second]
-        return float(self.agreement(score) @ weight / weight.sum())
 
 
 def censoring_survival(
@@ -188,11 +183,11 @@ def concordance(
     check_length(values, pairs.n, "score", InvalidCovariatesError)
     agrees = pairs.agreement(values)
     total = pairs.weight.sum()
-    estimate = float(agrees @ pairs.weight / total)
+    estimate = float((agrees * pairs.weight).sum() / total)
     # the influence of a patient: all pairs they are part of, in either place (censoring weights taken as known)
     pull = pairs.weight * (agrees - estimate) / total
     influence = np.bincount(pairs.first, pull, pairs.n) + np.bincount(pairs.second, pull, pairs.n)
-    std_err = float(np.sqrt(influence @ influence))
+    std_err = float(np.sqrt((influence**2).sum()))
     reach = -ndtri((1 - check_level(level)) / 2) * std_err
     concordant, tied = float(pairs.weight[agrees == 1].sum()), float(pairs.weight[agrees == 0.5].sum())
     return Concordance(
@@ -236,9 +231,7 @@ class BrierWeights:
         return 1 - self.score(predicted) / self.score(self.null)
 
 
-def brier_weights(
-    time: ArrayLike, event: ArrayLike, at: float, multiplicity: FloatArray | None = None
-) -> BrierWeights:
+def brier_weights(time: ArrayLike, event: ArrayLike, at: float, multiplicity: FloatArray | None = None) -> BrierWeights:
     """Return the weights of the Brier score at time `at`.
 
     Parameters

@@ -10,6 +10,7 @@ from matplotlib.lines import Line2D
 from sorafenib_rfa.estimates.ard import ard_id as ard_name
 from sorafenib_rfa.exhibits.figures.canvas import (
     INK,
+    RULE,
     Drawn,
     Inputs,
     Look,
@@ -124,6 +125,47 @@ def draw_cif_prognostic(inputs: Inputs) -> tuple[Figure, pd.DataFrame]:
         )  # fmt: skip
     if inputs.cohort.synthetic:
         mark_synthetic(figure, list(axes.flat), size=13)
+    return figure, drawn.frame()
+
+
+def draw_calibration(inputs: Inputs) -> tuple[Figure, pd.DataFrame]:
+    """Draw observed against predicted risk of the prognostic model by quarter of predicted risk, a panel an endpoint.
+
+    Curve ``calibration``; Harrell's C and the calibration slope, both corrected for optimism, from ARD
+    ``prognosis.<endpoint>_performance.*.corrected``. On the diagonal prediction and observation agree.
+    """
+    curves = inputs.curve("calibration")
+    endpoints = list(dict.fromkeys(curves["endpoint"]))
+    figure, drawn = new_figure(3.75), Drawn()
+    grid = {"left": 0.085, "right": 0.97, "bottom": 0.125, "top": 0.92, "wspace": 0.12}
+    axes = list(figure.subplots(1, len(endpoints), sharey=True, squeeze=False, gridspec_kw=grid).flat)
+    for ax, endpoint in zip(axes, endpoints, strict=True):
+        mine = curves[curves["endpoint"] == endpoint]
+        title = ENDPOINTS[endpoint]
+        ax.set_title(title)
+        ax.plot([0, 100], [0, 100], color=RULE, linewidth=0.8, linestyle=(0, (2, 2)), zorder=0)
+        x, y, low, high = (mine[name].to_numpy(dtype=float) for name in ("predicted", "observed", "ci_low", "ci_high"))
+        ax.vlines(x, low, high, color=INK, linewidth=1.2, zorder=2)
+        ax.plot(x, y, "o", color=INK, markersize=5, zorder=3)
+        drawn.add(
+            "interval", panel=title, series="quarters of predicted risk", x=x, y=y, low=low, high=high,
+            ard_id=list(mine["ard_id"]),
+        )  # fmt: skip
+        ax.set_xlim(0, 100)
+        ax.set_ylim(0, 100)
+        ax.set_aspect("equal", adjustable="box")
+        month = float(mine["month"].iloc[0])
+        ax.set_xlabel(f"Predicted with the event by month {month:g} (%)")
+        lines = []
+        for name, words in (("harrell_c", "Harrell's C"), ("slope", "Calibration slope")):
+            row = ard_name("prognosis", f"{endpoint}_performance", name, "corrected")
+            lines.append(f"{words} {inputs.number(row, 'ci')}")
+            drawn.add("text", panel=title, text=lines[-1], ard_id=row)
+        text = "\n".join(["Corrected for optimism:", *lines])
+        ax.text(0.97, 0.04, text, transform=ax.transAxes, ha="right", va="bottom", fontsize=7, linespacing=1.35)
+    axes[0].set_ylabel("Observed, 1 − Kaplan-Meier (%)")
+    if inputs.cohort.synthetic:
+        mark_synthetic(figure, axes)
     return figure, drawn.frame()
 
 
