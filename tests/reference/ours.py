@@ -357,6 +357,7 @@ FAMILIES: dict[str, Callable[[], Values]] = {
     "recurrent_events": _module("recurrent_events"),
     "colon_adjuvant": _module("colon_adjuvant"),
     "time_to_event": _module("time_to_event"),
+    "sensitivity": _module("sensitivity"),
 }
 
 

@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 
     FloatArray = NDArray[np.float64]
 
+# Scores are compared in whole units of this size: what differs by rounding only must tie, or the arithmetic would decide
+# who is matched.
+_UNIT = 1e-8
+
 
 @dataclass(frozen=True, eq=False)
 class Matching:
@@ -100,20 +104,21 @@ def caliper_match(propensity_score: ArrayLike, treated: ArrayLike, caliper_sd: f
 
 
 def match_on_score(score: ArrayLike, treated: ArrayLike, caliper_sd: float) -> Matching:
-    """Match as :func:`caliper_match` on any finite score, such as a linear predictor."""
+    """Match as :func:`caliper_match` on any finite score, such as a linear predictor (compared to eight decimals)."""
     values = as_float_vector(score, "scores", EstimationError)
     indicator = as_events(treated, values.size)
     if not np.isfinite(values).all():
         raise EstimationError("scores are missing or infinite")
     if indicator.all() or not indicator.any():
         raise EmptyGroupError("matching needs treated and untreated people")
-    caliper = float(caliper_sd * values.std(ddof=1))
-    order = np.argsort(values, kind="stable")
-    rank = np.empty(values.size, dtype=np.intp)
-    rank[order] = np.arange(values.size)
+    whole = np.rint(values / _UNIT)
+    caliper = float(caliper_sd * whole.std(ddof=1))
+    order = np.argsort(whole, kind="stable")
+    rank = np.empty(whole.size, dtype=np.intp)
+    rank[order] = np.arange(whole.size)
     # links to the nearest free untreated person on either side, by rank; -1 and n: none. A taken one is bridged.
     free = ~indicator[order]
-    n = values.size
+    n = whole.size
     below, above = np.empty(n, dtype=np.intp), np.empty(n, dtype=np.intp)
     last = -1
     for position in range(n):
@@ -136,11 +141,11 @@ def match_on_score(score: ArrayLike, treated: ArrayLike, caliper_sd: float) -> M
 
     rows = np.flatnonzero(indicator)
     pairs = []
-    for row in rows[np.argsort(-values[rows], kind="stable")]:
+    for row in rows[np.argsort(-whole[rows], kind="stable")]:
         position = int(rank[row])
         left, right = nearest(below, position), nearest(above, position)
-        left_gap = abs(values[order[left]] - values[row]) if left >= 0 else np.inf
-        right_gap = abs(values[order[right]] - values[row]) if right < n else np.inf
+        left_gap = abs(whole[order[left]] - whole[row]) if left >= 0 else np.inf
+        right_gap = abs(whole[order[right]] - whole[row]) if right < n else np.inf
         gap, chosen = (left_gap, left) if left_gap <= right_gap else (right_gap, right)
         if gap <= caliper:
             free[chosen] = False
@@ -150,7 +155,7 @@ def match_on_score(score: ArrayLike, treated: ArrayLike, caliper_sd: float) -> M
     found = np.array(sorted(pairs), dtype=np.intp)
     return Matching(
         pairs=found,
-        caliper=caliper,
+        caliper=caliper * _UNIT,
         score=values,
         unmatched_treated=int(rows.size - len(found)),
         unmatched_control=int(n - rows.size - len(found)),
