@@ -267,7 +267,7 @@ def _add_pooled(
     for stat, unit, method in (
         ("q", "statistic", "Cochran's Q on k - 1 df"),
         ("i2", "percent", "I squared: share of the variance that is between centres, from tau squared by REML"),
-        ("tau2", "measure", "variance of log hazard ratios between centres, REML; Q-profile interval"),
+        ("tau2", "statistic", "variance of log hazard ratios between centres, REML; Q-profile interval"),
     ):
         value = low = high = p = NAN
         if pooled is not None:
@@ -293,7 +293,7 @@ def _add_pooled(
     summary = {"hr": float(np.exp(pooled.random.estimate)), "reason": "", **counts}
     return [
         {
-            "label": "Pooled, random effects",
+            "label": "Random effects",
             "key": "random",
             "role": "pooled",
             "lo": float(np.exp(pooled.random.ci_low)),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -216,7 +218,26 @@ def draw_cif_first_event(inputs: Inputs) -> tuple[Figure, pd.DataFrame]:
 
     Curve ``cif_first_event``; Gray's tests from ARD ``efficacy.first_event.contrast.<cause>.gray_chi2``.
     """
-    curves = inputs.curve("cif_first_event")
+
+    def test(cause: str) -> tuple[str, str]:
+        ard_id = f"efficacy.first_event.contrast.{cause}.gray_chi2"
+        return f"Gray's test, {inputs.number(ard_id, 'p')}", ard_id
+
+    return draw_incidence_panels(inputs, inputs.curve("cif_first_event"), test)
+
+
+def draw_incidence_panels(
+    inputs: Inputs, curves: pd.DataFrame, text_of: Callable[[str], tuple[str, str]]
+) -> tuple[Figure, pd.DataFrame]:
+    """Draw cumulative incidence by arm, a panel a cause, on shared axes.
+
+    Parameters
+    ----------
+    curves : DataFrame
+        ``group, label, cause, cause_label, time_months, incidence, ci_low, ci_high``.
+    text_of : callable
+        Cause -> the text printed in its panel and the ARD row it says.
+    """
     groups = list(dict.fromkeys(curves["group"]))
     labels = dict(zip(curves["group"], curves["label"], strict=True))
     looks = arm_looks(groups, arms_of(inputs.cohort))
@@ -239,15 +260,15 @@ def draw_cif_first_event(inputs: Inputs) -> tuple[Figure, pd.DataFrame]:
             curve = curves[(curves["group"] == group) & (curves["cause"] == cause)]
             if not curve.empty:
                 incidence(ax, curve, looks[group], labels[group], title, drawn)
-        ard_id = f"efficacy.first_event.contrast.{cause}.gray_chi2"
-        text = f"Gray's test, {inputs.number(ard_id, 'p')}"
-        ax.text(0.05, 0.95, text, transform=ax.transAxes, va="top", fontsize=7.5)
-        drawn.add("text", panel=title, text=text, ard_id=ard_id)
+        text, ard_id = text_of(cause)
+        ax.text(0.05, 0.95, text, transform=ax.transAxes, va="top", fontsize=7.5, linespacing=1.3)
+        drawn.add("text", panel=title, text=text.replace("\n", ", "), ard_id=ard_id)
         axis_of_months(ax, inputs, longest, landmark=True)
         below = ax.get_subplotspec().rowspan.stop == n_rows or used.index(ax) + n_columns >= len(used)
         ax.tick_params(labelbottom=below)
         ax.set_xlabel(months_label(inputs.cohort) if below else "")
-    landmark_text(used[0], inputs, top=0.88)
+    lines = max(text_of(cause)[0].count("\n") + 1 for cause in causes)
+    landmark_text(used[0], inputs, top=0.97 - 0.09 * lines)
     for row in axes[:, 0]:
         row.set_ylabel("Cumulative incidence (%)")
     # the upper limits of late, sparse steps must not flatten all curves
