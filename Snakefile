@@ -60,6 +60,14 @@ rule figures:
 
 
 rule validation:
-    """The true effects of the simulated scenario, to hold estimates against; no part of the paper."""
+    """The estimates of the synthetic cohort held against what is true in it; no analysis reads this."""
     input:
         rules.true_estimands.output.table,
+        rules.validation_results.output.ard,
+        rules.draw_truth.output.figure,
+
+
+rule recovery:
+    """Simulation study of the estimators, as config/validation.yaml declares it; takes some minutes."""
+    input:
+        rules.summarise_recovery.output.table,

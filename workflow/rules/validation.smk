@@ -1,4 +1,19 @@
-"""What is true in the synthetic cohort. Only rules of this file may read below validation/; none of them feeds the paper."""
+"""What is true in the synthetic cohort. Only rules of this file may read below validation/; none of them feeds an analysis."""
+
+from sorafenib_rfa.config.load import read_yaml, validate
+from sorafenib_rfa.config.models import ValidationConfig
+
+try:
+    VALIDATION = validate(
+        ValidationConfig, read_yaml(ROOT / "config/validation.yaml", "config/validation.yaml"), "config/validation.yaml"
+    )
+except UserError as error:
+    stop(error)
+
+
+wildcard_constraints:
+    scenario="|".join(VALIDATION.recovery.scenarios),
+    chunk=r"\d+",
 
 
 rule true_estimands:
@@ -27,3 +42,124 @@ rule true_estimands:
         screened=40000,
     script:
         "../scripts/true_estimands.py"
+
+
+rule validation_results:
+    """Put the true values, and the error of each design's estimate against its own truth, into ARD rows."""
+    input:
+        ard="results/synthetic/ard/ard.parquet",
+        truth="results/synthetic/validation/true_estimands.csv",
+    output:
+        ard="results/synthetic/validation/ard.parquet",
+        record="results/synthetic/records/validation_results/synthetic.json",
+    log:
+        "logs/synthetic/validation_results.log",
+    benchmark:
+        "benchmarks/rules/synthetic/validation_results.tsv"
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=500,
+        runtime=10,
+    params:
+        code=code("validation_results"),
+        seed=STUDY.run.seed,
+        source_date_epoch=SOURCE_DATE_EPOCH,
+        cohort="synthetic",
+        plan=STUDY.plans["synthetic"].model_dump(mode="json"),
+    script:
+        "../scripts/validation_results.py"
+
+
+rule draw_truth:
+    """Draw the designs side by side with the truth of the simulation."""
+    input:
+        ard="results/synthetic/ard/ard.parquet",
+        validation="results/synthetic/validation/ard.parquet",
+        curve="results/synthetic/curves/designs_rfs.parquet",
+    output:
+        figure=multiext("results/synthetic/validation/figures/truth_designs", ".svg", ".pdf", ".png"),
+        drawn="results/synthetic/validation/figures/truth_designs.csv",
+        record="results/synthetic/records/draw_truth/synthetic.json",
+    log:
+        "logs/synthetic/draw_truth.log",
+    benchmark:
+        "benchmarks/rules/synthetic/draw_truth.tsv"
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=800,
+        runtime=10,
+    params:
+        code=code("draw_truth"),
+        seed=STUDY.run.seed,
+        source_date_epoch=SOURCE_DATE_EPOCH,
+        cohort="synthetic",
+        cohort_config=STUDY.cohorts["synthetic"].config.model_dump(mode="json"),
+        plan=STUDY.plans["synthetic"].model_dump(mode="json"),
+    script:
+        "../scripts/draw_truth.py"
+
+
+rule simulate_recovery:
+    """Simulate cohorts of one scenario and analyse each by every design."""
+    input:
+        parameters="config/cohorts/synthetic/simulation.yaml",
+    output:
+        estimates="results/synthetic/validation/recovery/{scenario}-{chunk}.parquet",
+        record="results/synthetic/records/simulate_recovery/{scenario}-{chunk}.json",
+    log:
+        "logs/synthetic/simulate_recovery-{scenario}-{chunk}.log",
+    benchmark:
+        "benchmarks/rules/synthetic/simulate_recovery-{scenario}-{chunk}.tsv"
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=1500,
+        runtime=30,
+    params:
+        code=code("simulate_recovery"),
+        seed=STUDY.run.seed,
+        source_date_epoch=SOURCE_DATE_EPOCH,
+        cohort="synthetic",
+        plan=STUDY.plans["synthetic"].model_dump(mode="json"),
+        recovery=VALIDATION.recovery.model_dump(mode="json"),
+        regions={name: site.region for name, site in STUDY.cohorts["synthetic"].sites.items()},
+    script:
+        "../scripts/simulate_recovery.py"
+
+
+rule summarise_recovery:
+    """Hold the estimates of all simulated cohorts against the truth of their scenarios."""
+    input:
+        parameters="config/cohorts/synthetic/simulation.yaml",
+        estimates=expand(
+            "results/synthetic/validation/recovery/{scenario}-{chunk}.parquet",
+            scenario=VALIDATION.recovery.scenarios,
+            chunk=range(VALIDATION.recovery.chunks),
+        ),
+    output:
+        table="results/synthetic/validation/recovery/recovery.csv",
+        record="results/synthetic/records/summarise_recovery/synthetic.json",
+    log:
+        "logs/synthetic/summarise_recovery.log",
+    benchmark:
+        "benchmarks/rules/synthetic/summarise_recovery.tsv"
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=3000,
+        runtime=30,
+    params:
+        code=code("summarise_recovery"),
+        seed=STUDY.run.seed,
+        source_date_epoch=SOURCE_DATE_EPOCH,
+        cohort="synthetic",
+        plan=STUDY.plans["synthetic"].model_dump(mode="json"),
+        recovery=VALIDATION.recovery.model_dump(mode="json"),
+    script:
+        "../scripts/summarise_recovery.py"

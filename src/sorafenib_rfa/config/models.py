@@ -431,3 +431,23 @@ class SiteConfig(SiteSummary):
     test_uln: dict[str, float] = Field(default={}, description="labs: PARAMCD -> upper limit of normal in that unit.")
     unit_names: dict[str, str] = Field(default={}, description="Spelling in the export -> unit known to ingest.")
     tables: dict[TableName, TableMap]
+
+
+# --- config/validation.yaml ------------------------------------------------------------------------------------------
+
+
+class Recovery(Strict):
+    """The simulation study that holds the estimators against the truth."""
+
+    scenarios: list[str] = Field(min_length=1, description="Scenarios of simulation.yaml.")
+    screened: int = Field(ge=100, description="Patients screened for each cohort; about four in five are analysed.")
+    replicates: int = Field(ge=10, description="Cohorts of each scenario.")
+    chunks: int = Field(ge=1, description="Jobs into which the cohorts of a scenario are divided.")
+    resamples: int = Field(ge=100, description="Bootstrap resamples in each cohort.")
+    truth_screened: int = Field(ge=1000, description="Patients screened to compute the true values of a scenario.")
+
+
+class ValidationConfig(Strict):
+    """``config/validation.yaml``: how estimates are held against the truth of the simulator; no part of the paper."""
+
+    recovery: Recovery

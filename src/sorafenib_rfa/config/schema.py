@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from sorafenib_rfa.config.models import CohortConfig, Plan, RunConfig, SiteConfig
+from sorafenib_rfa.config.models import CohortConfig, Plan, RunConfig, SiteConfig, ValidationConfig
 from sorafenib_rfa.vocabulary import ENDPOINTS, FIGURES, LAB_TESTS, TABLES
 
 SCHEMAS: dict[str, tuple[type[BaseModel], str]] = {
@@ -20,6 +20,7 @@ SCHEMAS: dict[str, tuple[type[BaseModel], str]] = {
     "plan": (Plan, "config/plan.yaml"),
     "cohort": (CohortConfig, "config/cohorts/<cohort>/cohort.yaml"),
     "site": (SiteConfig, "config/cohorts/<cohort>/sites/<site>.yaml"),
+    "validation": (ValidationConfig, "config/validation.yaml"),
 }
 BEGIN, END = "<!-- keys: made from the models by `make schemas`, do not edit -->", "<!-- end of keys -->"
 

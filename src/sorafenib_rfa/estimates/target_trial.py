@@ -110,7 +110,7 @@ FORMS: Mapping[FormName, Form] = {
             "ate",
             "sensitivity",
             "the chance of not having started by each day from a Cox model of initiation; weighted to all patients",
-            "the same, weights from a Cox model of the start of sorafenib",
+            "the same, weights from a Cox model of starting",
             cox=True,
         ),
     )
@@ -469,7 +469,7 @@ def designs(endpoint: str, plan: Plan) -> pd.DataFrame:
         "Time-varying exposure",
         "time_varying",
         "sensitivity",
-        "everyone from RFA; exposed from the first dose on, adjusted",
+        "everyone from RFA, exposed from the first dose; adjusted",
     )
     naive = (
         "Naive, ever against never",
@@ -587,7 +587,10 @@ def _add_contrasts(
     """Add restricted means, their contrasts and the hazard ratio."""
     plan, common = part.plan, {**part.common(endpoint), "engine": ENGINE}
     month = horizon(plan.rmst_horizon_months)
-    span = f"restricted mean time to month {plan.rmst_horizon_months:g} from {part.index_event}, {ENDPOINTS[endpoint].lower()}"
+    span = (
+        f"restricted mean time to month {plan.rmst_horizon_months:g} from {part.index_event}, "
+        f"{ENDPOINTS[endpoint].lower()}"
+    )
     ratio_words = f"{part.arms.treated} against {part.arms.control}: weighted Cox model on the arm, Efron's ties"
     wald = "Wald interval and p value"
 
@@ -740,7 +743,8 @@ def _add_weights(part: _Part, endpoint: str, analysis: str, time: FloatArray, ev
         frames.append(frame.assign(endpoint=endpoint, form=form.key, group=slug, label=label))
         part.ard.add(
             analysis, "patient_years", float((stop - start).sum() / 12), unit="years", group=slug,
-            method="follow-up of the copies in the arm, unweighted, each to its event or (artificial) censoring", **common,
+            method="follow-up of the copies in the arm, unweighted, each to its event or (artificial) censoring",
+            **common,
         )  # fmt: skip
         part.ard.add(
             analysis, "max_weight", float(weight.max()), unit="measure", group=slug,

@@ -117,7 +117,7 @@ def _drawer(name: str) -> Drawer:
 
 
 @contextmanager
-def _style() -> Iterator[None]:
+def styled() -> Iterator[None]:
     """Set the one style of all figures, whatever a user's matplotlibrc says."""
     import matplotlib
 
@@ -162,7 +162,7 @@ def draw_figure(
     drawer = _drawer(name)
     from sorafenib_rfa.exhibits.figures.canvas import Inputs
 
-    with _style():
+    with styled():
         return drawer(Inputs(name, ard, curves, cohort, plan))
 
 
@@ -188,7 +188,7 @@ def save_figure(figure: Figure, drawn: pd.DataFrame, stem: Path, *, source_date_
     stem.parent.mkdir(parents=True, exist_ok=True)
     date = dt.datetime.fromtimestamp(source_date_epoch, dt.UTC)
     FigureCanvasAgg(figure)
-    with _style():
+    with styled():
         figure.savefig(stem.with_suffix(".svg"), metadata={"Date": None, "Creator": None})
         figure.savefig(stem.with_suffix(".pdf"), metadata={"CreationDate": date, "Producer": None, "Creator": None})
         figure.savefig(stem.with_suffix(".png"), metadata={"Software": None})

@@ -43,6 +43,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
@@ -372,7 +373,7 @@ class CloneDesign:
         """
         edges = np.concatenate([[0.0], self.times[self.times > 0], [np.inf]])
         parts: list[dict[str, np.ndarray]] = []
-        for low, high in zip(edges[:-1], edges[1:], strict=True):
+        for low, high in pairwise(edges):
             inside = np.flatnonzero(self.time > low)
             if not inside.size:
                 break

@@ -1,21 +1,18 @@
 """Do the estimators find what is true? A simulation study in the form of ADEMP (Morris, White & Crowther 2019).
 
-Aims
-    Bias, standard errors and coverage of the primary analysis under a null effect, an early effect that wanes, harm,
-    and strong confounding by indication; and what the design that is warned of makes of the same cohorts.
-Data
-    Cohorts drawn from the model behind the synthetic cohort (:mod:`sorafenib_rfa.simulate`), as a perfect record
-    keeper would have written them down: imaging at intervals that depend on treatment, drop-out, data cut-off, starts
-    within the grace period and months later. The centres are the same in all cohorts of a scenario; patients differ.
-Estimands
-    Difference of restricted means and log hazard ratio between the strategies, with recurrence dated when it is seen
-    (:func:`sorafenib_rfa.simulate.true_estimands`), each design against the truth of its own population and time zero.
-Methods
-    Clone-censor-weight in the overlap population (primary) and in all patients, the landmark analysis with overlap
-    weights, and ever against never from the RFA.
-Performance measures
-    Bias, empirical and model standard error, coverage of the interval, and how often it excludes no difference; each
-    with its Monte Carlo standard error.
+* **Aims.** Bias, standard errors and coverage of the primary analysis under no effect, an early effect that wanes,
+  harm, and strong confounding by indication; and what the design that is warned of makes of the same cohorts.
+* **Data.** Cohorts drawn from the model behind the synthetic cohort (:mod:`sorafenib_rfa.simulate`), as a perfect
+  record keeper would have written them down: imaging at intervals that depend on treatment, drop-out, data cut-off,
+  starts within the grace period and months later. The centres are the same in all cohorts of a scenario; patients
+  differ. A cohort's number fixes its patients' chances, which are the same in all scenarios.
+* **Estimands.** Difference of restricted means and log hazard ratio between the strategies, with recurrence dated when
+  it is seen (:func:`sorafenib_rfa.simulate.true_estimands`), each design against the truth of its own population and
+  time zero.
+* **Methods.** Clone-censor-weight in the overlap population (primary) and in all patients, the landmark analysis with
+  overlap weights, and ever against never from the RFA.
+* **Performance measures.** Bias, empirical and model standard error, coverage of the interval, and how often it
+  excludes no difference; each with its Monte Carlo standard error.
 
 References
 ----------
@@ -261,8 +258,8 @@ def simulate_replicates(
     Returns
     -------
     DataFrame
-        ``scenario, replicate, n`` (patients analysed)``, endpoint, design, measure, estimate, std_err, ci_low, ci_high``
-        (Wald)``, failed``; NaN where a cohort allows no estimate.
+        ``scenario, replicate, n`` (patients analysed)``, endpoint, design, measure, estimate, std_err, ci_low,
+        ci_high`` (Wald)``, failed``; NaN where a cohort allows no estimate.
     """
     from scipy.special import ndtri
 
@@ -338,9 +335,9 @@ def performance(estimates: pd.DataFrame, truths: Mapping[str, pd.DataFrame], tau
     DataFrame
         One row a scenario, endpoint, design and measure: ``truth, truth_mc_se, replicates`` (with an estimate)``,
         failed, mean_n, mean_estimate, bias, bias_mc_se`` (with the uncertainty of the truth)``, empirical_se,
-        empirical_se_mc_se, model_se, model_se_mc_se, se_error_percent, se_error_percent_mc_se`` (model against empirical
-        standard error)``, coverage, coverage_mc_se, rejection, rejection_mc_se`` (share of intervals that exclude no
-        difference: power, or type I error where the truth is none).
+        empirical_se_mc_se, model_se, model_se_mc_se, se_error_percent, se_error_percent_mc_se`` (model against
+        empirical standard error)``, coverage, coverage_mc_se, rejection, rejection_mc_se`` (share of intervals that
+        exclude no difference: power, or type I error where the truth is none).
     """
     rows = []
     order = ["scenario", "endpoint", "design", "measure"]

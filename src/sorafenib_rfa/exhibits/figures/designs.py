@@ -1,0 +1,262 @@
+"""The same question asked by several designs, side by side; and the curves of the emulated target trial."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
+
+from sorafenib_rfa.arms import arms_of
+from sorafenib_rfa.exhibits.figures.canvas import (
+    MUTED,
+    RULE,
+    Drawn,
+    Inputs,
+    arm_looks,
+    mark_synthetic,
+    new_figure,
+)
+from sorafenib_rfa.exhibits.figures.forest import MARKERS, draw_interval, ratio_ticks
+from sorafenib_rfa.exhibits.figures.survival import (
+    axis_of_months,
+    draw_risk_table,
+    draw_survival,
+    roomier_corner,
+    top_legend,
+    weighted_risk,
+)
+from sorafenib_rfa.vocabulary import ENDPOINTS
+
+ROW_IN = 0.4
+TRUTH = "#0072B2"
+_RISK_STEP_MONTHS = 12
+_LINE = 58
+LOOKS = {"primary": MARKERS["main"], "sensitivity": MARKERS["sensitivity"], "naive": MARKERS["naive"]}
+
+
+class Truth(NamedTuple):
+    """A true value to draw: the ARD row it is in, and its label."""
+
+    ard_id: str
+    label: str
+
+
+class _Interval(NamedTuple):
+    """An estimate as :func:`draw_interval` takes it."""
+
+    hr: float
+    lo: float
+    hi: float
+
+
+class _Panel(NamedTuple):
+    """One measure: where its axes and its numbers stand (shares of the width), and its value without an effect."""
+
+    measure: str
+    title: str
+    left: float
+    width: float
+    numbers: float
+    none: float
+    better: str
+    worse: str
+
+
+def draw_designs(inputs: Inputs) -> tuple[Figure, pd.DataFrame]:
+    """Draw the effect on recurrence-free survival by design: restricted mean difference and hazard ratio.
+
+    Curve ``designs_rfs``; numbers from the ARD rows it names.
+    """
+    return designs_figure(inputs, "RFS")
+
+
+def designs_figure(
+    inputs: Inputs, endpoint: str, truths: Mapping[str, Truth] | None = None
+) -> tuple[Figure, pd.DataFrame]:
+    """Draw designs as rows and measures as panels, the primary first, the naive one apart and flagged.
+
+    Parameters
+    ----------
+    inputs : Inputs
+        With the curve ``designs_<endpoint>``.
+    endpoint : str
+        RFS or OS.
+    truths : mapping, optional
+        Measure (``rmst_difference``, ``hr``) -> a true value, drawn as a line through its panel. Only a simulation has
+        one.
+    """
+    rows = inputs.curve(f"designs_{endpoint.lower()}")
+    designs = rows.drop_duplicates("key")[["key", "label", "role", "explains"]].reset_index(drop=True)
+    naive = (designs["role"] == "naive").to_numpy()
+    places = np.arange(len(designs), dtype=float) + np.where(naive, 0.3, 0.0)
+    above_in = 0.6 if truths is None else 0.72
+    height = 0.72 + above_in + ROW_IN * (places.max() + 1)
+    figure, drawn = new_figure(height), Drawn()
+    bottom, top = 0.72 / height, 1 - above_in / height
+    arms = arms_of(inputs.cohort)
+    panels = (
+        _Panel("rmst_difference", "Difference, months", 0.385, 0.138, 0.530, 0.0, arms.treated, arms.control),
+        _Panel("hr", "Hazard ratio", 0.695, 0.138, 0.840, 1.0, arms.treated, arms.control),
+    )
+    level = f"({100 * inputs.plan.confidence_level:g}% CI)"
+    header = {"fontsize": 7.5, "fontweight": "bold", "va": "bottom", "linespacing": 1.2}
+    above = top + (0.06 if truths is None else 0.19) / height
+    figure.text(0.012, above, "Design and what it compares", **header)
+    span = f"Restricted mean to month {inputs.plan.rmst_horizon_months:g},\ndifference in months {level}"
+    for panel, words in zip(panels, (span, f"Hazard ratio {level}"), strict=True):
+        figure.text(panel.left, above, words, **header)
+    axes = []
+    for panel in panels:
+        ax = figure.add_axes((panel.left, bottom, panel.width, top - bottom))
+        axes.append(ax)
+        ax.set_ylim(places.max() + 0.55, -0.55)
+        own = rows[rows["measure"] == panel.measure].set_index("key")["ard_id"]
+        values = {key: inputs.rows[ard_id] for key, ard_id in own.items()}
+        truth = (truths or {}).get(panel.measure)
+        _scale(ax, panel, values, None if truth is None else float(inputs.rows[truth.ard_id]["value"]))
+        ax.axvline(panel.none, color=RULE, linewidth=0.8, zorder=0)
+        for side, who in ((1, "treated"), (-1, "control")) if panel.none == 0 else ((-1, "treated"), (1, "control")):
+            ax.annotate(
+                f"favours\n{panel.better if who == 'treated' else panel.worse}", (panel.none, 0),
+                xycoords=("data", "axes fraction"), xytext=(3 * side, -19), textcoords="offset points",
+                ha="left" if side > 0 else "right", va="top", fontsize=6, color=MUTED, linespacing=1.1,
+            )  # fmt: skip
+        if truth is not None:
+            _truth(ax, inputs, truth, panel, drawn)
+        for place, design in zip(places, designs.itertuples(), strict=True):
+            y = _height(ax, place, bottom, top)
+            look = LOOKS[design.role]
+            if design.key not in own:
+                figure.text(panel.numbers, y, "not applicable", fontsize=6.5, color=MUTED, va="center")
+                continue
+            row, ard_id = values[design.key], own[design.key]
+            if np.isfinite(row["value"]):
+                draw_interval(ax, _Interval(row["value"], row["ci_low"], row["ci_high"]), place, look)
+            text = inputs.number(ard_id, "ci").replace(f"{level[1:-1]} ", "")
+            figure.text(
+                panel.numbers, y, text, fontsize=7, va="center", color=look["color"],
+                fontweight="bold" if design.role == "primary" else "normal",
+            )  # fmt: skip
+            drawn.add(
+                "interval", panel=panel.title, series=design.label, x=row["value"], y=place, low=row["ci_low"],
+                high=row["ci_high"], text=text, ard_id=ard_id,
+            )  # fmt: skip
+    _names(figure, axes[0], designs, places, bottom, top, drawn)
+    figure.text(0.012, 0.06 / height, ENDPOINTS[endpoint], fontsize=7.5, color=MUTED, va="bottom")
+    if inputs.cohort.synthetic:
+        mark_synthetic(figure, axes, size=9)
+    return figure, drawn.frame()
+
+
+def _names(
+    figure: Figure, ax: Axes, designs: pd.DataFrame, places: np.ndarray, bottom: float, top: float, drawn: Drawn
+) -> None:
+    """Write each design with its line of explanation, and set the naive one apart."""
+    for place, design in zip(places, designs.itertuples(), strict=True):
+        y = _height(ax, place, bottom, top)
+        look = LOOKS[design.role]
+        mark = {"primary": " (primary)", "naive": " (biased)"}.get(design.role, "")
+        figure.text(
+            0.012, y, design.label + mark, fontsize=7.5, va="bottom", color=look["color"],
+            fontweight="bold" if design.role == "primary" else "normal",
+        )  # fmt: skip
+        explained = textwrap.fill(design.explains, _LINE)
+        figure.text(0.012, y, explained, fontsize=6, va="top", color=MUTED, linespacing=1.1)
+        drawn.add(
+            "text", panel="designs", series=design.label, y=place, text=f"{design.label}{mark}: {design.explains}"
+        )
+        if design.role == "naive":
+            line = _height(ax, place - 0.65, bottom, top)
+            figure.add_artist(Line2D([0.012, 0.99], [line, line], color=RULE, linewidth=0.6, linestyle=(0, (2, 2))))
+
+
+def _height(ax: Axes, place: float, bottom: float, top: float) -> float:
+    """Return where a row stands on the page."""
+    low, high = ax.get_ylim()
+    return bottom + (top - bottom) * (low - place) / (low - high)
+
+
+def _scale(ax: Axes, panel: _Panel, values: Mapping[str, Mapping[str, Any]], truth: float | None) -> None:
+    """Set the axis: logarithmic for ratios, symmetric room about no effect for differences."""
+    numbers = [float(row[name]) for row in values.values() for name in ("value", "ci_low", "ci_high")]
+    numbers = [number for number in [*numbers, *([] if truth is None else [truth])] if np.isfinite(number)]
+    ax.set_yticks([])
+    ax.spines["left"].set_visible(False)
+    if panel.none == 1.0:
+        ax.set_xscale("log")
+        low, high = min([*numbers, 0.7]) / 1.08, max([*numbers, 1.4]) * 1.08
+        ax.set_xlim(max(low, 0.08), min(high, 12))
+        ratio_ticks(ax.xaxis, *ax.get_xlim(), gap=0.28)
+    else:
+        low, high = min([*numbers, -1.0]), max([*numbers, 1.0])
+        room = 0.06 * (high - low)
+        ax.set_xlim(low - room, high + room)
+        ax.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+        ax.xaxis.set_major_formatter(lambda value, _: f"{value:g}".replace("-", "\u2212"))
+    ax.tick_params(axis="x", labelsize=7)
+
+
+def _truth(ax: Axes, inputs: Inputs, truth: Truth, panel: _Panel, drawn: Drawn) -> None:
+    """Draw a true value through a panel, its label above."""
+    value = float(inputs.rows[truth.ard_id]["value"])
+    ax.axvline(value, color=TRUTH, linewidth=1.3, linestyle=(0, (4, 1.5)), zorder=1)
+    text = f"{truth.label} {inputs.number(truth.ard_id)}"
+    ax.annotate(
+        text, (value, 1), xycoords=("data", "axes fraction"), xytext=(0, 1), textcoords="offset points",
+        ha="center", va="bottom", fontsize=6.5, color=TRUTH,
+    )  # fmt: skip
+    drawn.add("truth", panel=panel.title, series=truth.label, x=value, text=text, ard_id=truth.ard_id)
+
+
+def draw_km_ccw_rfs(inputs: Inputs) -> tuple[Figure, pd.DataFrame]:
+    """Draw recurrence-free survival under the two strategies of the emulated trial, from time zero on.
+
+    Curve ``km_ccw_rfs``; ARD rows of ``target_trial.rfs_ccw_overlap``. Bands are pointwise bootstrap intervals;
+    numbers below are sums of weights at risk.
+    """
+    curves = inputs.curve("km_ccw_rfs")
+    groups = list(dict.fromkeys(curves["group"]))
+    labels = dict(zip(curves["group"], curves["label"], strict=True))
+    looks = arm_looks(groups, arms_of(inputs.cohort))
+    longest = float(curves["time_months"].max())
+    figure, drawn = new_figure(3.9, width_in=5.2), Drawn()
+    ax = figure.subplots(gridspec_kw={"left": 0.235, "right": 0.98, "bottom": 0.255, "top": 0.9})
+    for group in groups:
+        draw_survival(ax, curves[curves["group"] == group], looks[group], labels[group], "", drawn)
+    axis_of_months(ax, inputs, longest, landmark=False)
+    ax.set_ylim(0, 102)
+    ax.set_ylabel(f"{ENDPOINTS['RFS']} (%)")
+    month = f"m{inputs.plan.rmst_horizon_months:g}".replace(".", "_")
+    parts = (
+        (f"Restricted mean to month {inputs.plan.rmst_horizon_months:g}, difference", f"contrast.{month}.difference"),
+        ("Hazard ratio", "contrast.hr"),
+    )
+    lines = []
+    for words, stat in parts:
+        ard_id = f"target_trial.rfs_ccw_overlap.{stat}"
+        text = f"{words} {inputs.number(ard_id, 'ci', unit=True)}"
+        lines.append(text)
+        drawn.add("text", text=text, ard_id=ard_id)
+    corner = roomier_corner(ax)
+    where = {"x": 0.985, "y": 0.97, "ha": "right", "va": "top"} if corner == "top" else {"x": 0.03, "y": 0.04}
+    ax.text(
+        s="\n".join(line.replace(", difference ", ",\ndifference ") for line in lines), transform=ax.transAxes,
+        fontsize=7.5, linespacing=1.35, zorder=4,
+        bbox={"facecolor": "white", "alpha": 0.75, "edgecolor": "none", "pad": 1.5}, **where,
+    )  # fmt: skip
+    months = np.arange(0, longest, _RISK_STEP_MONTHS, dtype=float)
+    risk = pd.DataFrame([{"group": group, "time_months": m} for group in groups for m in months])
+    draw_risk_table(
+        ax, weighted_risk(curves, risk), groups, looks, labels, "Sum of weights at risk", "", drawn, names=True
+    )
+    top_legend(figure, [(labels[group], looks[group]) for group in groups])
+    if inputs.cohort.synthetic:
+        mark_synthetic(figure, [ax])
+    return figure, drawn.frame()
