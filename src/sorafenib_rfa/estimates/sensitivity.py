@@ -801,9 +801,9 @@ def _add_delta(
     said = (
         f"if the hazard of censored patients of {arm} were {delta:g} times that of those still followed "
         "(delta-adjusted completion of the weighted Kaplan-Meier curves, after Jackson and others 2014; the other "
-        f"arm's censoring taken as uninformative) and everyone were followed to month {end:g}; overlap weights; standard "
-        f"error from {part.plan.bootstrap_resamples} bootstrap resamples of patients, the propensity score fitted anew in "
-        "each, Wald interval"
+        f"arm's censoring taken as uninformative) and everyone were followed to month {end:g}; overlap weights; "
+        f"standard error from {part.plan.bootstrap_resamples} bootstrap resamples of patients, the propensity score "
+        "fitted anew in each, Wald interval"
     )
     ids = {}
     for stat, unit, what in (

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
     FloatArray = NDArray[np.float64]
 
-# Scores are compared in whole units of this size: what differs by rounding only must tie, or the arithmetic would decide
-# who is matched.
+# Scores are compared in whole units of this size: what differs by rounding only must tie, or the arithmetic would
+# decide who is matched.
 _UNIT = 1e-8
 
 

@@ -3,16 +3,17 @@
 statsmodels' ``MICE`` was tried and not taken: it imputes every variable by predictive mean matching, also a category
 of several levels, and costs a job two seconds to import. Here a continuous variable is imputed by predictive mean
 matching on a Bayesian linear regression, a categorical one by a draw from a Bayesian multinomial logistic regression.
-What the analysis model relates to each other must be in the imputation models, the outcome above all: for a survival outcome
-its event indicator and the Nelson-Aalen cumulative hazard at the end of follow-up (White and Royston 2009). Terms
-made of imputed variables, such as splines, are made afterwards (passively).
+What the analysis model relates to each other must be in the imputation models, the outcome above all: for a survival
+outcome its event indicator and the Nelson-Aalen cumulative hazard at the end of follow-up (White and Royston 2009).
+Terms made of imputed variables, such as splines, are made afterwards (passively).
 
 References
 ----------
 Rubin DB. Multiple Imputation for Nonresponse in Surveys. Wiley 1987. Barnard J, Rubin DB. Biometrika 1999;86:948-955
 (degrees of freedom). van Buuren S, Groothuis-Oudshoorn K. J Stat Softw 2011;45(3) (chained equations; the small ridge
-and the matching of donors follow its R package mice). White IR, Royston P. Stat Med 2009;28:1982-1998. White IR, Royston P,
-Wood AM. Stat Med 2011;30:377-399. Gelman A, et al. Ann Appl Stat 2008;2:1360-1383 (a weak prior against separation).
+and the matching of donors follow its R package mice). White IR, Royston P. Stat Med 2009;28:1982-1998. White IR,
+Royston P, Wood AM. Stat Med 2011;30:377-399. Gelman A, et al. Ann Appl Stat 2008;2:1360-1383 (a weak prior against
+separation).
 """
 
 from __future__ import annotations

@@ -9,8 +9,8 @@ Informative censoring: after censoring the hazard is supposed to be :math:`\delt
 followed in the same arm (delta adjustment: Jackson and others 2014, Lipkovich and others 2016). A censored patient's
 unseen time is not drawn at random but spread over the arm's later event times in proportion to their probability,
 :math:`P(T > t \mid T > c) = (S(t)/S(c))^\delta`; with :math:`\delta = 1` this returns the Kaplan-Meier curve (Efron
-1967, self-consistency). The arms' completed curves give the restricted means, and, with everyone followed to the horizon, the
-hazard ratio of a Cox model with Breslow's ties. All resamples of a bootstrap are computed together.
+1967, self-consistency). The arms' completed curves give the restricted means, and, with everyone followed to the
+horizon, the hazard ratio of a Cox model with Breslow's ties. All resamples of a bootstrap are computed together.
 
 References
 ----------
