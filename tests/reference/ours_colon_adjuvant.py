@@ -69,7 +69,7 @@ def values() -> dict[str, Any]:
         out[f"{endpoint}.hr"] = read(f"efficacy.{endpoint}_cox_unadjusted.contrast.hr", columns=everything)
         zph = f"efficacy.{endpoint}_cox_unadjusted.contrast.global.zph_chi2"
         out[f"{endpoint}.zph"] = read(zph, columns=("value", "p_value"))
-    for cause in ("recurrence_unspecified", "death"):
+    for cause in ("recurrence", "death"):
         for arm in ARMS:
             ids = (f"efficacy.first_event.{arm}.{cause}.m{m}.incidence" for m in MONTHS)
             out[f"first_event.{arm}.{cause}"] = read(*ids)

@@ -116,6 +116,50 @@ def without_arms() -> Exhibits:
     return _collected(parts, cohort, plan, ledgers)
 
 
+@functools.cache
+def assigned_arms() -> Exhibits:
+    """Return the exhibits' input for the randomised trial, from the packaged data on; few bootstrap resamples."""
+    from tempfile import TemporaryDirectory
+
+    from sorafenib_rfa.adam import build_adam
+    from sorafenib_rfa.clean import clean_cohort
+    from sorafenib_rfa.estimates.baseline import estimate_baseline
+    from sorafenib_rfa.estimates.efficacy import estimate_efficacy
+    from sorafenib_rfa.estimates.published import quote_published
+    from sorafenib_rfa.estimates.subgroups import estimate_subgroups
+    from sorafenib_rfa.ingest import ingest_site
+    from sorafenib_rfa.public_data import colon_export, load_colon
+
+    study = load_study(ROOT, {"cohort": "colon_adjuvant", "seed": 1, "publication_date": "2024-01-01"})
+    cohort = study.cohorts["colon_adjuvant"]
+    plan = study.plans["colon_adjuvant"].model_copy(update={"bootstrap_resamples": 200})
+    config, name = cohort.config, cohort.name
+    with TemporaryDirectory() as folder:
+        (Path(folder) / "colon.csv").write_bytes(colon_export(load_colon()))
+        ingested = {
+            site: ingest_site(Path(folder), site, mapped, config, shown_folder=config.raw)
+            for site, mapped in cohort.sites.items()
+        }
+    cleaned = clean_cohort(ingested, cohort, plan)
+    adam = build_adam(cleaned.tables, cohort, plan)
+    ledgers = {"attrition": cleaned.attrition, "fates": cleaned.fates, "quarantine": cleaned.quarantine}
+    baseline = estimate_baseline(adam["adsl"], plan, config, name, "records/baseline.json")
+    weights = baseline.curves["weights"]
+    parts = [
+        estimate_flow(**ledgers, cohort=config, cohort_name=name, record="records/flow.json"),
+        baseline,
+        estimate_efficacy(
+            adam["adtte"], adam["adsl"], weights, plan, config, name, "records/efficacy.json", seed=1
+        ),
+        estimate_subgroups(
+            adsl=adam["adsl"], adtte=adam["adtte"], weights=weights, plan=plan, cohort=config, cohort_name=name,
+            record="records/subgroups.json", seed=1,
+        ),
+        quote_published(config, name, "records/published.json"),
+    ]  # fmt: skip
+    return _collected(parts, cohort, plan, ledgers)
+
+
 def _collected(parts, cohort: Cohort, plan: Plan, ledgers: dict[str, pd.DataFrame]) -> Exhibits:
     ard = as_ard(pd.concat([part.ard for part in parts]))
     curves = {name: frame for part in parts for name, frame in part.curves.items()}

@@ -95,7 +95,7 @@ def test_exhibit_that_the_cohort_cannot_fill(root):
     edit(root / "config/cohorts/hcc_resection/cohort.yaml", lambda c: c["figures"].append("love"))
     (problem,) = problems(root)
     assert "the cohort lacks what 'love' shows" in problem.message
-    assert problem.expected == "one of flow, km_prognostic, cif_prognostic"
+    assert problem.expected == "one of flow, km_prognostic, cif_prognostic, calibration"
 
 
 def test_every_figure_and_table_of_the_vocabulary_can_be_made():

@@ -12,7 +12,8 @@ from pathlib import Path
 import nbformat
 import psutil
 import pytest
-from exhibit_cohorts import ROOT, Exhibits, with_arms, without_arms
+import yaml
+from exhibit_cohorts import ROOT, Exhibits, assigned_arms, with_arms, without_arms
 
 from sorafenib_rfa.errors import ConfigError
 from sorafenib_rfa.notebooks import runner
@@ -278,8 +279,8 @@ def test_images_and_words_that_look_like_paths_survive_normalising(tmp_path):
 
 
 def test_there_is_a_notebook_for_each_story_a_cohort_lists():
-    data = [with_arms(), without_arms()]
-    assert {path.stem for path in STORED} == {name for one in data for name in one.cohort.config.notebooks}
+    cohorts = [yaml.safe_load(path.read_text()) for path in (ROOT / "config/cohorts").glob("*/cohort.yaml")]
+    assert {path.stem for path in STORED} == {name for one in cohorts for name in one["notebooks"]}
 
 
 @pytest.mark.parametrize("path", STORED, ids=lambda path: path.stem)
@@ -331,7 +332,7 @@ def _write_results(data: Exhibits, folder: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("data", [with_arms, without_arms], ids=["synthetic", "real"])
+@pytest.mark.parametrize("data", [with_arms, without_arms, assigned_arms], ids=["synthetic", "real", "trial"])
 def test_stored_notebooks_run_and_show_the_results(tmp_path, monkeypatch, data):
     data = data()
     monkeypatch.chdir(tmp_path)

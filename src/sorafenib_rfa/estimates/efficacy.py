@@ -22,6 +22,8 @@ from sorafenib_rfa.estimates.common import NAN, attempt, hazard_ratio, horizon, 
 from sorafenib_rfa.estimates.comparison import COMPARED, Comparison, compare, entered, parameter
 from sorafenib_rfa.estimates.covariates import Design, covariate_design, texts
 from sorafenib_rfa.estimates.survival import (
+    FIRST_EVENTS,
+    RECURRENCE_OR_DEATH,
     add_curve,
     add_follow_up,
     add_incidence,
@@ -513,6 +515,8 @@ def _add_first_event(part: _Part) -> None:
         at_risk.frame,
         {arms.slug(arm): (arm, at_risk.frame["arm"] == arm) for arm in arms.labels},
         part.plan,
+        # where a recurrence lay is known from imaging only
+        causes=FIRST_EVENTS if part.cohort.offers("imaging") else RECURRENCE_OR_DEATH,
         start=at_risk.start_months,
         population=at_risk.population,
         estimand_id="E4_FIRST_EVENT",

@@ -119,7 +119,7 @@ def estimate_prognosis(
         if endpoint in rows and cohort.prognostic_model
     ]
     made = {
-        "calibration": pd.concat(calibration, ignore_index=True) if calibration else pd.DataFrame(),
+        "calibration": _together(calibration),
         "km_prognostic": pd.concat(curves, ignore_index=True) if curves else pd.DataFrame(),
         "risk_table_prognostic": pd.concat(risks, ignore_index=True) if risks else pd.DataFrame(),
         "forest_prognostic": pd.concat(forest, ignore_index=True) if forest else pd.DataFrame(),
@@ -127,6 +127,12 @@ def estimate_prognosis(
     if "RFS" in rows:
         made["cif_prognostic"] = _add_competing(ard, rows["RFS"], by_id, plan, cohort)
     return Estimates(ard.frame(), made)
+
+
+def _together(frames: list[pd.DataFrame]) -> pd.DataFrame:
+    """Return the frames that have rows, one below the other."""
+    filled = [frame for frame in frames if not frame.empty]
+    return pd.concat(filled, ignore_index=True) if filled else pd.DataFrame()
 
 
 def _rows(adtte: pd.DataFrame, endpoint: str) -> pd.DataFrame:

@@ -433,6 +433,7 @@ def _first_events(draft: _Draft, source: _Source, arms: Sequence[str], plan: Pla
     """Add cumulative incidence of the first event by its kind at the horizon of the restricted mean."""
     at = horizon(plan.rmst_horizon_months)
     kinds = {
+        "recurrence": "Recurrence",
         "ltp": ENDPOINTS["LTP"],
         "idr": ENDPOINTS["IDR"],
         "ehs": ENDPOINTS["EHS"],
@@ -757,8 +758,8 @@ def _performance(source: _Source, cohort: CohortConfig, plan: Plan) -> _Draft:
     draft.notes.append(
         "Multivariable model, complete cases. Uno's C, observed over expected events, Brier score and index of "
         f"prediction accuracy: at month {plan.rmst_horizon_months:g}. Optimism: how much better a model refitted in a "
-        "bootstrap resample does there than on all patients; corrected: apparent minus optimism. Good: C, slope and ratio "
-        "near 1, Brier score near 0, index above 0."
+        "bootstrap resample does there than on all patients; corrected: apparent minus optimism. Good: C, slope and "
+        "ratio near 1, Brier score near 0, index above 0."
     )
     return draft
 

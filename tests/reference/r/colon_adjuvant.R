@@ -60,7 +60,7 @@ for (endpoint in c("rfs", "os", "ttr")) {
   record(at("zph"), z$table["GLOBAL", c("chisq", "p")], "survival::cox.zph", data)
 }
 
-causes <- c("recurrence_unspecified", "death")
+causes <- c("recurrence", "death")
 fit <- survfit(Surv(time / MONTH, factor(cause)) ~ treated, rfs, conf.type = "log-log", id = id)
 for (arm in 0:1) {
   s <- summary(fit[arm + 1, ], times = c(12, 36, 60))

@@ -48,11 +48,11 @@ def draw_forest(inputs: Inputs, endpoint: str) -> tuple[Figure, pd.DataFrame]:
     height = 1.25 + ROW_IN * (heights.max() + 1)
     figure, drawn = new_figure(height), Drawn()
     bottom, top = 0.72 / height, 1 - 0.5 / height
-    ax = figure.add_axes((0.405, bottom, 0.275, top - bottom))
+    ax = figure.add_axes((0.425, bottom, 0.265, top - bottom))
     ax.set_ylim(heights.max() + 0.6, -0.6)
     ax.set_xlim(*axis_limits(rows))
     style_ratio_axis(ax, inputs, f"Hazard ratio, {ENDPOINTS[endpoint].lower()} (log scale)")
-    columns = {"Analysis": (0.012, "left"), "n": (0.322, "right"), "Events": (0.385, "right"),
+    columns = {"Analysis": (0.012, "left"), "n": (0.345, "right"), "Events": (0.408, "right"),
                "Hazard ratio (95% CI)": (0.70, "left"), "p": (0.985, "right")}  # fmt: skip
     for title, (x, ha) in columns.items():
         figure.text(x, top + 0.06 / height, title, ha=ha, va="bottom", fontweight="bold", fontsize=7.5)

@@ -15,6 +15,7 @@ from sorafenib_rfa.exhibits.figures.canvas import (
     INK,
     MUTED,
     RULE,
+    WIDTH_IN,
     Drawn,
     Inputs,
     Look,
@@ -27,6 +28,7 @@ from sorafenib_rfa.exhibits.figures.canvas import (
     new_figure,
     not_estimable,
     steps,
+    text_width_in,
 )
 from sorafenib_rfa.vocabulary import ENDPOINTS
 
@@ -48,7 +50,9 @@ def draw_km(inputs: Inputs, endpoint: str) -> tuple[Figure, pd.DataFrame]:
     looks = arm_looks(groups, arms_of(inputs.cohort))
     longest = float(curves["time_months"].max())
     figure, drawn = new_figure(3.9), Drawn()
-    grid = {"left": 0.155, "right": 0.985, "bottom": 0.255, "top": 0.87, "wspace": 0.09}
+    # room for the names of the arms beside the risk table
+    names = max(0.155, (text_width_in(figure, list(labels.values()), 7) + 0.19) / WIDTH_IN)
+    grid = {"left": names, "right": 0.985, "bottom": 0.255, "top": 0.87, "wspace": 0.09}
     axes = figure.subplots(1, 2, sharey=True, gridspec_kw=grid)
     panels = (
         ("none", "Unweighted", "unadjusted", "Number at risk"),
