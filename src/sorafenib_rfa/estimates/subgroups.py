@@ -343,7 +343,7 @@ def _largest_smd(
     Raises
     ------
     EstimationError
-        If an arm is empty, or a covariate has no spread in an arm's values but differs.
+        If an arm is empty, or a covariate differs between arms within which it has no spread.
     """
     found = []
     for name in plan.adjustment_set:
@@ -357,7 +357,9 @@ def _largest_smd(
         found.append((abs(smd), name))
     largest = max(found)
     if not np.isfinite(largest[0]):
-        raise EstimationError(f"{largest[1]} has no spread within the arms but differs between them")
+        raise EstimationError(
+            f"{largest[1]} differs between the arms but has no spread within them (or an arm is one patient)"
+        )
     return largest
 
 

@@ -152,6 +152,8 @@ def as_weights(weights: ArrayLike | None, n: int) -> NDArray[np.float64] | None:
 
     Raises
     ------
+    EmptyGroupError
+        If there are no observations to weigh.
     InvalidWeightsError
         If a weight is missing, infinite or negative, or all are zero.
     """
@@ -159,6 +161,8 @@ def as_weights(weights: ArrayLike | None, n: int) -> NDArray[np.float64] | None:
         return None
     array = as_float_vector(weights, "weights", InvalidWeightsError)
     check_length(array, n, "weights", InvalidWeightsError)
+    if n == 0:
+        raise EmptyGroupError("no observations: the group is empty")
     if not np.isfinite(array).all():
         raise InvalidWeightsError(f"weights are missing or infinite in {_rows(~np.isfinite(array))}")
     if array.min() < 0:

@@ -82,7 +82,7 @@ def _block(ax: Axes, inputs: Inputs, block: pd.DataFrame, drawn: Drawn) -> None:
     figure = ax.get_figure()
     box = ax.get_position()
     information = _information(block)
-    most = np.nanmax(information.where(block["role"] == "level"), initial=0.0)
+    most = information[block["role"] == "level"].max()
     for place, row in enumerate(block.itertuples()):
         y = box.y1 - box.height * (place + 0.5) / len(block)
         texts = _texts(inputs, row)
