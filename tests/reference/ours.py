@@ -356,7 +356,9 @@ FAMILIES: dict[str, Callable[[], Values]] = {
     "tables": _tables,
     "recurrent_events": _module("recurrent_events"),
     "colon_adjuvant": _module("colon_adjuvant"),
+    "discrimination": _module("discrimination"),
     "time_to_event": _module("time_to_event"),
+    "target_trial": _module("target_trial"),
     "sensitivity": _module("sensitivity"),
 }
 
