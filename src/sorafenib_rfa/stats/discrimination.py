@@ -34,6 +34,9 @@ from .errors import BeyondFollowUpError, InvalidCovariatesError, NoEventsError
 
 FloatArray = NDArray[np.float64]
 
+ROUNDING = 1e-12
+"""Scores closer than this share of the largest score are equal."""
+
 
 @dataclass(frozen=True)
 class Concordance:
@@ -76,9 +79,13 @@ class ComparablePairs:
     n: int
 
     def agreement(self, score: FloatArray) -> FloatArray:
-        """Return 1, 0.5 or 0 for each pair: whether the higher `score` had the event first."""
+        """Return 1, 0.5 or 0 for each pair: whether the higher `score` had the event first.
+
+        Scores that differ by rounding only are equal: patients with the same covariates must be tied.
+        """
         difference = score[self.first] - score[self.second]
-        return (difference > 0) + 0.5 * (difference == 0)
+        rounding = ROUNDING * np.abs(score).max()
+        return (difference > rounding) + 0.5 * (np.abs(difference) <= rounding)
 
 
 def censoring_survival(
