@@ -52,6 +52,20 @@ ESTIMATORS: dict[Estimator, str] = {
 }
 """Estimator -> what it does, in words."""
 
+LABELS: dict[Estimator, str] = {
+    "clone_censor_overlap": "Clone-censor-weight, overlap",
+    "clone_censor_ate": "Clone-censor-weight, all patients",
+    "landmark_overlap": "Landmark, overlap weights",
+    "landmark_iptw": "Landmark, inverse probability weights",
+    "landmark_att": "Landmark, weighted to the treated",
+    "landmark_matched": "Landmark, matched pairs",
+    "landmark_adjusted": "Landmark, covariate-adjusted",
+    "time_varying_adjusted": "Time-varying exposure, adjusted",
+    "unadjusted": "Landmark, unadjusted",
+    "naive": "Naive, ever against never (biased)",
+}
+"""Estimator -> its name in a figure."""
+
 IMPUTATIONS = 5
 """Imputations used, at most: with half of the information missing their estimate has 1 / (1 + 0.5 / 5) = 91 % of the
 efficiency of infinitely many (Rubin 1987), enough to describe."""
@@ -398,8 +412,9 @@ def add_specifications(
     -------
     DataFrame
         One row a combination in the order declared: ``spec_id, endpoint, estimator, adjustment_set,
-        grace_period_days, missing, eligibility, eligibility_label, hr, lo, hi, p, n, events, primary, skipped,
-        reason, ard_id``. `skipped` says why a combination was not run, `reason` why one that was has no estimate.
+        grace_period_days, missing, eligibility, estimator_label, eligibility_label, hr, lo, hi, p, n, events, primary,
+        skipped, reason, ard_id``. `skipped` says why a combination was not run, `reason` why one that was has no
+        estimate.
     """
     assert plan.sensitivity is not None
     choices = plan.sensitivity.specifications
@@ -418,6 +433,7 @@ def add_specifications(
         row: dict[str, Any] = {
             "spec_id": identifier,
             **{name: getattr(spec, name) for name in _CHOICES},
+            "estimator_label": LABELS[spec.estimator],
             "eligibility_label": choices.eligibility[spec.eligibility].label,
             "primary": spec == choices.primary,
             "skipped": skipped(spec, choices, offered, missing),
@@ -429,8 +445,8 @@ def add_specifications(
             row |= _estimated(curve, spec, plan.confidence_level, not_imputed)
             row["ard_id"] = _add_row(ard, row, choices, curve)
         rows.append(row)
-    columns = ["spec_id", *_CHOICES, "eligibility_label", "hr", "lo", "hi", "p", "n", "events", "primary", "skipped",
-               "reason", "ard_id"]  # fmt: skip
+    columns = ["spec_id", *_CHOICES, "estimator_label", "eligibility_label", "hr", "lo", "hi", "p", "n", "events",
+               "primary", "skipped", "reason", "ard_id"]  # fmt: skip
     frame = pd.DataFrame(rows, columns=columns)
     _add_summary(ard, frame)
     return frame
