@@ -409,7 +409,7 @@ def test_a_trial_has_its_own_arms_and_columns():
     result = subgroups(data, using, config=config)
     assert value(result.ard, "subgroups.rfs.new.m.low.n")["value"] > 50
     row = value(result.ard, "subgroups.rfs.contrast.m.high.hr")
-    assert row["method"].startswith("New drug against Placebo")
+    assert row["method"].startswith("Marker (High): New drug against Placebo")
     assert row["ci_low"] < 1 < row["ci_high"]
 
 

@@ -405,10 +405,7 @@ def _add_arm(
 ) -> pd.DataFrame:
     """Add the mean number of sessions of an arm at the horizons; return its curve."""
     suffix, weighted = WEIGHTINGS[weighting]
-    words = (
-        f"mean number of repeat RFA sessions {part.words} to the month{weighted}, death as terminal event (Cook and "
-        "Lawless 1997, Ghosh and Lin 2000); log-scale interval, "
-    )
+    words = f"{weighted}, death as terminal event (Cook and Lawless 1997, Ghosh and Lin 2000); log-scale interval, "
     words += "Ghosh-Lin variance" if weighting == "none" else _resampled(spread)
     times = _times(part, fitted)
     months = part.plan.horizons_months
@@ -429,7 +426,7 @@ def _add_arm(
             elif np.isnan(value):
                 why = f"not estimable: follow-up of the group ends at {curve.last_exit + part.start:.1f} months"
             elif value == 0:
-                why = f"{words}; no interval: nobody had a session"
+                why = f"{_mean_until(part, month)}{words}; no interval: nobody had a session"
             else:
                 limits = float(low[j]), float(high[j])
         part.ard.add(
@@ -441,11 +438,16 @@ def _add_arm(
             unit="ratio",
             group=part.arms.slug(arm),
             variable=horizon(month),
-            method=why or words,
+            method=why or _mean_until(part, month) + words,
             engine=RECURRENT,
             **part.common,
         )
     return _curve_frame(part, arm, weighting, curve if usable else None, spread, times)
+
+
+def _mean_until(part: _Part, month: float) -> str:
+    """Return what a mean at a month is, in words."""
+    return f"mean number of repeat RFA sessions {part.words} to month {month:g}"
 
 
 def _resampled(spread: _Spread | None) -> str:
@@ -505,7 +507,7 @@ def _add_differences(
     sizes = {arm: int((counted["arm"] == arm).sum()) for arm in part.arms.labels}
     reason = why or untested(sizes, part.plan) or fitted[part.arms.treated][1] or fitted[part.arms.control][1]
     words = (
-        f"mean number of repeat RFA sessions {part.words} to the month{weighted}, {part.arms.treated} minus "
+        f"{weighted}, {part.arms.treated} minus "
         f"{part.arms.control}, death as terminal event; Wald interval and p value, "
     )
     words += "Ghosh-Lin variances" if weighting == "none" else _resampled(spread)
@@ -534,7 +536,7 @@ def _add_differences(
             unit="ratio",
             group="contrast",
             variable=horizon(month),
-            method=early or words,
+            method=early or _mean_until(part, month) + words,
             engine=RECURRENT,
             **part.common,
         )

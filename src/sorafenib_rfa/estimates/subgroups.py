@@ -76,6 +76,8 @@ class _Level:
         USUBJIDs of the resamples' columns.
     words : str
         Which weights.
+    label : str
+        Subgroup and level as they are read.
     """
 
     subgroup: str
@@ -85,6 +87,7 @@ class _Level:
     resamples: OverlapResamples | None
     order: pd.Index
     words: str
+    label: str
 
     @property
     def place(self) -> dict[str, str]:
@@ -275,7 +278,18 @@ def _levels(
             else:
                 given = shared[shared.index.isin(patients)]
                 words, order, resamples = f"{_SHARED} (not of the level: {why})", scored.astype("string"), overall
-            out[key].append(_Level(key, name, patients & entering, given, resamples, order, words))
+            out[key].append(
+                _Level(
+                    key,
+                    name,
+                    patients & entering,
+                    given,
+                    resamples,
+                    order,
+                    words,
+                    f"{plan.subgroups[key].label} ({name})",
+                )
+            )
     return out
 
 
@@ -312,7 +326,7 @@ def _add_balance(part: _Part, level: _Level, members: pd.DataFrame, side: pd.Ser
     size, no_size = attempt(effective_sample_size, weights)
     common = {
         "group": "contrast",
-        "population": f"{part.plan.subgroups[level.subgroup].label}: {level.name}; patients with a propensity score",
+        "population": f"{level.label}: patients with a propensity score",
         "engine": "sorafenib_rfa.stats.balance",
         **level.place,
     }
@@ -321,8 +335,9 @@ def _add_balance(part: _Part, level: _Level, members: pd.DataFrame, side: pd.Ser
         "max_smd",
         NAN if found is None else found[0],
         unit="statistic",
-        method=why
-        or f"largest absolute standardised difference of the adjustment set, that of {found[1]}; {level.words}",
+        method=_named(why, level)
+        or f"{level.label}: largest absolute standardised difference of the adjustment set, that of {found[1]}; "
+        f"{level.words}",
         **common,
     )
     part.ard.add(
@@ -330,9 +345,14 @@ def _add_balance(part: _Part, level: _Level, members: pd.DataFrame, side: pd.Ser
         "effective_sample_size",
         NAN if size is None else size,
         unit="measure",
-        method=no_size or f"Kish's effective sample size; {level.words}",
+        method=_named(no_size, level) or f"{level.label}: Kish's effective sample size; {level.words}",
         **common,
     )
+
+
+def _named(reason: str, level: _Level | None) -> str:
+    """Return why there is no value, and in which level; '' when there is one."""
+    return f"{reason}; in {level.label}" if reason and level is not None else reason
 
 
 def _largest_smd(
@@ -375,7 +395,7 @@ def _compare(part: _Part, comparison: Comparison) -> None:
     everyone = rows.assign(weight=rows["w_overlap"])
     part.drawn.append(
         _line(part, comparison, "", "All patients", "overall", everyone)
-        | _add_hazard_ratio(part, key, comparison, everyone, _SHARED, common, {})
+        | _add_hazard_ratio(part, key, comparison, everyone, None, common)
     )
     for name, levels in part.levels.items():
         subgroup = part.plan.subgroups[name]
@@ -399,7 +419,7 @@ def _compare(part: _Part, comparison: Comparison) -> None:
             own = own.assign(weight=level.weights.reindex(own["USUBJID"]).to_numpy(dtype=float))
             line = _line(part, comparison, subgroup.label, level.name, "level", own)
             _add_counts(part, key, level, line, common)
-            ratio = _add_hazard_ratio(part, key, comparison, own, level.words, common, level.place)
+            ratio = _add_hazard_ratio(part, key, comparison, own, level, common)
             part.drawn.append(line | ratio)
             if np.isfinite(ratio["hr"]):
                 estimable.append(level)
@@ -466,11 +486,10 @@ def _add_hazard_ratio(
     key: str,
     comparison: Comparison,
     rows: pd.DataFrame,
-    weighting: str,
+    level: _Level | None,
     common: Mapping[str, str],
-    place: Mapping[str, str],
 ) -> dict:
-    """Add the weighted hazard ratio of some patients; return what the forest plot draws of it."""
+    """Add the weighted hazard ratio of a level, or of all patients; return what the forest plot draws of it."""
     why, fit = _why_not(part, rows), None
     if not why:
         x = pd.DataFrame({TREATMENT: rows["treated"].astype(float)})
@@ -479,9 +498,11 @@ def _add_hazard_ratio(
     values = (NAN,) * 4 if ratio is None else (ratio.estimate, ratio.ci_low, ratio.ci_high, ratio.p)
     words = (
         f"{part.arms.treated} against {part.arms.control}: Cox model with Efron's ties, follow-up "
-        f"{comparison.start_words}, {weighting}; robust (Lin-Wei) variance, the weights taken as known; Wald interval "
-        "and p value"
+        f"{comparison.start_words}, {_SHARED if level is None else level.words}; robust (Lin-Wei) variance, the "
+        "weights taken as known; Wald interval and p value"
     )
+    if level is not None:
+        words = f"{level.label}: {words}; {EXPLORATORY}"
     identifier = part.ard.add(
         key,
         "hr",
@@ -491,9 +512,9 @@ def _add_hazard_ratio(
         p_value=values[3],
         unit="ratio",
         group="contrast",
-        method=why or (words if not place else f"{words}; {EXPLORATORY}"),
+        method=_named(why, level) or words,
         engine=COX,
-        **place,
+        **({} if level is None else level.place),
         **common,
     )
     return {"hr": values[0], "lo": values[1], "hi": values[2], "ard_id": identifier}
@@ -536,8 +557,8 @@ def _add_rmst(
     value, error = (contrast.difference, spread.std_err) if known else (NAN, NAN)
     z = float(ndtri(0.5 + part.plan.confidence_level / 2))
     words = (
-        f"difference in restricted mean months without the event {comparison.start_words} to month {end:g}, "
-        f"{part.arms.treated} minus {part.arms.control}, {level.words}; standard error from "
+        f"{level.label}: difference in restricted mean months without the event {comparison.start_words} to month "
+        f"{end:g}, {part.arms.treated} minus {part.arms.control}, {level.words}; standard error from "
         f"{0 if spread is None else spread.replicates} bootstrap resamples of patients, the score fitted anew in each; "
         f"Wald interval and p value; {EXPLORATORY}"
     )
@@ -550,7 +571,7 @@ def _add_rmst(
         p_value=float(2 * ndtr(-abs(value / error))) if known else NAN,
         unit="months",
         group="contrast",
-        method=words if known else why or "not estimable: the bootstrap variance is zero",
+        method=words if known else _named(why or "not estimable: the bootstrap variance is zero", level),
         engine="sorafenib_rfa.estimates.bootstrap",
         **level.place,
         **common,
@@ -597,8 +618,9 @@ def _interaction(
     method = why
     if fitted is not None:
         method = (
-            f"Wald test of equal hazard ratios in the levels on {fitted.test.df} df: weighted Cox model with a "
-            "treatment effect and a baseline hazard for each level, robust variance; weights as for the levels"
+            f"Wald test of equal hazard ratios ({comparison.endpoint}) in the levels of "
+            f"{part.plan.subgroups[name].label} on {fitted.test.df} df: weighted Cox model with a treatment effect "
+            "and a baseline hazard for each level, robust variance; weights as for the levels"
             f"{_left_out(levels, [level.name for level in estimable])}; {EXPLORATORY}"
         )
     chi2, p = (NAN, NAN) if fitted is None else (fitted.test.chi2, fitted.test.p)
@@ -620,8 +642,9 @@ def _rmst_heterogeneity(
     method = why
     if test is not None:
         method = (
-            "test that the differences in restricted means of the levels are equal (Cochran's Q, bootstrap standard "
-            f"errors) on {test.df} df{_left_out(levels, list(means))}; {EXPLORATORY}"
+            f"test that the differences in restricted means ({comparison.endpoint}) in the levels of "
+            f"{part.plan.subgroups[name].label} are equal (Cochran's Q, bootstrap standard errors) on {test.df} df"
+            f"{_left_out(levels, list(means))}; {EXPLORATORY}"
         )
     chi2, p = (NAN, NAN) if test is None else (test.chi2, test.p)
     return _Test(comparison.endpoint.lower(), name, "rmst_heterogeneity", chi2, p, method, common)
