@@ -158,48 +158,88 @@ def piecewise_effect(
     piece_of_event = np.searchsorted(edges, stop, side="left") - 1
     counted = dead & present
     events = [np.bincount(piece_of_event[counted & (arm == value)], minlength=n_pieces).astype(int) for value in (1, 0)]
-    usable = [j for j in range(n_pieces) if events[0][j] and events[1][j]]
+    spells = [_spell(arm, stop, entry, dead, w, strata, low, high) for low, high in pairwise(edges)]
+    reasons = [_why_not(spell, first, second) for spell, first, second in zip(spells, *events, strict=True)]
+    usable = [j for j, reason in enumerate(reasons) if not reason]
     if not usable:
-        raise NoEventsError("in no piece of follow-up do both arms have events")
-
-    rows, starts, stops, deaths, columns = [], [], [], [], []
-    for position, j in enumerate(usable):
-        inside = np.flatnonzero((entry < edges[j + 1]) & (stop > edges[j]))
-        rows.append(inside)
-        starts.append(np.maximum(entry[inside], edges[j]))
-        stops.append(np.minimum(stop[inside], edges[j + 1]))
-        deaths.append(dead[inside] & (stop[inside] <= edges[j + 1]))
-        block = np.zeros((inside.size, len(usable)))
-        block[:, position] = arm[inside]
-        columns.append(block)
-    owner = np.concatenate(rows)
+        raise NoEventsError(
+            "in no piece of follow-up can a hazard ratio be estimated: " + "; ".join(sorted({*reasons}))
+        )
+    columns = [spells[j].arm[:, None] * (np.arange(len(usable)) == position) for position, j in enumerate(usable)]
     names = [f"piece {j + 1}" for j in usable]
-    fit = cox_fit(
-        np.vstack(columns),
-        np.concatenate(stops),
-        np.concatenate(deaths),
-        start=np.concatenate(starts),
-        weights=None if w is None else w[owner],
-        strata=None if strata is None else np.asarray(strata)[owner],
-        cluster=owner,
-        names=names,
-    )
+    fit = _fit([spells[j] for j in usable], np.vstack(columns), names)
     pieces = []
     for j in range(n_pieces):
-        ratio, reason = None, ""
-        if j in usable:
-            ratio = fit.hazard_ratio(names[usable.index(j)], level)
-            if not ratio.log_se > 1e-10:
-                ratio, reason = None, "the robust variance is zero (too few distinct event times)"
-        else:
-            empty = [name for name, count in (("treated", events[0][j]), ("control", events[1][j])) if not count]
-            reason = f"no events in the {' and the '.join(empty)} arm{'s' if len(empty) > 1 else ''}"
-        pieces.append(Piece(edges[j], edges[j + 1], int(events[0][j]), int(events[1][j]), ratio, reason))
+        ratio = fit.hazard_ratio(names[usable.index(j)], level) if j in usable else None
+        if ratio is not None and not ratio.log_se > 1e-10:
+            ratio, reasons[j] = None, "the robust variance is zero (too few distinct event times)"
+        pieces.append(Piece(edges[j], edges[j + 1], int(events[0][j]), int(events[1][j]), ratio, reasons[j]))
     constancy = None
     if len(usable) > 1:
         difference = np.column_stack([-np.ones(len(usable) - 1), np.eye(len(usable) - 1)])
         constancy = fit.contrast(difference)
     return PiecewiseEffect(tuple(pieces), constancy, fit)
+
+
+@dataclass(frozen=True, eq=False)
+class _Spell:
+    """Rows of those at risk within one piece."""
+
+    owner: NDArray[np.intp]
+    arm: FloatArray
+    start: FloatArray
+    stop: FloatArray
+    dead: NDArray[np.bool_]
+    weights: FloatArray | None
+    strata: NDArray | None
+
+
+def _spell(
+    arm: FloatArray,
+    stop: FloatArray,
+    entry: FloatArray,
+    dead: NDArray[np.bool_],
+    w: FloatArray | None,
+    strata: ArrayLike | None,
+    low: float,
+    high: float,
+) -> _Spell:
+    inside = np.flatnonzero((entry < high) & (stop > low))
+    return _Spell(
+        inside,
+        arm[inside],
+        np.maximum(entry[inside], low),
+        np.minimum(stop[inside], high),
+        dead[inside] & (stop[inside] <= high),
+        None if w is None else w[inside],
+        None if strata is None else np.asarray(strata)[inside],
+    )
+
+
+def _fit(spells: Sequence[_Spell], x: FloatArray, names: Sequence[str]) -> CoxFit:
+    """Fit the rows of several pieces together, clustered by patient."""
+    return cox_fit(
+        x,
+        np.concatenate([spell.stop for spell in spells]),
+        np.concatenate([spell.dead for spell in spells]),
+        start=np.concatenate([spell.start for spell in spells]),
+        weights=None if spells[0].weights is None else np.concatenate([spell.weights for spell in spells]),
+        strata=None if spells[0].strata is None else np.concatenate([spell.strata for spell in spells]),
+        cluster=np.concatenate([spell.owner for spell in spells]),
+        names=names,
+    )
+
+
+def _why_not(spell: _Spell, events_treated: int, events_control: int) -> str:
+    """Return why a piece has no hazard ratio, or ''."""
+    empty = [name for name, count in (("treated", events_treated), ("control", events_control)) if not count]
+    if empty:
+        return f"no events in the {' and the '.join(empty)} arm{'s' if len(empty) > 1 else ''}"
+    try:
+        _fit([spell], spell.arm[:, None], ["treatment"])
+    except EstimationError as error:  # events in both arms, but never while both are at risk
+        return str(error)
+    return ""
 
 
 def spline_effect(

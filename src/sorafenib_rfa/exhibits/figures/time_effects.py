@@ -15,6 +15,7 @@ from sorafenib_rfa.exhibits.figures.canvas import (
     INK,
     MUTED,
     RULE,
+    WIDTH_IN,
     Drawn,
     Inputs,
     arm_looks,
@@ -32,6 +33,8 @@ from sorafenib_rfa.vocabulary import ENDPOINTS
 SPLINE_COLOUR = "#0072B2"
 ROW_IN = 0.24
 _RUG_IN = 0.11
+_AXES_WIDTH = 0.87
+_LABEL_IN, _LABEL_WIDTH_IN = 0.27, 0.82
 _MONTHS = (0.25, 0.5, 1, 2, 3, 4, 6, 9, 12, 18, 24, 36, 48, 60, 96, 120, 180, 240)
 
 
@@ -44,15 +47,18 @@ def draw_effect_over_time(inputs: Inputs, endpoint: str = "RFS") -> tuple[Figure
     curve = inputs.curve("effect_over_time")
     curve = curve[curve["endpoint"] == endpoint]
     pieces, spline, events = (curve[curve["kind"] == kind] for kind in ("piecewise", "spline", "event"))
-    height = 4.0
+    longest = float(events["time_months"].max()) if len(events) else inputs.plan.rmst_horizon_months
+    # from entry, or where that is time zero, which has no logarithm, from the first event
+    first = inputs.landmark_months or (float(events["time_months"].min()) if len(events) else 1.0)
+    pieces = pieces.assign(left=pieces["time_months"].clip(lower=first), right=pieces["end_months"].clip(upper=longest))
+    lines = _label_lines(pieces, WIDTH_IN * _AXES_WIDTH / np.log(longest / first))
+    height = 3.95 + _LABEL_IN * max(lines, default=0)
     figure, drawn = new_figure(height), Drawn()
     arms = arms_of(inputs.cohort)
     rug_in = _RUG_IN * 2 + 0.06
     bottom = 1.1 / height
-    ax = figure.add_axes((0.115, bottom, 0.87, 1 - (1.1 + 0.72) / height))
-    longest = float(events["time_months"].max()) if len(events) else inputs.plan.rmst_horizon_months
-    # from entry, or where that is time zero, which has no logarithm, from the first event
-    first = inputs.landmark_months or (float(events["time_months"].min()) if len(events) else 1.0)
+    top_in = 0.72 + _LABEL_IN * max(lines, default=0)
+    ax = figure.add_axes((0.115, bottom, _AXES_WIDTH, 1 - (1.1 + top_in) / height))
     ax.set_xscale("log")
     ax.set_xlim(first, longest)
     ax.xaxis.set_major_locator(FixedLocator([month for month in _MONTHS if first <= month <= longest]))
@@ -71,7 +77,7 @@ def draw_effect_over_time(inputs: Inputs, endpoint: str = "RFS") -> tuple[Figure
     if pieces.empty and spline.empty:
         not_estimable(ax)
     _draw_spline(ax, spline, endpoint, drawn)
-    _draw_pieces(ax, inputs, pieces, longest, endpoint, drawn)
+    _draw_pieces(ax, inputs, pieces, lines, endpoint, drawn)
     _draw_rug(ax, inputs, events, height, endpoint, drawn)
     _say_tests(figure, inputs, endpoint, drawn)
     figure.legend(
@@ -97,18 +103,30 @@ def _draw_spline(ax: Axes, spline: pd.DataFrame, panel: str, drawn: Drawn) -> No
     drawn.add("curve", panel=panel, series="spline", x=x, y=y, low=low, high=high)
 
 
-def _draw_pieces(ax: Axes, inputs: Inputs, pieces: pd.DataFrame, longest: float, panel: str, drawn: Drawn) -> None:
-    """Draw each piece as a step with its band, and print its hazard ratio above the axis."""
-    first = ax.get_xlim()[0]
+def _label_lines(pieces: pd.DataFrame, inches_per_log: float) -> list[int]:
+    """Return on which line above the axis each piece's hazard ratio stands, so that none overlap."""
+    ends: list[float] = []
+    lines = []
     for piece in pieces.itertuples():
-        x = np.array([max(piece.time_months, first), min(piece.end_months, longest)])
+        middle = (np.log(piece.left) + np.log(piece.right)) / 2 * inches_per_log
+        line = next((j for j, end in enumerate(ends) if middle - _LABEL_WIDTH_IN / 2 >= end), len(ends))
+        ends[line : line + 1] = [middle + _LABEL_WIDTH_IN / 2]
+        lines.append(line)
+    return lines
+
+
+def _draw_pieces(ax: Axes, inputs: Inputs, pieces: pd.DataFrame, lines: list[int], panel: str, drawn: Drawn) -> None:
+    """Draw each piece as a step with its band, and print its hazard ratio above the axis."""
+    for line, piece in zip(lines, pieces.itertuples(), strict=True):
+        x = np.array([piece.left, piece.right])
         ax.fill_between(x, piece.lo, piece.hi, color="#bdbdbd", alpha=0.55, linewidth=0, zorder=0.5)
         ax.plot(x, [piece.hr] * 2, color=INK, linewidth=1.8, zorder=4)
         ax.axvline(x[0], color=RULE, linewidth=0.5, linestyle=(0, (2, 2)), zorder=0.6)
         text = inputs.number(piece.ard_id, "ci").replace("95% CI ", "")
         ax.annotate(
-            text.replace(" (", "\n("), (np.sqrt(x.prod()), 1), xycoords=("data", "axes fraction"), xytext=(0, 4),
-            textcoords="offset points", ha="center", va="bottom", fontsize=6.5, color=INK, linespacing=1.15,
+            text.replace(" (", "\n("), (np.sqrt(x.prod()), 1), xycoords=("data", "axes fraction"),
+            xytext=(0, 4 + 72 * _LABEL_IN * line), textcoords="offset points", ha="center", va="bottom", fontsize=6.5,
+            color=INK, linespacing=1.15,
         )  # fmt: skip
         drawn.add("piece", panel=panel, series="piecewise", x=x[0], y=piece.hr, low=piece.lo, high=piece.hi, text=text,
                   ard_id=piece.ard_id)  # fmt: skip
