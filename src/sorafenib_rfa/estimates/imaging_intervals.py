@@ -111,7 +111,12 @@ def _add_widths(part: ComparedPart, comparison: Comparison, unknown: str) -> Non
         }
         analysis = f"{comparison.endpoint.lower()}_imaging_interval"
         part.ard.add(
-            analysis, "n", len(width), unit="count", method=unknown or "recurrences with both examinations", **common
+            analysis,
+            "n",
+            len(width),
+            unit="count",
+            method="recurrences with a last clear and a first positive imaging",
+            **common,
         )
         reason = unknown or ("not estimable: no recurrences in the group" if width.empty else "")
         for stat, share in (("q1", 0.25), ("median", 0.5), ("q3", 0.75)):

@@ -432,6 +432,8 @@ def _restricted_means(
             weights=rows["w_overlap"] if weighted else None,
             level=part.plan.confidence_level,
         )
+        if not contrast.log_ratio_std_err > 0:
+            return None, None, f"not estimable: no events up to month {month:g}, hence no standard error"
         if not weighted:
             return contrast, None, ""
         assert part.resamples is not None
