@@ -59,9 +59,7 @@ def values() -> Values:
         for form in FORMS.values():
             found = emulation.compare(time, event, TAU, form=form.key)
             design = emulation.design(time, event, form)
-            rows = design.rows(
-                emulation.initiation(form)[0], tilt=form.tilt, cap=emulation.caps(design, form)
-            )
+            rows = design.rows(emulation.initiation(form)[0], tilt=form.tilt, cap=emulation.caps(design, form))
             name = f"target_trial.{endpoint}_{form.key}"
             survival = found.at(AT)[0]
             for arm, slug in ((TREATED, "treated"), (CONTROL, "control")):
@@ -90,9 +88,7 @@ def values() -> Values:
         split = start_stop(time, event, d["exposed_from"].to_numpy())
         for names in ([], COVARIATES):
             x = pd.concat([split[["exposed"]], d[names].iloc[split["patient"]].reset_index(drop=True)], axis=1)
-            fit = cox_fit(
-                x, split["stop"], split["event"], start=split["start"], cluster=split["patient"].to_numpy()
-            )
+            fit = cox_fit(x, split["stop"], split["event"], start=split["start"], cluster=split["patient"].to_numpy())
             name = f"target_trial.{endpoint}_time_varying.{1 + len(names)}"
             out |= {f"{name}.coef": fit.coef, f"{name}.se_robust": fit.se_robust}
     return out
