@@ -188,6 +188,8 @@ def concordance(
     pairs = comparable_pairs(time, event, kind, tau=tau)
     values = as_float_vector(score, "score", InvalidCovariatesError)
     check_length(values, pairs.n, "score", InvalidCovariatesError)
+    if not np.isfinite(values).all():
+        raise InvalidCovariatesError(f"the score is missing or infinite in {(~np.isfinite(values)).sum()} rows")
     agrees = pairs.agreement(values)
     total = pairs.weight.sum()
     estimate = float((agrees * pairs.weight).sum() / total)
