@@ -283,6 +283,20 @@ def test_own_score_balances_the_level_and_gives_its_hazard_ratio():
     assert abs(smd) > 1e-3
 
 
+def test_rare_category_is_left_out_of_the_score_of_a_level():
+    """Two patients with a rare aetiology, both treated, would separate the score of their level."""
+    data = adam() | {"adsl": adam()["adsl"].copy()}
+    adsl = data["adsl"]
+    primary = adsl["RECURFL"] == "N"
+    adsl.loc[primary & (adsl["ETIOLOGY"] == "Other"), "ETIOLOGY"] = "HBV"
+    treated = adsl.index[primary & (adsl["LMTRT"] == SORAFENIB).fillna(False) & adsl["AFPBL"].notna()][:2]
+    adsl.loc[treated, "ETIOLOGY"] = "Other"
+    row = value(subgroups(data).ard, "subgroups.balance.contrast.recurhcc.primary_hcc.max_smd")
+    assert "fitted within the level, without rare categories (ETIOLOGY=Other)" in row["method"]
+    assert 0.01 < row["value"] < 1
+    assert "that of ETIOLOGY" in row["method"]
+
+
 def test_shared_weights_where_the_level_is_too_small():
     levels = {"Some": {"SITEID": ["alpha"]}, "Few": {"SITEID": ["beta"], "BCLC": ["0"]}}
     using = plan(bootstrap_resamples=RESAMPLES, small_group=3, subgroups={"S": Subgroup(label="S", levels=levels)})
@@ -456,7 +470,7 @@ def test_subgroup_figure_has_a_line_for_each_row_and_larger_squares_for_more_inf
     texts = printed(figure)
     for row in frame.itertuples():
         if row.role == "heading":
-            raw = format_value(rows.loc[row.ard_id], form="p").removeprefix("p ").removeprefix("= ")
+            raw = format_value(rows.loc[row.ard_id], form="p").removeprefix("p ").removeprefix("= ").replace(" ", "")
             adjusted = format_value(rows.loc[row.ard_id.replace("_chi2", "_p_holm")])
             assert f"{raw} ({adjusted})" in texts
         else:

@@ -39,6 +39,7 @@ COX = "sorafenib_rfa.stats.cox"
 INTERACTION = "sorafenib_rfa.stats.interaction"
 EXPLORATORY = "exploratory"
 _MOST_FAILED = 0.05
+_RARE = 5
 _OWN = "overlap weights of a propensity score fitted within the level"
 _SHARED = "overlap weights of all patients"
 
@@ -272,9 +273,8 @@ def _levels(
             if overall is not None:
                 fitted, why = _own_score(members.loc[scored[inside]], treated[inside], plan, level_seed)
             if fitted is not None:
-                score_weights, resamples = fitted
-                given = pd.Series(score_weights, index=scored[inside].astype("string"))
-                words, order = _OWN, given.index
+                given = pd.Series(fitted.weights, index=scored[inside].astype("string"))
+                words, order, resamples = fitted.words, given.index, fitted.resamples
             else:
                 given = shared[shared.index.isin(patients)]
                 words, order, resamples = f"{_SHARED} (not of the level: {why})", scored.astype("string"), overall
@@ -293,28 +293,56 @@ def _levels(
     return out
 
 
-def _own_score(
-    rows: pd.DataFrame, treated: NDArray[np.bool_], plan: Plan, seed: int
-) -> tuple[tuple[NDArray[np.float64], OverlapResamples] | None, str]:
-    """Return overlap weights and resamples of a score fitted within a level; None and why, where it cannot carry one.
+@dataclass(frozen=True, eq=False)
+class _OwnScore:
+    """Overlap weights of a propensity score fitted within a level, resamples of them, and which score, in words."""
+
+    weights: NDArray[np.float64]
+    resamples: OverlapResamples
+    words: str
+
+
+def _own_score(rows: pd.DataFrame, treated: NDArray[np.bool_], plan: Plan, seed: int) -> tuple[_OwnScore | None, str]:
+    """Return a propensity score of a level's own; None and why, where the level cannot carry one.
 
     Both arms need the plan's smallest group, the score must have a maximum, and so must it in nineteen of twenty
-    resamples: a score that some resamples separate would give weights that stand for few patients. Covariates are
-    coded anew (knots, reference levels), since what varies in the level differs from what varies in all.
+    resamples: a score that some resamples separate would give weights that stand for few patients. Where a rare
+    category is in the way, the score is fitted without the indicators that some arm has in fewer than `_RARE` patients
+    (or lacks in fewer). Covariates are coded anew (knots, reference levels), since what varies in the level differs
+    from what varies in all.
     """
     if min(int(treated.sum()), int((~treated).sum())) < max(plan.small_group, 1):
         return None, f"fewer than {plan.small_group} patients in an arm"
     x = covariate_design(rows, plan, plan.adjustment_set).x
-    if x.empty:
-        return None, "no covariate varies"
-    fit, why = attempt(logistic_fit, x, treated)
-    if fit is None:
-        return None, why.removeprefix("not estimable: ")
-    resamples = OverlapResamples.draw(x.to_numpy(), treated, seed=seed, replicates=plan.bootstrap_resamples)
-    failed = int((~resamples.usable).sum())
-    if failed > _MOST_FAILED * len(resamples.usable):
-        return None, f"no score in {failed} of {len(resamples.usable)} bootstrap resamples"
-    return (propensity_weights(fit.fitted, treated, "overlap"), resamples), ""
+    rare = _rare_indicators(x, treated)
+    why = "no covariate varies"
+    for left_out in ([], rare) if rare else ([],):
+        columns = x.drop(columns=left_out)
+        if columns.empty:
+            continue
+        fit, why = attempt(logistic_fit, columns, treated)
+        if fit is None:
+            why = why.removeprefix("not estimable: ")
+            continue
+        resamples = OverlapResamples.draw(columns.to_numpy(), treated, seed=seed, replicates=plan.bootstrap_resamples)
+        failed = int((~resamples.usable).sum())
+        if failed <= _MOST_FAILED * len(resamples.usable):
+            words = f"{_OWN}, without rare categories ({', '.join(left_out)})" if left_out else _OWN
+            return _OwnScore(propensity_weights(fit.fitted, treated, "overlap"), resamples, words), ""
+        why = f"no score in {failed} of {len(resamples.usable)} bootstrap resamples"
+    return None, why
+
+
+def _rare_indicators(x: pd.DataFrame, treated: NDArray[np.bool_]) -> list[str]:
+    """Return the indicator columns that are 1, or 0, in fewer than `_RARE` patients of an arm."""
+    rare = []
+    for name in x.columns:
+        values = x[name].to_numpy()
+        if np.isin(values, (0.0, 1.0)).all():
+            cells = [int((values[arm] == value).sum()) for arm in (treated, ~treated) for value in (0.0, 1.0)]
+            if min(cells) < _RARE:
+                rare.append(str(name))
+    return rare
 
 
 def _add_balance(part: _Part, level: _Level, members: pd.DataFrame, side: pd.Series) -> None:

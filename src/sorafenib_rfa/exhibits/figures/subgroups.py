@@ -21,7 +21,7 @@ FOOT_IN = 0.68
 LARGEST, SMALLEST = 8.5, 2.5
 """Sides of the squares in points: area goes with the information, 1 / (standard error of the log ratio) squared."""
 AXES = (0.475, 0.225)
-COLUMNS = {"treated": (0.375, "right"), "control": (0.462, "right"), "ratio": (0.715, "left"), "p": (0.985, "right")}
+COLUMNS = {"treated": (0.358, "right"), "control": (0.462, "right"), "ratio": (0.715, "left"), "p": (0.985, "right")}
 
 
 def draw_subgroups(inputs: Inputs) -> tuple[Figure, pd.DataFrame]:
@@ -119,7 +119,7 @@ def _information(block: pd.DataFrame) -> pd.Series:
 def _texts(inputs: Inputs, row: Any) -> dict[str, str]:
     """Return what is printed in the columns of a line."""
     if row.role == "heading":
-        raw = inputs.number(row.ard_id, "p").removeprefix("p ").removeprefix("= ")
+        raw = inputs.number(row.ard_id, "p").removeprefix("p ").removeprefix("= ").replace(" ", "")
         adjusted = row.ard_id.removesuffix("_chi2") + "_p_holm"
         return {"p": raw if np.isnan(row.p_interaction) else f"{raw} ({inputs.number(adjusted)})"}
     counts = {
