@@ -470,7 +470,13 @@ def test_subgroup_figure_has_a_line_for_each_row_and_larger_squares_for_more_inf
     texts = printed(figure)
     for row in frame.itertuples():
         if row.role == "heading":
-            raw = format_value(rows.loc[row.ard_id], form="p").removeprefix("p ").removeprefix("= ").replace(" ", "")
+            raw = (
+                format_value(rows.loc[row.ard_id], form="p")
+                .removeprefix("p ")
+                .removeprefix("= ")
+                .replace("> ", ">")
+                .replace("< ", "<")
+            )
             adjusted = format_value(rows.loc[row.ard_id.replace("_chi2", "_p_holm")])
             assert f"{raw} ({adjusted})" in texts
         else:

@@ -119,7 +119,7 @@ def _information(block: pd.DataFrame) -> pd.Series:
 def _texts(inputs: Inputs, row: Any) -> dict[str, str]:
     """Return what is printed in the columns of a line."""
     if row.role == "heading":
-        raw = inputs.number(row.ard_id, "p").removeprefix("p ").removeprefix("= ").replace(" ", "")
+        raw = inputs.number(row.ard_id, "p").removeprefix("p ").removeprefix("= ").replace("> ", ">").replace("< ", "<")
         adjusted = row.ard_id.removesuffix("_chi2") + "_p_holm"
         return {"p": raw if np.isnan(row.p_interaction) else f"{raw} ({inputs.number(adjusted)})"}
     counts = {
