@@ -554,21 +554,21 @@ def _add_confounding(part: _Part, comparison: Comparison, ratio: HazardRatio | N
     """Add how an unmeasured binary confounder would change the hazard ratio over the plan's grid."""
     key, tipping = f"tipping_confounding_{comparison.endpoint.lower()}", part.settings.tipping
     common = _common(comparison)
-    drawn: list[dict[str, Any]] = []
+    grid = pd.DataFrame(
+        [
+            ("grid", treated, control, strength)
+            for strength in tipping.hazard_ratios
+            for treated in tipping.prevalence_treated
+            for control in tipping.prevalence_control
+        ],
+        columns=["kind", "prevalence_treated", "prevalence_control", "confounder_hr"],
+    )
     if ratio is not None:
-        grid = pd.DataFrame(
-            [
-                (treated, control, strength)
-                for strength in tipping.hazard_ratios
-                for treated in tipping.prevalence_treated
-                for control in tipping.prevalence_control
-            ],
-            columns=["prevalence_treated", "prevalence_control", "confounder_hr"],
-        )
         bias = confounding_bias(grid["prevalence_treated"], grid["prevalence_control"], grid["confounder_hr"])
-        grid = grid.assign(kind="grid", hr=ratio.estimate / bias, lo=ratio.ci_low / bias, hi=ratio.ci_high / bias)
+        grid = grid.assign(hr=ratio.estimate / bias, lo=ratio.ci_low / bias, hi=ratio.ci_high / bias)
         grid["changes"] = _side(grid["lo"], grid["hi"], 1.0) != _side(ratio.ci_low, ratio.ci_high, 1.0)
-        drawn += grid.to_dict("records")
+    drawn: list[dict[str, Any]] = grid.to_dict("records")
+    if ratio is not None:
         for strength in tipping.hazard_ratios:
             for crosses, value in (("estimate", ratio.estimate), ("low", ratio.ci_low), ("high", ratio.ci_high)):
                 control = np.linspace(0.0, 1.0, 101)
@@ -584,23 +584,24 @@ def _add_confounding(part: _Part, comparison: Comparison, ratio: HazardRatio | N
         f"ratio and its interval; changed means: {_CHANGED}"
     )
     for strength in tipping.hazard_ratios:
-        own = [row for row in drawn if row.get("kind") == "grid" and row["confounder_hr"] == strength]
-        changed = [abs(row["prevalence_treated"] - row["prevalence_control"]) for row in own if row["changes"]]
+        own = grid[grid["confounder_hr"] == strength]
+        changed = own[own["changes"]] if ratio is not None else own.iloc[:0]
+        apart = (changed["prevalence_treated"] - changed["prevalence_control"]).abs()
         said = f"confounder with hazard ratio {strength:g}: {words}"
         for stat, value, unit, method in (
-            ("combinations", len(own) if own else NAN, "count", f"pairs of prevalences examined: {said}"),
+            ("combinations", NAN if why else len(own), "count", f"pairs of prevalences examined: {said}"),
             (
                 "changing",
-                len(changed) if own else NAN,
+                NAN if why else len(changed),
                 "count",
                 f"pairs of prevalences that change the conclusion: {said}",
             ),
             (
                 "least_difference",
-                min(changed) if changed else NAN,
+                apart.min() if len(apart) else NAN,
                 "proportion",
                 f"smallest difference of prevalence between the arms that changes the conclusion: {said}"
-                if changed
+                if len(apart)
                 else "not estimable: no pair of prevalences in the grid changes the conclusion",
             ),
         ):
