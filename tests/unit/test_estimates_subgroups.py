@@ -236,6 +236,19 @@ def test_no_propensity_score_leaves_the_unweighted_analysis():
     assert "propensity score could not be estimated" in value(curves.ard, "subgroups.rfs.contrast.hr")["method"]
 
 
+def test_nobody_at_the_landmark():
+    data = adam() | {"adsl": adam()["adsl"].assign(LMFL=pd.array(["N"] * 500, dtype="string"))}
+    none = weights_of(adam()).iloc[:0]
+    for small_group in (0, 10):
+        using = plan(bootstrap_resamples=RESAMPLES, small_group=small_group)
+        result = estimate_repeat_rfa(data["adsl"], data["adrecur"], none, using, cohort(), "synthetic", "r", seed=1)
+        assert value(result.ard, "repeat_rfa.sessions.n")["value"] == 0
+        estimates = result.ard[~result.ard["unit"].isin(["count", "years"])]
+        assert estimates["value"].isna().all()
+        assert estimates["method"].str.startswith(("not estimable", "not tested")).all()
+        assert subgroups(data, using, weights=none).curves["subgroups"]["hr"].isna().all()
+
+
 def test_patient_without_an_end_of_observation_is_a_defect():
     data = adam()
     gone = data["adrecur"][data["adrecur"]["USUBJID"] != counted().index[0]]

@@ -232,6 +232,12 @@ def test_weight_zero_is_absence():
     one, other = mean_cumulative_function(events, weights=weights), mean_cumulative_function(events.subset(treated))
     np.testing.assert_allclose(one.mean, other.mean)
     np.testing.assert_allclose(one.std_err, other.std_err)
+    x, some = np.arange(events.n) % 3, (np.arange(events.n) % 4 > 0).astype(float)
+    present = some > 0
+    for model in (rate_model, mean_model):
+        fit, alone = model(events, x, weights=some), model(events.subset(present), x[present])
+        assert fit.coef[0] == pytest.approx(alone.coef[0], rel=1e-9)
+        assert fit.n == (len(events.subset(present).rows()[0]) if model is rate_model else present.sum())
 
 
 @pytest.mark.parametrize(

@@ -573,6 +573,8 @@ def _add_models(part: _Part) -> None:
             rows = part.frame[used]
             sizes = {arm: int((rows["arm"] == arm).sum()) for arm in part.arms.labels}
             why, ratio = _no_scores(part, weighting) or untested(sizes, part.plan), None
+            if part.events is None:
+                why = "not estimable: nobody is followed beyond entry"
             if not why and part.events is not None:
                 fit, why = attempt(
                     model,

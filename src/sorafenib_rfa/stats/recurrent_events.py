@@ -467,6 +467,9 @@ def mean_model(
     n = events.n
     check_length(matrix, n, "covariates", InvalidCovariatesError)
     given = as_weights(weights, n)
+    if given is not None and (given == 0).any():
+        kept = given > 0
+        return mean_model(events.subset(kept), matrix[kept], weights=given[kept], names=labels)
     w = np.ones(n) if given is None else given
     if not events.person.size:
         raise NoEventsError(f"no events among {n} people: a ratio of means cannot be estimated")
