@@ -1,7 +1,7 @@
 # Set-up plus one command, nothing hidden. Needs python3 >= 3.11 and make; no root, conda, Quarto or R.
 #   make paper        regenerate the paper:  results/<cohort>/manuscript/paper.html|pdf|docx
 #   make test         check the code
-#   make crosscheck   recompute the reference values in R (needs R with survival, cmprsk and MatchIt)
+#   make crosscheck   recompute the reference values in R (needs R with survival, cmprsk, MatchIt, metafor and mets)
 #   make bench        measure
 #   make clean        remove everything that is built
 #   make lock         renew the locks (maintainers)

@@ -53,8 +53,9 @@ def run_r(folder: Path, families: list[str]) -> None:
     if rscript is None:
         sys.exit(
             "crosscheck: Rscript was not found. This check recomputes the reference values in R; install R with the\n"
-            "packages survival, cmprsk and MatchIt (Debian: apt-get install r-base-core r-cran-survival\n"
-            "r-cran-cmprsk r-cran-matchit) and run it again. The tests themselves (make test) do not need R."
+            "packages survival, cmprsk, MatchIt, metafor and mets (Debian: apt-get install r-base-core r-cran-survival\n"
+            "r-cran-cmprsk r-cran-matchit r-cran-metafor r-cran-mets) and run it again. The tests themselves\n"
+            "(make test) do not need R."
         )
     for family in families:
         done = subprocess.run(

@@ -1,5 +1,6 @@
 # Shared by the reference scripts: reads the data, records values, writes them as JSON with the versions of R and packages.
-# Base R only (no jsonlite), so that r-base, survival, cmprsk and MatchIt are all that is needed.
+# Base R only (no jsonlite), so that r-base and the packages compared with (survival, cmprsk, MatchIt, metafor, mets) are all
+# that is needed.
 suppressPackageStartupMessages({
   library(survival)
 })
