@@ -71,7 +71,7 @@ def draw_specifications(inputs: Inputs) -> tuple[Figure, pd.DataFrame]:
         left = _LABELS_LEFT + number * (width + gap)
         curve = figure.add_axes((left, (0.28 + matrix_in + 0.12) / height, width, CURVE_IN / height))
         matrix = figure.add_axes((left, 0.28 / height, width, matrix_in / height))
-        panels.append(curve)
+        panels += [curve, matrix]
         own = run[(run["endpoint"] == endpoint)].dropna(subset=["hr", "lo", "hi"])
         own = own.sort_values(["hr", "spec_id"], ignore_index=True)
         _draw_curve(curve, own, limits, endpoint, drawn)
@@ -85,7 +85,7 @@ def draw_specifications(inputs: Inputs) -> tuple[Figure, pd.DataFrame]:
             curve.set_ylabel("Hazard ratio (log scale)")
             _label_rows(figure, matrix, rows, run[run["primary"]])
         figure.text(left, 1 - 0.13 / height, ENDPOINTS[endpoint], fontsize=8, fontweight="bold", va="top")
-        figure.text(left, 1 - 0.29 / height, _summary(inputs, endpoint), fontsize=6.5, color=MUTED, va="top")
+        figure.text(left, 1 - 0.29 / height, _summary(inputs, endpoint, drawn), fontsize=6.5, color=MUTED, va="top")
         matrix.set_xlabel("Specifications, sorted by their hazard ratio", fontsize=7, labelpad=3)
     handles = [
         Line2D(
@@ -108,13 +108,15 @@ def draw_specifications(inputs: Inputs) -> tuple[Figure, pd.DataFrame]:
     return figure, drawn.frame()
 
 
-def _summary(inputs: Inputs, endpoint: str) -> str:
+def _summary(inputs: Inputs, endpoint: str, drawn: Drawn) -> str:
     """Return how many specifications there are and what they span, in the numbers of the ARD."""
     part = f"sensitivity.specifications.contrast.{endpoint.lower()}"
     number = {
         name: inputs.number(f"{part}.{name}")
         for name in ("estimated", "not_estimable", "skipped", "median", "min", "max", "below_one")
     }
+    for name, text in number.items():
+        drawn.add("text", panel=endpoint, series=name, text=text, ard_id=f"{part}.{name}")
     without = "" if number["not_estimable"] == "0" else f", {number['not_estimable']} not estimable"
     return (
         f"{number['estimated']} specifications{without}; {number['skipped']} combinations skipped\n"
