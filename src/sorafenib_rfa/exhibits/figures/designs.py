@@ -232,6 +232,7 @@ def draw_km_ccw_rfs(inputs: Inputs) -> tuple[Figure, pd.DataFrame]:
         draw_survival(ax, curves[curves["group"] == group], looks[group], labels[group], "", drawn)
     axis_of_months(ax, inputs, longest, landmark=False)
     ax.set_ylim(0, 102)
+    ax.set_yticks(range(0, 101, 20))
     ax.set_ylabel(f"{ENDPOINTS['RFS']} (%)")
     month = f"m{inputs.plan.rmst_horizon_months:g}".replace(".", "_")
     parts = (
