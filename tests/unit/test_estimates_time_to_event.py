@@ -406,7 +406,8 @@ def test_without_a_propensity_score_the_unweighted_analyses_stand():
     assert value(found.ard, "time_to_event.recurrence_cause_specific_adjusted.contrast.hr")["value"] > 0
     assert value(found.ard, "time_to_event.rfs_rmst.contrast.m36.ratio")["value"] > 0
     assert value(found.ard, "time_to_event.rfs_turnbull.control.m24.survival")["value"] > 0
-    assert set(found.curves["effect_over_time"]["kind"]) <= {"event"}
+    assert found.curves["effect_over_time"]["hr"].isna().all()
+    assert found.curves["centres"]["label"].tolist() == ["alpha", "beta", "gamma"] * 2
 
 
 def test_recurrences_of_unrecorded_site_compete_with_death_only():

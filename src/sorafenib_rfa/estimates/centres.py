@@ -41,10 +41,11 @@ def add_centres(part: ComparedPart, comparison: Comparison) -> pd.DataFrame:
     """
     rows = comparison.scored
     why = part.why_not(comparison, rows, weighted=True)
-    centres = sorted(rows["SITEID"].dropna().unique())
-    if not why and len(centres) < 2:
+    # all centres are listed, also where nobody has a propensity score
+    centres = sorted(comparison.frame["SITEID"].dropna().unique())
+    if not why and rows["SITEID"].nunique() < 2:
         why = "not estimable: all patients are of one centre"
-    _add_stratified(part, comparison, rows, why, len(centres))
+    _add_stratified(part, comparison, rows, why, rows["SITEID"].nunique())
     frame = pd.DataFrame(_add_two_stage(part, comparison, rows, centres, why), columns=COLUMNS)
     frame["endpoint"] = comparison.endpoint
     for column in ("n", "events", "hr", "lo", "hi", "weight_percent"):
@@ -158,7 +159,7 @@ def _add_two_stage(
                 group="contrast",
                 variable="centre",
                 level=centre,
-                method=f"{'patients' if stat == 'n' else 'patients with an event'} of the centre with a propensity score",
+                method=f"the centre's patients with a propensity score{'' if stat == 'n' else ' who had an event'}",
                 engine="sorafenib_rfa.estimates.centres",
                 **common,
             )

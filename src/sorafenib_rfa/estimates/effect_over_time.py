@@ -124,20 +124,20 @@ def _add_pieces(
             engine=ENGINE,
             **common,
         )
-        if piece is not None and piece.ratio is not None:
-            drawn.append(
-                {
-                    "kind": "piecewise",
-                    "time_months": lower,
-                    "end_months": upper,
-                    "hr": piece.ratio.estimate,
-                    "lo": piece.ratio.ci_low,
-                    "hi": piece.ratio.ci_high,
-                    "events_treated": piece.events_treated,
-                    "events_control": piece.events_control,
-                    "ard_id": identifier,
-                }
-            )
+        ratio = None if piece is None else piece.ratio
+        drawn.append(
+            {
+                "kind": "piecewise",
+                "time_months": lower,
+                "end_months": upper,
+                "hr": NAN if ratio is None else ratio.estimate,
+                "lo": NAN if ratio is None else ratio.ci_low,
+                "hi": NAN if ratio is None else ratio.ci_high,
+                "events_treated": NAN if piece is None else piece.events_treated,
+                "events_control": NAN if piece is None else piece.events_control,
+                "ard_id": identifier,
+            }
+        )
     test = None if effect is None else effect.constancy
     if effect is not None and test is None:
         why = "not estimable: fewer than two pieces of follow-up have events in both arms"

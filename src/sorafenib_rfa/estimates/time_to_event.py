@@ -79,11 +79,11 @@ def estimate_time_to_event(
         ARD part ``time_to_event``. Curves:
 
         ``cif_weighted``: ``group, label, cause, cause_label, time_months, incidence, ci_low, ci_high, n_risk``, as
-        ``cif_first_event``, weighted.
+        ``cif_first_event``, weighted; one row of NaN for each curve that cannot be estimated.
 
         ``effect_over_time``: ``endpoint, kind`` (piecewise, spline, event)``, time_months, end_months`` (of a piece;
-        infinite in the last)``, hr, lo, hi, events_treated, events_control, ard_id``; a row of kind event is one
-        event, with 1 under its arm.
+        infinite in the last)``, hr, lo, hi`` (NaN where not estimable)``, events_treated, events_control, ard_id``; a
+        row of kind event is one event, with 1 under its arm.
 
         ``centres``: ``endpoint, label, key, role`` (centre, pooled, prediction, left_out)``, n, events, hr, lo, hi,
         weight_percent, reason, ard_id``.
@@ -192,13 +192,15 @@ def _add_incidence(part: ComparedPart, comparison: Comparison) -> pd.DataFrame:
             )
         for month in plan.horizons_months:
             _add_incidence_at(part, comparison, analysis, key, j + 1, month, curves, spread, at, why, words)
-        if spread is not None:
-            drawn += [
-                _incidence_frame(part, comparison, arm, curves[arm], spread, at, j + 1, key, cause_label)
-                for arm in arms.labels
-            ]
-    columns = ["group", "label", "cause", "cause_label", "time_months", "incidence", "ci_low", "ci_high", "n_risk"]
-    return pd.concat(drawn, ignore_index=True)[columns] if drawn else pd.DataFrame(columns=columns)
+        for arm in arms.labels:
+            curve = (
+                _no_incidence(comparison)
+                if spread is None
+                else _incidence_frame(part, comparison, curves[arm], spread, at, j + 1, arm == arms.treated)
+            )
+            names = {"group": arms.slug(arm), "label": arm, "cause": key, "cause_label": cause_label}
+            drawn.append(pd.concat([pd.DataFrame(names, index=curve.index), curve], axis=1))
+    return pd.concat(drawn, ignore_index=True)
 
 
 def _add_incidence_at(
@@ -282,16 +284,14 @@ def _add_incidence_at(
 def _incidence_frame(
     part: ComparedPart,
     comparison: Comparison,
-    arm: str,
     curve: CumulativeIncidence,
     spread: BootstrapIncidence,
     at: np.ndarray,
     cause: int,
-    key: str,
-    cause_label: str,
+    treated: bool,
 ) -> pd.DataFrame:
     """Return one weighted incidence curve with its pointwise bootstrap band."""
-    errors = spread.treated_std_err if arm == comparison.arms.treated else spread.control_std_err
+    errors = spread.treated_std_err if treated else spread.control_std_err
     incidence = curve.incidence[:, cause - 1]
     own_errors = errors[cause - 1, np.searchsorted(at, curve.time)]
     low, high = confidence_limits(incidence, own_errors, part.plan.confidence_level, "log-log")
@@ -299,10 +299,6 @@ def _incidence_frame(
     start = comparison.start_months
     return pd.DataFrame(
         {
-            "group": comparison.arms.slug(arm),
-            "label": arm,
-            "cause": key,
-            "cause_label": cause_label,
             "time_months": np.concatenate([[start], start + curve.time]),
             "incidence": np.concatenate([[0.0], incidence]),
             "ci_low": np.concatenate([[0.0], np.where(certain, 0.0, low)]),
@@ -310,6 +306,12 @@ def _incidence_frame(
             "n_risk": np.concatenate([curve.n_risk[:1], curve.n_risk]),
         }
     )
+
+
+def _no_incidence(comparison: Comparison) -> pd.DataFrame:
+    """Return the row that stands for a curve that cannot be estimated."""
+    columns = dict.fromkeys(("incidence", "ci_low", "ci_high", "n_risk"), NAN)
+    return pd.DataFrame([{"time_months": comparison.start_months} | columns])
 
 
 # --- hazards of recurrence and of death ------------------------------------------------------------

@@ -246,7 +246,8 @@ def draw_incidence_panels(
     labels = dict(zip(curves["group"], curves["label"], strict=True))
     looks = arm_looks(groups, arms_of(inputs.cohort))
     causes = dict(zip(curves["cause"], curves["cause_label"], strict=True))
-    longest = float(curves["time_months"].max())
+    known = curves["incidence"].notna()
+    longest = float(curves["time_months"].max()) if known.any() else inputs.plan.rmst_horizon_months
     n_columns = 2 if len(causes) <= 4 else 3
     n_rows = -(-len(causes) // n_columns)
     height = 0.75 + 2.0 * n_rows
@@ -262,7 +263,7 @@ def draw_incidence_panels(
         ax.set_title(title)
         for group in groups:
             curve = curves[(curves["group"] == group) & (curves["cause"] == cause)]
-            if not curve.empty:
+            if curve["incidence"].notna().any():
                 incidence(ax, curve, looks[group], labels[group], title, drawn)
         text, ard_id = text_of(cause)
         ax.text(0.05, 0.95, text, transform=ax.transAxes, va="top", fontsize=7.5, linespacing=1.3)
@@ -276,7 +277,7 @@ def draw_incidence_panels(
     for row in axes[:, 0]:
         row.set_ylabel("Cumulative incidence (%)")
     # the upper limits of late, sparse steps must not flatten all curves
-    top = max(float(np.nanmax(100 * curves["incidence"])) * 1.25, 5.0)
+    top = max(float(100 * curves["incidence"][known].max()) * 1.25, 5.0) if known.any() else 100.0
     used[0].set_ylim(0, min(100.0, 10 * np.ceil(top / 10)))
     figure.legend(
         handles=[

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from textwrap import fill
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -47,6 +49,7 @@ def draw_effect_over_time(inputs: Inputs, endpoint: str = "RFS") -> tuple[Figure
     curve = inputs.curve("effect_over_time")
     curve = curve[curve["endpoint"] == endpoint]
     pieces, spline, events = (curve[curve["kind"] == kind] for kind in ("piecewise", "spline", "event"))
+    pieces = pieces[pieces["hr"].notna()]
     longest = float(events["time_months"].max()) if len(events) else inputs.plan.rmst_horizon_months
     # from entry, or where that is time zero, which has no logarithm, from the first event
     first = inputs.landmark_months or (float(events["time_months"].min()) if len(events) else 1.0)
@@ -197,7 +200,8 @@ def draw_centres(inputs: Inputs, endpoint: str = "RFS") -> tuple[Figure, pd.Data
         for title, text in texts.items():
             x, ha = columns[title]
             figure.text(
-                x, y, text, ha=ha, va="center", fontsize=7.5, color=MUTED if row.role == "left_out" else INK,
+                x, y, text, ha=ha, va="center", linespacing=1.0,
+                fontsize=6.5 if "\n" in text else 7.5, color=MUTED if row.role == "left_out" else INK,
                 fontweight="bold" if row.role == "pooled" else "normal",
             )  # fmt: skip
         drawn.add(
@@ -222,7 +226,7 @@ def _centre_texts(inputs: Inputs, row: object) -> dict[str, str]:
         texts["Weight"] = format_value({"value": row.weight_percent, "unit": "percent"}, digits=1)  # type: ignore[attr-defined]
     ratio = inputs.number(row.ard_id, "ci").replace("95% CI ", "")  # type: ignore[attr-defined]
     if row.role == "left_out":  # type: ignore[attr-defined]
-        ratio = row.reason.removeprefix("not estimable: ")  # type: ignore[attr-defined]
+        ratio = fill(row.reason.removeprefix("not estimable: "), 32)  # type: ignore[attr-defined]
     if row.role == "prediction":  # type: ignore[attr-defined]
         ratio = inputs.number(row.ard_id, "interval").replace("95% CI ", "")  # type: ignore[attr-defined]
     return texts | {"Hazard ratio (95% CI)": ratio}
