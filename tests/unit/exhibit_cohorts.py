@@ -127,6 +127,7 @@ def assigned_arms() -> Exhibits:
     from sorafenib_rfa.estimates.efficacy import estimate_efficacy
     from sorafenib_rfa.estimates.published import quote_published
     from sorafenib_rfa.estimates.subgroups import estimate_subgroups
+    from sorafenib_rfa.estimates.time_to_event import estimate_time_to_event
     from sorafenib_rfa.ingest import ingest_site
     from sorafenib_rfa.public_data import colon_export, load_colon
 
@@ -144,19 +145,23 @@ def assigned_arms() -> Exhibits:
     adam = build_adam(cleaned.tables, cohort, plan)
     ledgers = {"attrition": cleaned.attrition, "fates": cleaned.fates, "quarantine": cleaned.quarantine}
     baseline = estimate_baseline(adam["adsl"], plan, config, name, "records/baseline.json")
-    weights = baseline.curves["weights"]
+    compared = {
+        "adsl": adam["adsl"],
+        "adtte": adam["adtte"],
+        "weights": baseline.curves["weights"],
+        "plan": plan,
+        "cohort": config,
+        "cohort_name": name,
+        "seed": 1,
+    }
     parts = [
         estimate_flow(**ledgers, cohort=config, cohort_name=name, record="records/flow.json"),
         baseline,
-        estimate_efficacy(
-            adam["adtte"], adam["adsl"], weights, plan, config, name, "records/efficacy.json", seed=1
-        ),
-        estimate_subgroups(
-            adsl=adam["adsl"], adtte=adam["adtte"], weights=weights, plan=plan, cohort=config, cohort_name=name,
-            record="records/subgroups.json", seed=1,
-        ),
+        estimate_efficacy(**compared, record="records/efficacy.json"),
+        estimate_time_to_event(**compared, record="records/time_to_event.json"),
+        estimate_subgroups(**compared, record="records/subgroups.json"),
         quote_published(config, name, "records/published.json"),
-    ]  # fmt: skip
+    ]
     return _collected(parts, cohort, plan, ledgers)
 
 
