@@ -114,6 +114,6 @@ def test_centres_the_diamond_spans_the_interval_and_a_bigger_weight_has_a_bigger
 @pytest.mark.parametrize("name", FIGURES)
 def test_without_a_propensity_score_figures_say_that_nothing_can_be_shown(name):
     figure, drawn = draw(name, estimated(scored=False))
-    printed = " ".join(text.get_text() for text in texts_of(figure)).lower()
+    printed = " ".join(text.get_text() for text in texts_of(figure)).replace("\n", " ").lower()
     assert "not estimable" in printed or "could not be estimated" in printed
     assert not drawn["element"].isin(["curve", "piece"]).any() or drawn["y"].notna().sum() == 0

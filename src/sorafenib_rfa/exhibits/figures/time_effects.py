@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from textwrap import fill
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -206,7 +207,7 @@ def draw_centres(inputs: Inputs, endpoint: str = "RFS") -> tuple[Figure, pd.Data
             )  # fmt: skip
         drawn.add(
             "interval", panel=endpoint, series=row.label, x=row.hr, y=place, low=row.lo, high=row.hi,
-            text=texts["Hazard ratio (95% CI)"], ard_id=row.ard_id,
+            text=texts["Hazard ratio (95% CI)"].replace("\n", " "), ard_id=row.ard_id,
         )  # fmt: skip
     pooled = rows[rows["role"] == "pooled"]
     if len(pooled):
@@ -217,38 +218,38 @@ def draw_centres(inputs: Inputs, endpoint: str = "RFS") -> tuple[Figure, pd.Data
     return figure, drawn.frame()
 
 
-def _centre_texts(inputs: Inputs, row: object) -> dict[str, str]:
+def _centre_texts(inputs: Inputs, row: Any) -> dict[str, str]:
     """Return what is printed beside a row; a prediction interval has no counts of its own."""
-    texts = {"Centre": row.label}  # type: ignore[attr-defined]
-    if row.role != "prediction":  # type: ignore[attr-defined]
-        texts |= {"n": count_text(row.n), "Events": count_text(row.events)}  # type: ignore[attr-defined]
-    if row.role == "centre":  # type: ignore[attr-defined]
-        texts["Weight"] = format_value({"value": row.weight_percent, "unit": "percent"}, digits=1)  # type: ignore[attr-defined]
-    ratio = inputs.number(row.ard_id, "ci").replace("95% CI ", "")  # type: ignore[attr-defined]
-    if row.role == "left_out":  # type: ignore[attr-defined]
-        ratio = fill(row.reason.removeprefix("not estimable: "), 32)  # type: ignore[attr-defined]
-    if row.role == "prediction":  # type: ignore[attr-defined]
-        ratio = inputs.number(row.ard_id, "interval").replace("95% CI ", "")  # type: ignore[attr-defined]
+    texts = {"Centre": row.label}
+    if row.role != "prediction":
+        texts |= {"n": count_text(row.n), "Events": count_text(row.events)}
+    if row.role == "centre":
+        texts["Weight"] = format_value({"value": row.weight_percent, "unit": "percent"}, digits=1)
+    ratio = inputs.number(row.ard_id, "ci").replace("95% CI ", "")
+    if row.role == "left_out":
+        ratio = fill(row.reason.removeprefix("not estimable: "), 32)
+    if row.role == "prediction":
+        ratio = inputs.number(row.ard_id, "interval").replace("95% CI ", "")
     return texts | {"Hazard ratio (95% CI)": ratio}
 
 
-def _draw_centre(ax: Axes, row: object, place: float) -> None:
+def _draw_centre(ax: Axes, row: Any, place: float) -> None:
     """Draw a square with its interval, the diamond of the summary, or the bar of the prediction interval."""
-    if row.role == "centre":  # type: ignore[attr-defined]
-        size = 2.5 + 6.5 * np.sqrt(row.weight_percent / 100)  # type: ignore[attr-defined]
+    if row.role == "centre":
+        size = 2.5 + 6.5 * np.sqrt(row.weight_percent / 100)
         look = {"marker": "s", "markersize": size, "markerfacecolor": "#555555", "color": INK, "linewidth": 1.2}
         draw_interval(ax, row, place, look)
-    elif row.role == "pooled":  # type: ignore[attr-defined]
-        corners = [(row.lo, place), (row.hr, place - 0.3), (row.hi, place), (row.hr, place + 0.3)]  # type: ignore[attr-defined]
+    elif row.role == "pooled":
+        corners = [(row.lo, place), (row.hr, place - 0.3), (row.hi, place), (row.hr, place + 0.3)]
         ax.add_patch(Polygon(corners, closed=True, facecolor=INK, edgecolor=INK, linewidth=0.5, zorder=4))
-    elif row.role == "prediction":  # type: ignore[attr-defined]
+    elif row.role == "prediction":
         left, right = ax.get_xlim()
-        low, high = max(row.lo, left), min(row.hi, right)  # type: ignore[attr-defined]
+        low, high = max(row.lo, left), min(row.hi, right)
         bar = Rectangle(
             (low, place - 0.13), high - low, 0.26, facecolor="#dddddd", edgecolor=INK, linewidth=0.8, zorder=3
         )
         ax.add_patch(bar)
-        for end, limit, marker in ((row.lo, left, "<"), (row.hi, right, ">")):  # type: ignore[attr-defined]
+        for end, limit, marker in ((row.lo, left, "<"), (row.hi, right, ">")):
             if (end < limit) if marker == "<" else (end > limit):
                 ax.plot([limit], [place], marker, color=INK, markersize=4, clip_on=False)
 
