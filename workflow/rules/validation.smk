@@ -67,7 +67,7 @@ rule validation_results:
         seed=STUDY.run.seed,
         source_date_epoch=SOURCE_DATE_EPOCH,
         cohort="synthetic",
-        plan=STUDY.plans["synthetic"].model_dump(mode="json"),
+        plan=lambda wildcards: STUDY.plans["synthetic"].model_dump(mode="json"),
     script:
         "../scripts/validation_results.py"
 
@@ -97,8 +97,8 @@ rule draw_truth:
         seed=STUDY.run.seed,
         source_date_epoch=SOURCE_DATE_EPOCH,
         cohort="synthetic",
-        cohort_config=STUDY.cohorts["synthetic"].config.model_dump(mode="json"),
-        plan=STUDY.plans["synthetic"].model_dump(mode="json"),
+        cohort_config=lambda wildcards: STUDY.cohorts["synthetic"].config.model_dump(mode="json"),
+        plan=lambda wildcards: STUDY.plans["synthetic"].model_dump(mode="json"),
     script:
         "../scripts/draw_truth.py"
 
@@ -125,9 +125,9 @@ rule simulate_recovery:
         seed=STUDY.run.seed,
         source_date_epoch=SOURCE_DATE_EPOCH,
         cohort="synthetic",
-        plan=STUDY.plans["synthetic"].model_dump(mode="json"),
+        plan=lambda wildcards: STUDY.plans["synthetic"].model_dump(mode="json"),
         recovery=VALIDATION.recovery.model_dump(mode="json"),
-        regions={name: site.region for name, site in STUDY.cohorts["synthetic"].sites.items()},
+        regions=lambda wildcards: {name: site.region for name, site in STUDY.cohorts["synthetic"].sites.items()},
     script:
         "../scripts/simulate_recovery.py"
 
@@ -159,7 +159,7 @@ rule summarise_recovery:
         seed=STUDY.run.seed,
         source_date_epoch=SOURCE_DATE_EPOCH,
         cohort="synthetic",
-        plan=STUDY.plans["synthetic"].model_dump(mode="json"),
+        plan=lambda wildcards: STUDY.plans["synthetic"].model_dump(mode="json"),
         recovery=VALIDATION.recovery.model_dump(mode="json"),
     script:
         "../scripts/summarise_recovery.py"
