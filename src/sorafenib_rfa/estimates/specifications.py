@@ -38,11 +38,14 @@ from sorafenib_rfa.vocabulary import DAYS_PER_MONTH, ENDPOINTS
 ENGINE = "sorafenib_rfa.estimates.specifications"
 
 ESTIMATORS: dict[Estimator, str] = {
-    "clone_censor_overlap": "clone-censor-weight from RFA, overlap population; robust variance clustered by patient",
-    "clone_censor_ate": "clone-censor-weight from RFA, all patients; robust variance clustered by patient",
-    "landmark_overlap": "from the landmark, overlap weights; robust variance",
-    "landmark_iptw": "from the landmark, stabilised inverse probability weights; robust variance",
-    "landmark_att": "from the landmark, weighted to the treated; robust variance",
+    "clone_censor_overlap": "clone-censor-weight from RFA, overlap population; robust variance clustered by patient, "
+    "weights taken as known",
+    "clone_censor_ate": "clone-censor-weight from RFA, all patients; robust variance clustered by patient, "
+    "weights taken as known",
+    "landmark_overlap": "from the landmark, overlap weights; robust variance, weights taken as known",
+    "landmark_iptw": "from the landmark, stabilised inverse probability weights; robust variance, weights taken "
+    "as known",
+    "landmark_att": "from the landmark, weighted to the treated; robust variance, weights taken as known",
     "landmark_matched": "from the landmark, one-to-one caliper matching; variance clustered by pair",
     "landmark_adjusted": "from the landmark, covariate-adjusted; model-based variance",
     "time_varying_adjusted": "from RFA, exposure as a time-varying covariate, covariate-adjusted; robust variance "
