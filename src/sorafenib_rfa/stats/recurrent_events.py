@@ -458,7 +458,8 @@ def mean_model(
 
     The dead stay in the risk sets with the probability G(t-)/G(D-) of not having been censored since (inverse
     probability of censoring weighting; G the Kaplan-Meier estimate for censoring of everyone together, without case
-    weights). Ties as Breslow.
+    weights). Ties as Breslow. Time and
+    memory go with deaths times distinct event times.
 
     Parameters, Raises
         As :func:`rate_model`.
@@ -489,7 +490,7 @@ def mean_model(
     dead = np.flatnonzero(events.died)
     first = np.searchsorted(times, leaves[dead], side="right")
     staying = first < times.size
-    # one row for each dead person and later event time: what a person weighs changes with G only, but rows are few
+    # one row for each dead person and later event time: simple, and quick for the hundreds of events of a cohort
     owner = np.repeat(dead[staying], times.size - first[staying])
     offset = np.arange(owner.size) - np.repeat(
         np.cumsum(times.size - first[staying]) - (times.size - first[staying]), times.size - first[staying]
