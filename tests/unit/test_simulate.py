@@ -364,7 +364,9 @@ def test_sorafenib_goes_to_patients_at_higher_risk(patients):
     for name in ("largest_tumour_cm", "tumour_count", "recurrent_hcc"):
         assert difference(people[name].to_numpy(dtype=float), planned) > Z, name
     assert difference(np.log(people["afp_ng_ml"].to_numpy()), planned) > Z
-    fate = np.minimum(patients.strategies["control"].event_day, 36 * YEAR / 12)
+    p, never = parameters(size=N), np.full(N, np.inf)
+    untreated = follow_course(people, patients.eta, patients.chances, never, p, solve_baseline(p))
+    fate = np.minimum(untreated.event_day, 36 * YEAR / 12)
     assert difference(fate, planned) < -Z, "without sorafenib they would have done worse"
 
 
