@@ -75,6 +75,8 @@ efficiency of infinitely many (Rubin 1987), enough to describe."""
 
 _WEIGHTS: dict[str, Estimand] = {"landmark_overlap": "overlap", "landmark_iptw": "ATE", "landmark_att": "ATT"}
 _TILTS: dict[str, Tilt] = {"clone_censor_overlap": "overlap", "clone_censor_ate": "ate"}
+_WITHOUT_COVARIATES = ("unadjusted", "naive")
+_WITHOUT_GRACE = ("time_varying_adjusted", "naive")
 _CHOICES = ("endpoint", "estimator", "adjustment_set", "grace_period_days", "missing", "eligibility")
 
 
@@ -360,12 +362,12 @@ def skipped(spec: Specification, choices: Specifications, offered: set[str], mis
     primary = choices.primary
     if spec.endpoint not in offered:
         return "the cohort does not have the endpoint"
-    if spec.estimator in ("unadjusted", "naive"):
+    if spec.estimator in _WITHOUT_COVARIATES:
         if spec.adjustment_set != primary.adjustment_set:
             return "no covariates: run once, under the primary adjustment set"
         if spec.missing != primary.missing:
             return "no covariates: run once, under the primary handling of missing values"
-    if spec.estimator in ("time_varying_adjusted", "naive") and spec.grace_period_days != primary.grace_period_days:
+    if spec.estimator in _WITHOUT_GRACE and spec.grace_period_days != primary.grace_period_days:
         return "the grace period plays no part: run once, under the primary one"
     if spec.missing == "imputed" and not any(missing[name] for name in choices.adjustment_sets[spec.adjustment_set]):
         return "no covariate of the set has missing values: the same as complete cases"
@@ -493,18 +495,19 @@ def _interval(result: _Result, level: float) -> tuple[float, float, float, float
 
 def _add_row(ard: ArdBuilder, row: dict[str, Any], choices: Specifications, curve: _Curve) -> str:
     """Add one specification, its choices in words."""
-    imputations = 0 if curve.completed is None else len(curve.completed.frames[:IMPUTATIONS])
-    words = (
-        f"{ENDPOINTS[row['endpoint']]}; {ESTIMATORS[row['estimator']]}; adjustment set {row['adjustment_set']} "
-        f"({', '.join(choices.adjustment_sets[row['adjustment_set']])}); grace period {row['grace_period_days']} days; "
-        + (
-            f"missing covariates imputed ({imputations} imputations, Rubin's rules)"
-            if row["missing"] == "imputed"
-            else "complete cases"
-        )
-    )
+    words = [ENDPOINTS[row["endpoint"]], ESTIMATORS[row["estimator"]]]
+    if row["estimator"] not in _WITHOUT_COVARIATES:
+        names = ", ".join(choices.adjustment_sets[row["adjustment_set"]])
+        words.append(f"adjustment set {row['adjustment_set']} ({names})")
+        if row["missing"] == "imputed":
+            used = 0 if curve.completed is None else len(curve.completed.frames[:IMPUTATIONS])
+            words.append(f"missing covariates imputed ({used} imputations, Rubin's rules)")
+        else:
+            words.append("complete cases")
+    if row["estimator"] not in _WITHOUT_GRACE:
+        words.append(f"grace period {row['grace_period_days']} days")
     if row["primary"]:
-        words += "; the plan's primary analysis, here with an analytic interval"
+        words.append("the plan's primary analysis, here with an analytic interval")
     return ard.add(
         "specification",
         "hr",
@@ -515,7 +518,7 @@ def _add_row(ard: ArdBuilder, row: dict[str, Any], choices: Specifications, curv
         unit="ratio",
         group="contrast",
         variable=row["spec_id"],
-        method=row["reason"] or f"{curve.arms.treated} against {curve.arms.control}: {words}",
+        method=row["reason"] or f"{curve.arms.treated} against {curve.arms.control}: {'; '.join(words)}",
         engine=ENGINE,
         population=row["eligibility_label"],
     )
