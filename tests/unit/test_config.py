@@ -201,6 +201,9 @@ def test_a_cohort_offers_what_its_modules_say():
     require_treatment(study.cohorts["synthetic"])
     with pytest.raises(NotOfferedError, match="no treatment arm"):
         require_treatment(study.cohorts["hcc_resection"])
+    trial = load_study(ROOT, {"cohort": "colon_adjuvant", "seed": 1, "publication_date": "2024-01-01"})
+    with pytest.raises(NotOfferedError, match="compares the arms of another trial"):
+        require_treatment(trial.cohorts["colon_adjuvant"])
 
 
 def test_schemas_and_key_tables_are_those_of_the_models():

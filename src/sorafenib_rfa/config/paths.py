@@ -74,7 +74,7 @@ def adam_datasets(cohort: CohortConfig) -> list[str]:
 
 
 def require_treatment(cohort: Cohort) -> None:
-    """Check that a cohort compares treatments, as the paper does.
+    """Check that a cohort compares arms formed by exposure to sorafenib, as the paper does.
 
     Raises
     ------
@@ -82,9 +82,12 @@ def require_treatment(cohort: Cohort) -> None:
         Saying which targets the cohort has instead.
     """
     if not cohort.config.offers("treatment"):
+        instead = "has no treatment arm"
+        if cohort.config.offers("assigned_treatment"):
+            instead = "compares the arms of another trial"
         raise NotOfferedError(
             Problem(
-                f"the paper compares treatments and the cohort {cohort.name!r} has no treatment arm",
+                f"the paper compares sorafenib after RFA with RFA alone and the cohort {cohort.name!r} {instead}",
                 file=f"config/cohorts/{cohort.name}/cohort.yaml",
                 found="modules: " + ", ".join(cohort.config.modules),
                 expected="modules to hold 'treatment'",
