@@ -58,7 +58,10 @@ def test_the_matrix_shows_each_choice_of_each_specification():
     curve = estimates().curves["specifications"]
     own = curve[(curve["endpoint"] == "OS") & curve["hr"].notna()].sort_values(["hr", "spec_id"], ignore_index=True)
     choices = drawn[(drawn["element"] == "choice") & (drawn["panel"] == "OS")]
-    assert len(choices) == 5 * len(own)
+    # estimator and eligibility always; adjustment set, missing values and grace period where they play a part
+    assert len(choices) == 2 * len(own) + 2 * own["uses_covariates"].sum() + own["uses_grace_period"].sum()
+    naive = choices.loc[choices["series"] == "Naive, ever against never (biased)", "x"]
+    assert not choices.loc[choices["series"] == "60 days", "x"].isin(naive).any()
     for series, column, wanted in (
         ("30 days", "grace_period_days", 30),
         ("Multiple imputation", "missing", "imputed"),

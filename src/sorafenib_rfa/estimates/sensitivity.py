@@ -586,7 +586,7 @@ def _add_confounding(part: _Part, comparison: Comparison, ratio: HazardRatio | N
     for strength in tipping.hazard_ratios:
         own = grid[grid["confounder_hr"] == strength]
         changed = own[own["changes"]] if ratio is not None else own.iloc[:0]
-        apart = (changed["prevalence_treated"] - changed["prevalence_control"]).abs()
+        apart = (changed["prevalence_treated"] - changed["prevalence_control"]).abs().round(9)
         said = f"confounder with hazard ratio {strength:g}: {words}"
         for stat, value, unit, method in (
             ("combinations", NAN if why else len(own), "count", f"pairs of prevalences examined: {said}"),

@@ -417,9 +417,9 @@ def add_specifications(
     -------
     DataFrame
         One row a combination in the order declared: ``spec_id, endpoint, estimator, adjustment_set,
-        grace_period_days, missing, eligibility, estimator_label, eligibility_label, hr, lo, hi, p, n, events, primary,
-        skipped, reason, ard_id``. `skipped` says why a combination was not run, `reason` why one that was has no
-        estimate.
+        grace_period_days, missing, eligibility, uses_covariates, uses_grace_period`` (whether those choices play a
+        part)``, estimator_label, eligibility_label, hr, lo, hi, p, n, events, primary, skipped, reason, ard_id``.
+        `skipped` says why a combination was not run, `reason` why one that was has no estimate.
     """
     assert plan.sensitivity is not None
     choices = plan.sensitivity.specifications
@@ -438,6 +438,8 @@ def add_specifications(
         row: dict[str, Any] = {
             "spec_id": identifier,
             **{name: getattr(spec, name) for name in _CHOICES},
+            "uses_covariates": spec.estimator not in _WITHOUT_COVARIATES,
+            "uses_grace_period": spec.estimator not in _WITHOUT_GRACE,
             "estimator_label": LABELS[spec.estimator],
             "eligibility_label": choices.eligibility[spec.eligibility].label,
             "primary": spec == choices.primary,
@@ -450,8 +452,8 @@ def add_specifications(
             row |= _estimated(curve, spec, plan.confidence_level, not_imputed)
             row["ard_id"] = _add_row(ard, row, choices, curve)
         rows.append(row)
-    columns = ["spec_id", *_CHOICES, "estimator_label", "eligibility_label", "hr", "lo", "hi", "p", "n", "events",
-               "primary", "skipped", "reason", "ard_id"]  # fmt: skip
+    columns = ["spec_id", *_CHOICES, "uses_covariates", "uses_grace_period", "estimator_label", "eligibility_label",
+               "hr", "lo", "hi", "p", "n", "events", "primary", "skipped", "reason", "ard_id"]  # fmt: skip
     frame = pd.DataFrame(rows, columns=columns)
     _add_summary(ard, frame)
     return frame

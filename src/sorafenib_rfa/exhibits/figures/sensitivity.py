@@ -38,6 +38,11 @@ BENCHMARKS_NAMED = 4
 """Measured covariates named in the contour plot: those that could bias most."""
 
 _LABELS_LEFT = 0.30
+_NEEDED_BY = {
+    "adjustment_set": "uses_covariates",
+    "missing": "uses_covariates",
+    "grace_period_days": "uses_grace_period",
+}
 _MISSING = {"complete_case": "Complete cases", "imputed": "Multiple imputation"}
 
 
@@ -197,6 +202,8 @@ def _draw_matrix(ax: Axes, own: pd.DataFrame, rows: list[_Row], endpoint: str, d
         if shaded := not shaded:
             ax.axhspan(at - 0.5, at + 0.5, color="#f3f4f6", zorder=0, linewidth=0)
         chosen = own[own[row.column] == row.value]
+        if row.column in _NEEDED_BY:  # no tick for a choice that plays no part
+            chosen = chosen[chosen[_NEEDED_BY[row.column]].astype(bool)]
         x = chosen.index.to_numpy(dtype=float)
         lines = [[(place, at - 0.34), (place, at + 0.34)] for place in x]
         colour = NAIVE if row.value == "naive" else INK
