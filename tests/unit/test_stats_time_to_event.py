@@ -5,6 +5,8 @@ Agreement with R is in tests/reference (family time_to_event).
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
 
@@ -22,7 +24,7 @@ from sorafenib_rfa.stats.errors import (
 from sorafenib_rfa.stats.interval_censoring import turnbull, turnbull_resampled, weibull_interval
 from sorafenib_rfa.stats.kaplan_meier import kaplan_meier
 from sorafenib_rfa.stats.meta_analysis import meta_analysis
-from sorafenib_rfa.stats.time_varying import piecewise_effect, spline_effect
+from sorafenib_rfa.stats.time_varying import SplineEffect, piecewise_effect, spline_effect
 
 INF = np.inf
 
@@ -42,16 +44,37 @@ def two_arms(n: int, *, seed: int, early: float = 1.0, late: float = 1.0, change
 
 
 def test_pieces_recover_an_effect_that_wanes():
-    treated, time, event = two_arms(3000, seed=1, early=0.5, late=1.0)
+    treated, time, event = two_arms(20000, seed=1, early=0.5, late=1.0)
     effect = piecewise_effect(treated, time, event, [12])
     for piece, truth in zip(effect.pieces, (0.5, 1.0), strict=True):
         assert abs(piece.ratio.log_estimate - np.log(truth)) < 3 * piece.ratio.log_se
-        assert piece.ratio.log_se < 0.08
+        assert piece.ratio.log_se < 0.04
     assert effect.constancy.p < 1e-6
     spline = spline_effect(treated, time, event, 4)
-    _, low, high = spline.at([3, 40])
-    assert (low[0] < 0.5 < high[0]) and (low[1] < 1.0 < high[1])
+    # a smooth curve cannot follow the step at month 12, but away from it must be near
+    np.testing.assert_allclose(spline.at([3, 40])[0], [0.5, 1.0], rtol=0.12)
     assert spline.constancy.p < 1e-6
+
+
+def test_small_and_tied_data_are_estimated_or_refused_but_never_worse():
+    """Random cohorts of a few patients with tied times: an answer or an EstimationError, no overflow, no warning."""
+    rng = np.random.default_rng(3)
+    outcomes = {"estimated": 0, "refused": 0}
+    for _ in range(150):
+        n = int(rng.integers(4, 40))
+        data = rng.integers(0, 2, n), np.ceil(rng.exponential(6, n)), rng.random(n) < 0.7
+        for estimate in (spline_effect, lambda *given: piecewise_effect(*given, cuts=[3, 6])):
+            with warnings.catch_warnings():
+                warnings.simplefilter("error")
+                try:
+                    effect = estimate(*data)
+                except EstimationError:
+                    outcomes["refused"] += 1
+                    continue
+            if isinstance(effect, SplineEffect):
+                assert np.isfinite(effect.coef).all()
+            outcomes["estimated"] += 1
+    assert min(outcomes.values()) > 20
 
 
 def test_a_constant_effect_is_not_called_changing():

@@ -30,6 +30,7 @@ from .errors import (
     ConstantCovariateError,
     ConvergenceError,
     EmptyGroupError,
+    EstimationError,
     InvalidCovariatesError,
     InvalidTimesError,
     NoEventsError,
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     FloatArray = NDArray[np.float64]
 
 _MAX_STEPS = 60
+_MOST_CELLS = 50_000_000  # of observations times innermost intervals, in Turnbull's estimate
 _RUNAWAY = 25.0  # log hazard ratio per standard deviation
 
 
@@ -382,6 +384,8 @@ def turnbull(
     Raises
     ------
     ConvergenceError
+    EstimationError
+        If there are too many distinct intervals for memory.
     EmptyGroupError, InvalidTimesError, InvalidWeightsError
     """
     low, high = _as_intervals(lower, upper)
@@ -422,6 +426,8 @@ def turnbull_resampled(
 def _coverage(low: FloatArray, high: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Return the innermost intervals and which of them each observation contains, shape (n, m)."""
     left, right = innermost_intervals(low, high)
+    if low.size * left.size > _MOST_CELLS:
+        raise EstimationError(f"{low.size} observations on {left.size} innermost intervals need too much memory")
     exact = (low == high)[:, None]
     inside = np.where(exact, (left == right) & (right == high[:, None]), (left >= low[:, None]))
     # an exact innermost point at the open lower limit of an observation is not inside it

@@ -1,7 +1,7 @@
 """A treatment effect that varies with time: piecewise constant, or a spline of log time, in a Cox model.
 
-Follow-up is split so that treatment times a function of time is an ordinary time-dependent covariate; the baseline
-hazard stays free. Equal to R's ``survival::survSplit`` (or ``tt()``) with ``coxph`` clustered by patient.
+Treatment times a function of time is a time-dependent covariate; the baseline hazard stays free. Equal to R's
+``survival::survSplit`` (or ``tt()``) with ``coxph`` clustered by patient.
 
 References
 ----------
@@ -12,7 +12,7 @@ breast cancer prognosis. J Am Stat Assoc 1992;87:942-951.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -20,15 +20,27 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.special import ndtr, ndtri
 
-from ._inputs import as_events, as_float_vector, as_times, as_weights, check_length, check_level
-from .cox import CoxFit, HazardRatio, TestStatistic, cox_fit
-from .errors import ConstantCovariateError, EstimationError, InvalidCovariatesError, NoEventsError
+from ._inputs import as_codes, as_events, as_float_vector, as_times, as_weights, check_length, check_level
+from .cox import CoxFit, HazardRatio, TestStatistic, _wald, cox_fit
+from .errors import (
+    ConstantCovariateError,
+    ConvergenceError,
+    EstimationError,
+    InvalidCovariatesError,
+    NoEventsError,
+    SeparationError,
+)
 from .propensity import harrell_knots, restricted_cubic_spline
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     FloatArray = NDArray[np.float64]
+
+_MAX_STEPS = 40
+_CONVERGED = 1e-20  # twice what the next step would raise the log-likelihood by
+_LONGEST, _BOUNDLESS = 5.0, 50.0  # change of a log hazard ratio in one step; its size at which it has no maximum
+_FLAT, _RUNAWAY = 1e-6, 0.1  # as in the Cox model: the likelihood is flat and a coefficient still moves
 
 
 @dataclass(frozen=True)
@@ -91,7 +103,6 @@ class SplineEffect:
     covariance: FloatArray
     constancy: TestStatistic
     linearity: TestStatistic
-    fit: CoxFit = field(repr=False)
 
     def at(self, times: ArrayLike, level: float = 0.95) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Return hazard ratio, lower and upper pointwise limit at `times`."""
@@ -110,8 +121,7 @@ class SplineEffect:
         return 2 * ndtr(-np.abs(self._design(times) @ self.coef / self.std_err(times)))
 
     def _design(self, times: ArrayLike) -> FloatArray:
-        log_time = np.log(np.atleast_1d(np.asarray(times, dtype=float)))
-        return np.column_stack([np.ones(log_time.size), restricted_cubic_spline(log_time, np.log(self.knots))])
+        return _spline_basis(np.atleast_1d(np.asarray(times, dtype=float)), np.log(self.knots))
 
 
 def piecewise_effect(
@@ -275,37 +285,187 @@ def spline_effect(
     log_knots = np.log(np.asarray(knots, dtype=float))
     if event_times.size <= log_knots.size:
         raise EstimationError(f"{event_times.size} events do not determine {log_knots.size} terms")
-    grid = np.unique(event_times)
-    first = np.searchsorted(grid, entry, side="right")
-    after = np.searchsorted(grid, stop, side="right")
-    spells = np.maximum(after - first, 0)  # event times at which each patient is at risk: one row each
-    owner = np.repeat(np.arange(stop.size), spells)
-    at = np.arange(owner.size) - np.repeat(np.cumsum(spells) - spells, spells) + first[owner]
-    before = np.concatenate([[0.0], grid])
-    basis = np.column_stack([np.ones(grid.size), restricted_cubic_spline(np.log(grid), log_knots)])
-    names = ["treatment", *(f"treatment x s{j}(log time)" for j in range(1, basis.shape[1]))]
-    fit = cox_fit(
-        basis[at] * arm[owner, None],
-        grid[at],
-        dead[owner] & (stop[owner] == grid[at]),
-        start=before[at],
-        weights=None if w is None else w[owner],
-        strata=None if strata is None else np.asarray(strata)[owner],
-        cluster=owner,
-        names=names,
-    )
-    assert fit.cov_robust is not None
-    p = len(names)
+    fit = _two_arm_cox(arm, stop, entry, dead, w, strata, lambda times: _spline_basis(times, log_knots))
+    p = fit.coef.size
+    identity = np.eye(p)
     return SplineEffect(
         knots=tuple(float(k) for k in np.exp(log_knots)),
-        first=float(grid[0]),
-        last=float(grid[-1]),
+        first=float(event_times.min()),
+        last=float(event_times.max()),
         coef=fit.coef,
-        covariance=fit.cov_robust,
-        constancy=fit.contrast(np.eye(p)[1:]),
-        linearity=fit.contrast(np.eye(p)[2:]),
-        fit=fit,
+        covariance=fit.covariance,
+        constancy=_wald(fit.coef[1:], identity[1:] @ fit.covariance @ identity[1:].T),
+        linearity=_wald(fit.coef[2:], identity[2:] @ fit.covariance @ identity[2:].T),
     )
+
+
+def _spline_basis(times: FloatArray, log_knots: FloatArray) -> FloatArray:
+    """Return one, log time and its cubic terms, shape (n, knots)."""
+    log_time = np.log(times)
+    return np.column_stack([np.ones(log_time.size), restricted_cubic_spline(log_time, log_knots)])
+
+
+@dataclass(frozen=True, eq=False)
+class _Events:
+    """Distinct event times (bins, within strata), who is at risk and who has events there, by arm."""
+
+    time: FloatArray
+    at_risk: FloatArray  # (2, bins): weight of control and treated
+    died: FloatArray  # (2, bins): weight of those with an event
+    term_bin: NDArray[np.intp]  # bin of each (event time, l) of Efron's method
+    fraction: FloatArray  # l / d
+    mean_weight: FloatArray  # mean weight of the tied events of each bin
+    first: NDArray[np.intp]  # bins first[i]:last[i] are those at which row i is at risk
+    last: NDArray[np.intp]
+
+    @classmethod
+    def of(
+        cls,
+        arm: FloatArray,
+        stop: FloatArray,
+        entry: FloatArray,
+        dead: NDArray[np.bool_],
+        w: FloatArray,
+        stratum: NDArray[np.intp],
+    ) -> _Events:
+        times, first, last = [], np.empty(stop.size, dtype=np.intp), np.empty(stop.size, dtype=np.intp)
+        offset = 0
+        for s in range(int(stratum.max()) + 1):
+            members = stratum == s
+            grid = np.unique(stop[members & dead])
+            first[members] = offset + np.searchsorted(grid, entry[members], side="right")
+            last[members] = offset + np.searchsorted(grid, stop[members], side="right")
+            times.append(grid)
+            offset += grid.size
+
+        def total(rows: NDArray[np.bool_], at: NDArray[np.intp]) -> FloatArray:
+            return np.bincount(at[rows], weights=w[rows], minlength=offset + 1)
+
+        at_risk, died = np.empty((2, offset)), np.empty((2, offset))
+        for value in (0, 1):
+            own = arm == value
+            at_risk[value] = np.cumsum(total(own, first) - total(own, last))[:-1]
+            died[value] = total(own & dead, last - 1)[:-1]
+        count = np.bincount(last[dead] - 1, minlength=offset)
+        term_bin = np.repeat(np.arange(offset), count)
+        rank = np.arange(term_bin.size) - np.repeat(np.cumsum(count) - count, count)
+        return cls(
+            np.concatenate(times),
+            at_risk,
+            died,
+            term_bin,
+            rank / count[term_bin],
+            died.sum(axis=0) / count,
+            first,
+            last,
+        )
+
+    def shares(self, eta: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Return, for each (event time, l), the treated share of the risk set's hazard and the hazard increment."""
+        risk = (self.at_risk[:, self.term_bin] - self.fraction * self.died[:, self.term_bin]).clip(min=0.0)
+        treated = risk[1] * np.exp(eta[self.term_bin])
+        total = risk[0] + treated
+        return treated / total, self.mean_weight[self.term_bin] / total
+
+    def over_terms(self, values: FloatArray) -> FloatArray:
+        """Sum over the tied events of each bin."""
+        return np.bincount(self.term_bin, weights=values, minlength=self.time.size)
+
+
+@dataclass(frozen=True, eq=False)
+class _TwoArmFit:
+    coef: FloatArray
+    covariance: FloatArray
+
+
+def _two_arm_cox(
+    arm: FloatArray,
+    stop: FloatArray,
+    entry: FloatArray,
+    dead: NDArray[np.bool_],
+    w: FloatArray | None,
+    strata: ArrayLike | None,
+    basis_of: Callable[[FloatArray], FloatArray],
+) -> _TwoArmFit:
+    """Fit a log hazard ratio that is a linear combination of functions of time; robust variance, Efron's ties.
+
+    With two arms a risk set is two numbers, so the data need not be split at every event time: memory is that of the
+    event times, not of their product with patients. The result is that of the split data (checked in tests/reference).
+    """
+    n = stop.size
+    stratum = np.zeros(n, dtype=np.intp) if strata is None else as_codes(strata, n, "strata", empty_allowed=True)[1]
+    present = np.ones(n, dtype=bool) if w is None else w > 0
+    weights = np.ones(n) if w is None else w
+    arm, stop, entry, dead, weights, stratum = (v[present] for v in (arm, stop, entry, dead, weights, stratum))
+    events = _Events.of(arm, stop, entry, dead, weights, stratum)
+    raw = basis_of(events.time)
+    indistinct = "the event times do not tell the functions of time apart (too few distinct ones)"
+    if raw.shape[0] < raw.shape[1]:
+        raise EstimationError(indistinct)
+    # an orthogonal basis of the same functions, so that no term depends on another's scale
+    basis, triangle = np.linalg.qr(raw)
+    basis, triangle = basis * np.sqrt(len(raw)), triangle / np.sqrt(len(raw))
+    if np.abs(np.diagonal(triangle)).min() < 1e-8 * np.abs(np.diagonal(triangle)).max():
+        raise EstimationError(indistinct)
+
+    def loglik_at(beta: FloatArray) -> float:
+        eta = basis @ beta
+        _, increment = events.shares(eta)
+        mean_weight = events.mean_weight[events.term_bin]
+        return float(events.died[1] @ eta + mean_weight @ np.log(increment / mean_weight))
+
+    beta, loglik = np.zeros(raw.shape[1]), loglik_at(np.zeros(raw.shape[1]))
+    for _ in range(_MAX_STEPS):
+        share, _ = events.shares(basis @ beta)
+        expected = events.mean_weight * events.over_terms(share)
+        score = basis.T @ (events.died[1] - expected)
+        spread = events.mean_weight * events.over_terms(share * (1 - share))
+        information = (basis * spread[:, None]).T @ basis
+        if not np.linalg.cond(information) < 1e12:
+            raise SeparationError("no finite spline of log time: the arms are not at risk together often enough")
+        step = np.linalg.solve(information, score)
+        if score @ step < _FLAT and np.abs(step).max() > _RUNAWAY:
+            raise SeparationError("no finite spline of log time: the likelihood keeps rising")
+        if score @ step < _CONVERGED:
+            beta = beta + step
+            break
+        length = min(1.0, _LONGEST / np.abs(basis @ step).max())
+        while (raised := loglik_at(beta + length * step)) < loglik - 1e-10 * (1 + abs(loglik)):
+            length /= 2
+            if length < 1e-10:
+                raise ConvergenceError("Newton's method found no direction that raises the likelihood")
+        beta, loglik = beta + length * step, raised
+        if np.abs(basis @ beta).max() > _BOUNDLESS:
+            raise SeparationError("no finite spline of log time: a hazard ratio runs to zero or infinity")
+    else:
+        raise ConvergenceError(f"the effect over time did not converge in {_MAX_STEPS} steps")
+    influence = _score_residuals(arm, dead, events, basis, beta) * weights[:, None]
+    back = np.linalg.inv(triangle) @ np.linalg.inv(information)
+    rows = influence @ back.T
+    return _TwoArmFit(np.linalg.solve(triangle, beta), rows.T @ rows)
+
+
+def _score_residuals(
+    arm: FloatArray, dead: NDArray[np.bool_], events: _Events, basis: FloatArray, beta: FloatArray
+) -> FloatArray:
+    """Return each row's part of the score, unweighted, shape (n, p) (Therneau & Grambsch 2000, section 4.6)."""
+    eta = basis @ beta
+    share, increment = events.shares(eta)
+    mean_share = events.over_terms(share) / np.bincount(events.term_bin, minlength=events.time.size)
+    residual = np.empty((arm.size, basis.shape[1]))
+    for value in (0.0, 1.0):
+        own = arm == value
+        drift = increment * (value - share)
+        scale = np.exp(value * eta)
+        path = np.vstack(
+            [np.zeros(basis.shape[1]), np.cumsum(basis * (scale * events.over_terms(drift))[:, None], axis=0)]
+        )
+        residual[own] = path[events.first[own]] - path[events.last[own]]
+        spared = scale * events.over_terms(events.fraction * drift)
+        chosen = own & dead
+        at = events.last[chosen] - 1
+        residual[chosen] += basis[at] * (value - mean_share[at] + spared[at])[:, None]
+    return residual
 
 
 def _validated(
