@@ -1,4 +1,4 @@
-"""Matching, multiple imputation, E-values, tipping points: what a user would notice (equality with R: tests/reference)."""
+"""Matching, imputation, E-values, tipping points: what a user would notice (equality with R: tests/reference)."""
 
 from __future__ import annotations
 
