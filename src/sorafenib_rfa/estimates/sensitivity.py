@@ -396,6 +396,15 @@ def _add_imputed(part: _Part, completed: Completed | None, why: str) -> None:
             engine=IMPUTATION,
             population="All analysed patients",
         )
+    part.ard.add(
+        "imputation",
+        "imputations",
+        part.settings.imputations,
+        unit="count",
+        method="completed data sets that the plan asks for",
+        engine=IMPUTATION,
+        population="All analysed patients",
+    )
     scores: list[np.ndarray] = []
     if completed is not None:
         found, why = attempt(_overlap_weights, part, completed)
