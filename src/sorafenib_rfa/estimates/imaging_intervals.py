@@ -36,7 +36,7 @@ def add_imaging_intervals(part: ComparedPart, comparison: Comparison) -> None:
     entry = (
         f"time {comparison.start_words}; recurrence lies after the last clear and up to the first positive imaging, an "
         "interval that begins before entry being cut there, since who enters is free of recurrence then; deaths have "
-        "their dates"
+        "their dates (a recurrence between the last examination and a death is not known)"
     )
     on_dates = np.where(rows["event"], rows["from_start"], np.inf)
     models = {
