@@ -298,3 +298,10 @@ def test_tables_have_the_arms_as_columns_and_speak_of_no_landmark(name):
     assert [column.split(" (n")[0] for column in dict.fromkeys(table.data["column"])][1:3] == [LEV_5FU, OBSERVATION]
     for word in ("landmark", "sorafenib", "RFA alone", "Synthetic"):
         assert word not in table.markdown
+
+
+def test_no_row_of_the_ard_speaks_of_a_landmark_or_of_sorafenib():
+    ard = assigned_arms().ard
+    said = ard["population"].str.cat(ard["method"], sep=" ")
+    for word in ("landmark", "sorafenib", "RFA", "grace"):
+        assert not said.str.contains(word, case=False).any(), (word, said[said.str.contains(word, case=False)].iloc[0])

@@ -12,7 +12,7 @@ from sorafenib_rfa.arms import Arms, arms_of
 from sorafenib_rfa.config.models import CohortConfig, Covariate, Plan
 from sorafenib_rfa.estimates.ard import ArdBuilder, Estimates
 from sorafenib_rfa.estimates.common import NAN, attempt, untested
-from sorafenib_rfa.estimates.comparison import WEIGHTS, entered
+from sorafenib_rfa.estimates.comparison import WEIGHTS, entered, entrants
 from sorafenib_rfa.estimates.covariates import covariate_design, levels_of, logarithm, numbers, texts
 from sorafenib_rfa.estimates.parts import compares_arms
 from sorafenib_rfa.stats.balance import (
@@ -374,13 +374,13 @@ def _add_balance(
     plan: Plan,
 ) -> pd.DataFrame:
     """Add descriptions of the landmark population and balance without and with weights, on the scored patients."""
-    population = "Landmark population"
+    population = entrants(plan)
     ard.add(
         "landmark",
         "n",
         len(landmark),
         unit="count",
-        method="at risk at the landmark",
+        method="at risk at the landmark" if plan.landmark_day else "at risk at time zero",
         engine=COUNTED,
         population=population,
     )
@@ -392,7 +392,7 @@ def _add_balance(
             len(own),
             unit="count",
             group=arms.slug(name),
-            method="at risk at the landmark, by arm",
+            method="at risk at the landmark, by arm" if plan.landmark_day else "at risk at time zero, by arm",
             engine=COUNTED,
             population=population,
         )
@@ -403,7 +403,7 @@ def _add_balance(
         return pd.DataFrame(drawn)
     # before and after weighting must be about the same patients
     scored, side = landmark.loc[weights.index], treated.loc[weights.index]
-    population = "Landmark population with all covariates of the adjustment set"
+    population = f"{entrants(plan)} with all covariates of the adjustment set"
     drawn = _add_smds(ard, "landmark", scored, side, lines, plan, population)
     for weighting, (column, _) in WEIGHTINGS.items():
         drawn += _add_smds(ard, weighting, scored, side, lines, plan, population, weights[column], weighting)
@@ -502,7 +502,7 @@ def _add_propensity(
     """
     design = covariate_design(landmark, plan, plan.adjustment_set)
     side = treated[design.complete]
-    population = "Landmark population with all covariates of the adjustment set"
+    population = f"{entrants(plan)} with all covariates of the adjustment set"
     common = {"population": population, "engine": PROPENSITY}
     sizes = {arms.treated: int(side.sum()), arms.control: int((~side).sum())}
     ard.add("propensity", "n", len(side), unit="count", method="complete cases", **common)
@@ -515,8 +515,8 @@ def _add_propensity(
             count,
             unit="count",
             variable=name,
-            method=f"landmark patients without {plan.covariates[name].label}",
-            **{**common, "population": "Landmark population"},
+            method=f"patients without {plan.covariates[name].label}",
+            **{**common, "population": entrants(plan)},
         )
     fit, reason = None, untested(sizes, plan)
     if not reason and design.x.empty:

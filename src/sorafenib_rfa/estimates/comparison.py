@@ -79,6 +79,11 @@ def population_words(plan: Plan, cohort: CohortConfig) -> str:
     return f"All analysed patients, by assigned arm, from {cohort.index_event}"
 
 
+def entrants(plan: Plan) -> str:
+    """Return the name of the population that enters the comparison."""
+    return "Landmark population" if plan.landmark_day else "All analysed patients"
+
+
 def entered(adsl: pd.DataFrame) -> pd.DataFrame:
     """Return the rows of ADSL of patients who enter the comparison, indexed by USUBJID (kept as a column too)."""
     return adsl[(texts(adsl["LMFL"]) == "Y") & adsl["LMTRT"].notna()].set_index("USUBJID", drop=False)

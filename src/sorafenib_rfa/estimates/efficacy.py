@@ -19,7 +19,7 @@ from sorafenib_rfa.config.models import CohortConfig, Plan
 from sorafenib_rfa.estimates.ard import ArdBuilder, Estimates
 from sorafenib_rfa.estimates.bootstrap import BootstrapDifference, OverlapResamples
 from sorafenib_rfa.estimates.common import NAN, attempt, hazard_ratio, horizon, untested
-from sorafenib_rfa.estimates.comparison import COMPARED, Comparison, compare, entered, parameter
+from sorafenib_rfa.estimates.comparison import COMPARED, Comparison, compare, entered, entrants, parameter
 from sorafenib_rfa.estimates.covariates import Design, covariate_design, texts
 from sorafenib_rfa.estimates.survival import (
     FIRST_EVENTS,
@@ -535,7 +535,7 @@ def _add_all_follow_up(part: _Part) -> None:
         groups = {"overall": (rows, "All analysed patients")}
         reached = rows[(rows["LMFL"] == "Y") & rows["LMTRT"].notna()]
         for arm in arms.labels:
-            groups[arms.slug(arm)] = (reached[reached["LMTRT"] == arm], "Landmark population")
+            groups[arms.slug(arm)] = (reached[reached["LMTRT"] == arm], entrants(part.plan))
         for group, (own, population) in groups.items():
             add_follow_up(part.ard, "follow_up", group, own, endpoint, part.plan, population=population)
 
