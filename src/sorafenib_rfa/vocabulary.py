@@ -91,6 +91,7 @@ TABLES: Final = MappingProxyType(
         "efficacy": "efficacy",
         "safety": "safety",
         "agreement": "agreement",
+        "recovery": "validation",
         "attrition": "flow",
         "sites": "flow",
         "published": "prognosis",

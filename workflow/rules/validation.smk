@@ -11,6 +11,14 @@ except UserError as error:
     stop(error)
 
 
+# what the paper of the synthetic cohort shows of the validation, beside its analyses
+VALIDATION_EXHIBITS = [
+    "results/synthetic/validation/ard/ard.parquet",
+    "results/synthetic/validation/tables/recovery.md",
+    *multiext("results/synthetic/validation/figures/truth_designs", ".svg", ".png"),
+]
+
+
 wildcard_constraints:
     scenario="|".join(VALIDATION.recovery.scenarios),
     chunk=r"\d+",
@@ -45,12 +53,13 @@ rule true_estimands:
 
 
 rule validation_results:
-    """Put the true values, and the error of each design's estimate against its own truth, into ARD rows."""
+    """Put the true values, each design's error against its own truth, and the stored simulation study into ARD rows."""
     input:
         ard="results/synthetic/ard/ard.parquet",
         truth="results/synthetic/validation/true_estimands.csv",
+        recovery="validation/recovery.csv",
     output:
-        ard="results/synthetic/validation/ard.parquet",
+        ard="results/synthetic/validation/ard/ard.parquet",
         record="results/synthetic/records/validation_results/synthetic.json",
     log:
         "logs/synthetic/validation_results.log",
@@ -76,7 +85,7 @@ rule draw_truth:
     """Draw the designs side by side with the truth of the simulation."""
     input:
         ard="results/synthetic/ard/ard.parquet",
-        validation="results/synthetic/validation/ard.parquet",
+        validation="results/synthetic/validation/ard/ard.parquet",
         curve="results/synthetic/curves/designs_rfs.parquet",
     output:
         figure=multiext("results/synthetic/validation/figures/truth_designs", ".svg", ".pdf", ".png"),
@@ -101,6 +110,35 @@ rule draw_truth:
         plan=lambda wildcards: STUDY.plans["synthetic"].model_dump(mode="json"),
     script:
         "../scripts/draw_truth.py"
+
+
+rule make_validation_table:
+    """Make one table of the validation, each cell bound to its ARD rows."""
+    input:
+        ard="results/synthetic/validation/ard/ard.parquet",
+    output:
+        markdown="results/synthetic/validation/tables/{table}.md",
+        data="results/synthetic/validation/tables/{table}.csv",
+        record="results/synthetic/records/make_validation_table/{table}.json",
+    log:
+        "logs/synthetic/make_validation_table/{table}.log",
+    benchmark:
+        "benchmarks/rules/synthetic/make_validation_table/{table}.tsv"
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=500,
+        runtime=10,
+    params:
+        code=code("make_table"),
+        seed=STUDY.run.seed,
+        source_date_epoch=SOURCE_DATE_EPOCH,
+        cohort="synthetic",
+        cohort_config=lambda wildcards: STUDY.cohorts["synthetic"].config.model_dump(mode="json"),
+        plan=lambda wildcards: STUDY.plans["synthetic"].model_dump(mode="json"),
+    script:
+        "../scripts/make_table.py"
 
 
 rule simulate_recovery:

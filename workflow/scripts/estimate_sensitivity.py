@@ -6,8 +6,8 @@ with job(snakemake) as this:
     import pandas as pd
 
     from sorafenib_rfa.config.models import CohortConfig, Plan
-    from sorafenib_rfa.estimates.sensitivity import estimate_sensitivity
     from sorafenib_rfa.estimates.parts import write_estimates
+    from sorafenib_rfa.estimates.sensitivity import estimate_sensitivity
 
     estimates = estimate_sensitivity(
         adsl=pd.read_parquet(snakemake.input.adsl),

@@ -6,8 +6,8 @@ with job(snakemake) as this:
     import pandas as pd
 
     from sorafenib_rfa.config.models import CohortConfig, Plan
-    from sorafenib_rfa.estimates.subgroups import estimate_subgroups
     from sorafenib_rfa.estimates.parts import write_estimates
+    from sorafenib_rfa.estimates.subgroups import estimate_subgroups
 
     estimates = estimate_subgroups(
         adsl=pd.read_parquet(snakemake.input.adsl),

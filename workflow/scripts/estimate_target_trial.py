@@ -6,8 +6,8 @@ with job(snakemake) as this:
     import pandas as pd
 
     from sorafenib_rfa.config.models import CohortConfig, Plan
-    from sorafenib_rfa.estimates.target_trial import estimate_target_trial
     from sorafenib_rfa.estimates.parts import write_estimates
+    from sorafenib_rfa.estimates.target_trial import estimate_target_trial
 
     estimates = estimate_target_trial(
         adsl=pd.read_parquet(snakemake.input.adsl),

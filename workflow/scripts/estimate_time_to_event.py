@@ -6,8 +6,8 @@ with job(snakemake) as this:
     import pandas as pd
 
     from sorafenib_rfa.config.models import CohortConfig, Plan
-    from sorafenib_rfa.estimates.time_to_event import estimate_time_to_event
     from sorafenib_rfa.estimates.parts import write_estimates
+    from sorafenib_rfa.estimates.time_to_event import estimate_time_to_event
 
     estimates = estimate_time_to_event(
         adsl=pd.read_parquet(snakemake.input.adsl),

@@ -19,4 +19,5 @@ with job(snakemake) as this:
         publication_date=snakemake.params.publication_date,
         source_date_epoch=snakemake.params.source_date_epoch,
         engine=snakemake.params.renderer,
+        validation=next((Path(path).parents[1] for path in snakemake.input.get("validation", [])), None),
     )

@@ -6,8 +6,10 @@ with job(snakemake) as this:
     import pandas as pd
 
     from sorafenib_rfa.config.models import Plan
+    from sorafenib_rfa.estimates.collect import collect_ard
     from sorafenib_rfa.files import write_parquet
     from sorafenib_rfa.validation.results import validation_ard
+    from sorafenib_rfa.validation.stored import recovery_ard
 
     rows = validation_ard(
         pd.read_parquet(snakemake.input.ard),
@@ -16,4 +18,10 @@ with job(snakemake) as this:
         cohort_name=this.cohort,
         record=this.record,
     )
-    write_parquet(rows, snakemake.output.ard)
+    stored = recovery_ard(
+        pd.read_csv(snakemake.input.recovery, keep_default_na=False),  # one scenario is called null
+        cohort_name=this.cohort,
+        record=this.record,
+        shown_as=snakemake.input.recovery,
+    )
+    write_parquet(collect_ard([rows, stored]), snakemake.output.ard)

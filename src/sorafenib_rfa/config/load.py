@@ -274,7 +274,7 @@ PLAN = "config/plan.yaml"
 
 
 def load_plan(root: Path, cohort: str, config: CohortConfig | None) -> Plan:
-    """Return the analysis plan of a cohort: ``config/plan.yaml``, with the keys of its own ``plan.yaml`` in their place.
+    """Return a cohort's analysis plan: ``config/plan.yaml`` with the keys of the cohort's ``plan.yaml`` in their place.
 
     A key of the cohort's plan replaces the study's key as a whole, so what an analysis does stands in one file.
 

@@ -74,6 +74,7 @@ def build_manuscript(
     publication_date: str,
     source_date_epoch: int,
     engine: str,
+    validation: Path | None = None,
     formats: Sequence[str] = ("html", "pdf", "docx"),
 ) -> None:
     """Write ``paper.<format>``, ``uses.csv`` and the expanded ``source/`` of one cohort's paper.
@@ -98,6 +99,9 @@ def build_manuscript(
     source_date_epoch : int
         Time stamp written into PDF and DOCX, seconds.
     engine : {"auto", "quarto", "embedded"}
+    validation : Path, optional
+        Folder with ``ard``, ``tables`` and ``figures`` of what is known to be true of a simulated cohort; the paper
+        shows them as its own.
     formats : sequence of str
 
     Raises
@@ -110,22 +114,25 @@ def build_manuscript(
     shutil.rmtree(source, ignore_errors=True)
     (source / "figures").mkdir(parents=True)
     tables: dict[str, Path] = {}
+    ards: dict[str, pd.DataFrame] = {}
     for name in cohorts:
         prefix = "" if name == cohort else f"{name}:"
-        for path in sorted((results / name / "tables").glob("*.md")):
-            tables[f"{prefix}{path.stem}"] = path
         target = source / "figures" if name == cohort else source / "figures" / name
         target.mkdir(exist_ok=True)
-        for path in sorted((results / name / "figures").glob("*")):
-            if path.suffix in {".svg", ".png"}:
-                shutil.copyfile(path, target / path.name)
+        folders = [results / name, *([validation] if validation is not None and name == cohort else [])]
+        ards[name] = pd.concat([pd.read_parquet(folder / "ard" / "ard.parquet") for folder in folders])
+        for folder in folders:
+            tables |= {f"{prefix}{path.stem}": path for path in sorted((folder / "tables").glob("*.md"))}
+            for path in sorted((folder / "figures").glob("*")):
+                if path.suffix in {".svg", ".png"}:
+                    shutil.copyfile(path, target / path.name)
     for path in sorted(manuscript.iterdir()):
         if path.suffix in {".bib", ".csl"} or path.name == "_quarto.yml":
             shutil.copyfile(path, source / path.name)
 
     expanded = expand_manuscript(
         manuscript / "index.qmd",
-        ards={name: pd.read_parquet(results / name / "ard" / "ard.parquet") for name in cohorts},
+        ards=ards,
         claims=load_claims(manuscript / "claims.yaml"),
         tables=tables,
         synthetic={name: config.synthetic for name, config in cohorts.items()},
