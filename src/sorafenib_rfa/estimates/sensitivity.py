@@ -725,11 +725,14 @@ def _add_censoring(
     if not why and resamples is not None:
         models, why = attempt(_censoring_models, part, comparison, frame, *resamples)
     drawn = []
-    reference, _ = _completed_estimates(part, models, (1.0, 1.0), why)
+    reference, no_reference = _completed_estimates(part, models, (1.0, 1.0), why)
     for arm in part.arms.labels:
         found: dict[float, dict[str, tuple[float, float, float]]] = {}
         reasons = {}
         for delta in tipping.censoring_hazard_ratios:
+            if delta == 1.0:  # the same for both arms
+                found[delta], reasons[delta] = reference, no_reference
+                continue
             deltas = (delta, 1.0) if arm == part.arms.treated else (1.0, delta)
             found[delta], reasons[delta] = _completed_estimates(part, models, deltas, why)
         for delta, values in found.items():

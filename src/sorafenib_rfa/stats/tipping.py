@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     FloatArray = NDArray[np.float64]
 
 _NEWTON_STEPS = 40
+_LAST_STEP = 1e-6  # Newton's error is about the square of the last step
 
 
 def confounding_bias(
@@ -185,7 +186,7 @@ class CensoringModel:
                 information = np.sum(died * share * (1 - share), axis=1)
                 step = np.clip(score / information, -1.0, 1.0)
                 beta = beta + step
-                if not (np.abs(step[np.isfinite(step)]) > 1e-10).any():
+                if not (np.abs(step[np.isfinite(step)]) > _LAST_STEP).any():
                     break
         return np.where(np.isfinite(beta), beta, np.nan)
 
