@@ -557,8 +557,8 @@ def _add_form(part: _Part, endpoint: str, rows: pd.DataFrame, form: Form) -> Non
         )
     words = (
         f'each patient cloned at {part.index_event} into "start within {plan.grace_period_days} days" and "do not '
-        f'start", clones censored when the patient departs from the strategy and the others weighted by the inverse '
-        f"probability of theirs; {form.words}"
+        f'start", clones censored when the patient departs from the strategy, the others weighted by the probability of '
+        f"the patient's conduct under the strategy over that in the data; {form.words}"
     )
     if endpoint == "TTR":
         words += "; death before recurrence censors (cause-specific)"
@@ -748,7 +748,7 @@ def _add_weights(part: _Part, endpoint: str, analysis: str, time: FloatArray, ev
         )  # fmt: skip
         part.ard.add(
             analysis, "max_weight", float(weight.max()), unit="measure", group=slug,
-            method="largest weight of a copy at any time", **common,
+            method=f"largest weight of a copy at any time; {form.label}", **common,
         )  # fmt: skip
         for month in (grace, *(m for m in part.plan.horizons_months)):
             here = weight[(start <= month) & (stop > month)]
@@ -759,7 +759,9 @@ def _add_weights(part: _Part, endpoint: str, analysis: str, time: FloatArray, ev
                 unit="measure",
                 group=slug,
                 variable="grace_end" if month == grace else horizon(month),
-                method="Kish's effective number of copies at risk just after",
+                method="Kish's effective number of copies at risk just after "
+                + (f"day {part.plan.grace_period_days}" if month == grace else f"month {month:g}")
+                + f"; {form.label}",
                 **common,
             )
     order = ["endpoint", "form", "group", "label", *columns]
