@@ -557,8 +557,8 @@ def _add_form(part: _Part, endpoint: str, rows: pd.DataFrame, form: Form) -> Non
         )
     words = (
         f'each patient cloned at {part.index_event} into "start within {plan.grace_period_days} days" and "do not '
-        f'start", clones censored when the patient departs from the strategy, the others weighted by the probability of '
-        f"the patient's conduct under the strategy over that in the data; {form.words}"
+        f'start", clones censored when the patient departs from the strategy, the others weighted by the probability '
+        f"of the patient's conduct under the strategy over that in the data; {form.words}"
     )
     if endpoint == "TTR":
         words += "; death before recurrence censors (cause-specific)"
