@@ -30,7 +30,6 @@ from .errors import (
     ConstantCovariateError,
     ConvergenceError,
     EmptyGroupError,
-    EstimationError,
     InvalidCovariatesError,
     InvalidTimesError,
     NoEventsError,
@@ -43,7 +42,7 @@ if TYPE_CHECKING:
     FloatArray = NDArray[np.float64]
 
 _MAX_STEPS = 60
-_MOST_CELLS = 50_000_000  # of observations times innermost intervals, in Turnbull's estimate
+_SMALLEST = 1e-16  # probability that counts as none
 _RUNAWAY = 25.0  # log hazard ratio per standard deviation
 
 
@@ -384,19 +383,17 @@ def turnbull(
     Raises
     ------
     ConvergenceError
-    EstimationError
-        If there are too many distinct intervals for memory.
     EmptyGroupError, InvalidTimesError, InvalidWeightsError
     """
     low, high = _as_intervals(lower, upper)
     w = as_weights(weights, low.size)
     w = np.ones(low.size) if w is None else w
     low, high, w = low[w > 0], high[w > 0], w[w > 0]
-    left, right, covers = _coverage(low, high)
-    mass, steps, moved = _self_consistent(covers, w[None, :] / w.sum(), tol, max_iter)
+    cover = _Cover.of(low, high)
+    mass, steps, moved = _self_consistent(cover, w[:, None] / w.sum(), tol, max_iter)
     if moved > tol:
         raise ConvergenceError(f"the estimate still moved by {moved:.1g} after {max_iter} steps")
-    return Turnbull(left, right, mass[0], steps)
+    return Turnbull(cover.left, cover.right, mass[:, 0], steps)
 
 
 def turnbull_resampled(
@@ -414,59 +411,86 @@ def turnbull_resampled(
     """
     low, high = _as_intervals(lower, upper)
     n = low.size
-    left, right, covers = _coverage(low, high)
-    drawn = np.random.default_rng(seed).multinomial(n, np.full(n, 1.0 / n), size=replicates) / n
-    mass, _, _ = _self_consistent(covers, drawn, tol, 2000)
+    cover = _Cover.of(low, high)
+    drawn = np.random.default_rng(seed).multinomial(n, np.full(n, 1.0 / n), size=replicates).T / n
+    mass, _, _ = _self_consistent(cover, drawn, tol, 2000)
     at = np.atleast_1d(np.asarray(times, dtype=float))[:, None]
-    begun = ((left < at) | (right <= at)).astype(float)
-    over = (right <= at).astype(float)
-    return 1 - mass @ ((begun + over) / 2).T
+    begun = ((cover.left < at) | (cover.right <= at)).astype(float)
+    over = (cover.right <= at).astype(float)
+    return 1 - mass.T @ ((begun + over) / 2).T
 
 
-def _coverage(low: FloatArray, high: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Return the innermost intervals and which of them each observation contains, shape (n, m)."""
-    left, right = innermost_intervals(low, high)
-    if low.size * left.size > _MOST_CELLS:
-        raise EstimationError(f"{low.size} observations on {left.size} innermost intervals need too much memory")
-    exact = (low == high)[:, None]
-    inside = np.where(exact, (left == right) & (right == high[:, None]), (left >= low[:, None]))
-    # an exact innermost point at the open lower limit of an observation is not inside it
-    inside &= ~((left == right) & (left == low[:, None]) & ~exact)
-    return left, right, (inside & (right <= high[:, None])).astype(float)
+@dataclass(frozen=True, eq=False)
+class _Cover:
+    """Which innermost intervals each observation contains: a run, first[i]:last[i], as they are disjoint and sorted.
+
+    Sums over runs are differences of running sums, so that a step costs as much as there are observations and
+    intervals, not their product. Resamples are columns.
+    """
+
+    left: FloatArray
+    right: FloatArray
+    first: NDArray[np.intp]
+    last: NDArray[np.intp]
+    by_first: NDArray[np.intp]
+    by_last: NDArray[np.intp]
+
+    @classmethod
+    def of(cls, low: FloatArray, high: FloatArray) -> _Cover:
+        left, right = innermost_intervals(low, high)
+        first = np.searchsorted(left, low, side="left")
+        # an exact innermost time at the open lower limit of an interval is not inside it
+        at = np.minimum(first, left.size - 1)
+        first = first + ((low < high) & (left[at] == low) & (right[at] == low))
+        last = np.searchsorted(right, high, side="right")
+        return cls(left, right, first, last, np.argsort(first, kind="stable"), np.argsort(last, kind="stable"))
+
+    def reach(self, mass: FloatArray) -> FloatArray:
+        """Return each observation's probability, shape (n, resamples), for masses of shape (m, resamples)."""
+        running = np.zeros((self.left.size + 1, mass.shape[1]))
+        np.cumsum(mass, axis=0, out=running[1:])
+        return np.maximum(running[self.last] - running[self.first], _SMALLEST)
+
+    def spread(self, values: FloatArray) -> FloatArray:
+        """Add each observation's value to all intervals it contains, shape (m, resamples)."""
+        steps = np.zeros((self.left.size + 1, values.shape[1]))
+        for order, ends, sign in ((self.by_first, self.first, 1.0), (self.by_last, self.last, -1.0)):
+            at, starts = np.unique(ends[order], return_index=True)
+            steps[at] += sign * np.add.reduceat(values[order], starts, axis=0)
+        return np.maximum(np.cumsum(steps, axis=0)[:-1], 0.0)
 
 
-def _self_consistent(
-    covers: FloatArray, shares: FloatArray, tol: float, max_iter: int
-) -> tuple[FloatArray, int, float]:
-    """Return Turnbull's self-consistent masses, one row a resample, by squared extrapolation of the EM steps.
+def _self_consistent(cover: _Cover, shares: FloatArray, tol: float, max_iter: int) -> tuple[FloatArray, int, float]:
+    """Return Turnbull's self-consistent masses, one column a resample, by squared extrapolation of the EM steps.
 
     Varadhan R, Roland C. Scand J Stat 2008;35:335-353 (SQUAREM, scheme S3); a step that would leave the simplex
     falls back to plain EM.
     """
-    b, m = shares.shape[0], covers.shape[1]
 
-    def em(mass: FloatArray) -> FloatArray:
-        reach = mass @ covers.T
-        with np.errstate(divide="ignore", invalid="ignore"):
-            pull = np.where(shares > 0, shares / reach, 0.0)
-        return mass * (pull @ covers)
+    def em(mass: FloatArray, shares: FloatArray) -> FloatArray:
+        updated = mass * cover.spread(shares / cover.reach(mass))
+        return updated / updated.sum(axis=0)
 
-    mass = np.full((b, m), 1.0 / m)
-    moved = np.inf
+    result = np.full((cover.left.size, shares.shape[1]), 1.0 / cover.left.size)
+    moving, mass = np.arange(shares.shape[1]), result.copy()
+    moved = np.full(moving.size, np.inf)
     steps = 0
-    while steps < max_iter:
-        first = em(mass)
-        second = em(first)
+    while moving.size and steps < max_iter:
+        first = em(mass, shares)
+        second = em(first, shares)
         steps += 1
-        moved = float(np.abs(second - first).max())
-        if moved <= tol:
-            return second, steps, moved
+        moved = np.abs(second - first).max(axis=0)
+        result[:, moving] = second
+        going = moved > tol
+        if not going.all():  # what has arrived costs no further steps
+            moving, shares = moving[going], shares[:, going]
+            mass, first, second = mass[:, going], first[:, going], second[:, going]
         r, v = first - mass, second - 2 * first + mass
-        curvature = np.sqrt((v**2).sum(axis=1, keepdims=True))
-        alpha = -np.sqrt((r**2).sum(axis=1, keepdims=True)) / np.maximum(curvature, 1e-300)
+        curvature = np.sqrt((v**2).sum(axis=0))
+        alpha = -np.sqrt((r**2).sum(axis=0)) / np.maximum(curvature, 1e-300)
         alpha = np.clip(alpha, -50.0, -1.0)
         jumped = mass - 2 * alpha * r + alpha**2 * v
-        valid = (jumped.min(axis=1, keepdims=True) > -1e-15) & (curvature > 1e-14)
+        valid = (jumped.min(axis=0) > -1e-15) & (curvature > 1e-14)
         # a probability that extrapolation makes exactly zero could never return
-        mass = em(np.where(valid, np.maximum(jumped, 1e-16), second))
-    return mass, steps, moved
+        mass = em(np.where(valid, np.maximum(jumped, _SMALLEST), second), shares)
+    return result, steps, float(moved.max())
