@@ -155,12 +155,22 @@ def _hackshaw() -> tuple[np.ndarray, np.ndarray]:
 
 
 def _meta(name: str, effects: Any, variances: Any) -> Values:
-    r = meta_analysis(effects, np.sqrt(np.asarray(variances, dtype=float)))
+    errors = np.sqrt(np.asarray(variances, dtype=float))
+    r = meta_analysis(effects, errors)
+    safe = meta_analysis(effects, errors, at_least_wald=True)
     values: Values = {
         key: [pooled.estimate, pooled.std_err, pooled.ci_low, pooled.ci_high, pooled.p]
         for key, pooled in (("random", r.random), ("random_wald", r.random_wald), ("common", r.common))
     }
     values |= {
+        "random_adhoc": [
+            safe.random.std_err,
+            safe.random.ci_low,
+            safe.random.ci_high,
+            safe.random.p,
+            safe.prediction_low,
+            safe.prediction_high,
+        ],
         "prediction": [r.prediction_low, r.prediction_high],
         "tau2": [r.tau2, r.tau2_low, r.tau2_high],
         "i2": [r.i2, r.i2_low, r.i2_high],

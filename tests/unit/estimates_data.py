@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from sorafenib_rfa.adam.adrecur import build_adrecur
 from sorafenib_rfa.config.load import read_yaml, validate
 from sorafenib_rfa.config.models import CohortConfig, Plan
 from sorafenib_rfa.estimates.ard import Estimates
@@ -169,6 +170,20 @@ def make_adam(
         "ablations": _ablations(rng, adsl),
         "adlb": _laboratory(rng, adsl, last_day),
     }
+
+
+def adrecur(adsl: pd.DataFrame, seed: int = 4, every_days: float = 900) -> pd.DataFrame:
+    """Return ADRECUR as the pipeline builds it, from ablations at random days (the landmark's day among them)."""
+    rng = np.random.default_rng(seed)
+    rows = []
+    for patient in adsl.itertuples():
+        last = (patient.LSTALVDT - patient.TRTSDT).days
+        days = {0, *np.ceil(np.cumsum(rng.exponential(every_days, 8))).astype(int).tolist()}
+        rows += [(patient.USUBJID, patient.TRTSDT + pd.Timedelta(days=day)) for day in days if day <= last]
+        if rng.random() < 0.05:
+            rows.append((patient.USUBJID, patient.TRTSDT + pd.Timedelta(days=30)))
+    ablations = pd.DataFrame(rows, columns=["USUBJID", "ablation_date"]).astype({"USUBJID": "string"})
+    return build_adrecur(adsl, ablations)
 
 
 def _dosing(

@@ -50,36 +50,64 @@ def _study():
     return load_study(ROOT, {"cohort": "hcc_resection", "seed": 1, "publication_date": "2024-01-01"})
 
 
+def quick(plan: Plan) -> Plan:
+    """Return a plan with few resamples, imputations and specifications: exhibits do not care how precise they are."""
+    assert plan.sensitivity is not None
+    choices = plan.sensitivity.specifications
+    fewer = choices.model_copy(
+        update={
+            "adjustment_sets": {name: choices.adjustment_sets[name] for name in ("plan", "tumour_and_liver")},
+            "grace_period_days": [60],
+        }
+    )
+    settings = plan.sensitivity.model_copy(update={"imputations": 2, "specifications": fewer})
+    return plan.model_copy(update={"bootstrap_resamples": 200, "sensitivity": settings})
+
+
 @functools.cache
 def with_arms() -> Exhibits:
-    """Return the exhibits' input for a cohort that compares treatments."""
+    """Return the exhibits' input for a cohort that compares treatments; few bootstrap resamples."""
+    from estimates_data import adrecur
+
+    from sorafenib_rfa.estimates.agreement import estimate_agreement
     from sorafenib_rfa.estimates.baseline import estimate_baseline
     from sorafenib_rfa.estimates.efficacy import estimate_efficacy
+    from sorafenib_rfa.estimates.repeat_rfa import estimate_repeat_rfa
     from sorafenib_rfa.estimates.safety import estimate_safety
+    from sorafenib_rfa.estimates.sensitivity import estimate_sensitivity
+    from sorafenib_rfa.estimates.subgroups import estimate_subgroups
+    from sorafenib_rfa.estimates.target_trial import estimate_target_trial
+    from sorafenib_rfa.estimates.time_to_event import estimate_time_to_event
 
-    plan = load_plan(ROOT, "synthetic", None)
+    plan = quick(load_plan(ROOT, "synthetic", None))
     shown = "config/cohorts/synthetic/cohort.yaml"
     cohort = Cohort("synthetic", validate(CohortConfig, read_yaml(ROOT / shown, shown), shown), {})
     rng = np.random.default_rng(20140915)
     adsl = _adsl(rng, 260)
     adtte = _adtte(rng, adsl)
     ledgers = _ledgers(adsl, rng, cohort)
-    baseline = estimate_baseline(adsl, plan, cohort.config, "synthetic", "records/baseline.json")
+    ablations = _ablations(rng, adsl)
+    agreement = pd.read_csv(ROOT / "validation/agreement.csv", dtype=str, keep_default_na=False)
+    config, name = cohort.config, "synthetic"
+    baseline = estimate_baseline(adsl, plan, config, name, "records/baseline.json")
+    given = {"adsl": adsl, "plan": plan, "cohort": config, "cohort_name": name, "seed": 1}
+    timed = given | {"adtte": adtte}
+    compared = timed | {"weights": baseline.curves["weights"]}
+    repeated = given | {"adrecur": adrecur(adsl), "weights": baseline.curves["weights"]}
     parts = [
-        estimate_flow(**ledgers, cohort=cohort.config, cohort_name="synthetic", record="records/flow.json"),
+        estimate_flow(**ledgers, cohort=config, cohort_name=name, record="records/flow.json"),
         baseline,
-        estimate_efficacy(
-            adtte, adsl, baseline.curves["weights"], plan, cohort.config, "synthetic", "records/efficacy.json", seed=1
+        estimate_efficacy(**compared, record="records/efficacy.json"),
+        estimate_time_to_event(**compared, record="records/time_to_event.json"),
+        estimate_subgroups(**compared, record="records/subgroups.json"),
+        estimate_target_trial(**timed, record="records/target_trial.json"),
+        estimate_sensitivity(**compared, ablations=ablations, record="records/sensitivity.json"),
+        estimate_repeat_rfa(**repeated, record="records/repeat_rfa.json"),
+        estimate_agreement(
+            agreement.astype({"values": int}), name, "records/agreement.json", shown_as="validation/agreement.csv"
         ),
         estimate_safety(
-            _adae(rng, adsl),
-            adsl,
-            _adex(adsl),
-            plan,
-            cohort.config,
-            "synthetic",
-            "records/safety.json",
-            ablations=_ablations(rng, adsl),
+            _adae(rng, adsl), adsl, _adex(adsl), plan, config, name, "records/safety.json", ablations=ablations
         ),
     ]
     return _collected(parts, cohort, plan, ledgers)

@@ -7,9 +7,8 @@ from functools import cache
 import numpy as np
 import pandas as pd
 import pytest
-from estimates_data import cohort, make_adam, plan, value
+from estimates_data import adrecur, cohort, make_adam, plan, value
 
-from sorafenib_rfa.adam.adrecur import build_adrecur
 from sorafenib_rfa.config.models import AssignedArm, AssignedArms, Subgroup
 from sorafenib_rfa.errors import ConfigError
 from sorafenib_rfa.estimates.ard import Estimates
@@ -30,20 +29,6 @@ SMALL = plan(bootstrap_resamples=RESAMPLES)
 def adam(**changes) -> dict[str, pd.DataFrame]:
     data = make_adam(500, **changes)
     return data | {"adrecur": adrecur(data["adsl"])}
-
-
-def adrecur(adsl: pd.DataFrame, seed: int = 4, every_days: float = 900) -> pd.DataFrame:
-    """Return ADRECUR as the pipeline builds it, from ablations at random days (the landmark's day among them)."""
-    rng = np.random.default_rng(seed)
-    rows = []
-    for patient in adsl.itertuples():
-        last = (patient.LSTALVDT - patient.TRTSDT).days
-        days = {0, *np.ceil(np.cumsum(rng.exponential(every_days, 8))).astype(int).tolist()}
-        rows += [(patient.USUBJID, patient.TRTSDT + pd.Timedelta(days=day)) for day in days if day <= last]
-        if rng.random() < 0.05:
-            rows.append((patient.USUBJID, patient.TRTSDT + pd.Timedelta(days=30)))
-    ablations = pd.DataFrame(rows, columns=["USUBJID", "ablation_date"]).astype({"USUBJID": "string"})
-    return build_adrecur(adsl, ablations)
 
 
 def weights_of(data: dict[str, pd.DataFrame], using=SMALL, config=None) -> pd.DataFrame:

@@ -62,13 +62,26 @@ def planned_jobs(said):
     return sorted(jobs)
 
 
+def edit_yaml(path, change):
+    """Let `change` alter the content of a YAML file in place."""
+    content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    change(content)
+    path.write_text(yaml.safe_dump(content, allow_unicode=True, sort_keys=False), encoding="utf-8")
+
+
+def _quick_plan(plan):
+    """Ask for few resamples and imputations: what is tested here is which job runs, not how precise it is."""
+    plan["bootstrap_resamples"] = 200
+    plan["sensitivity"]["imputations"] = 2
+    plan["sensitivity"]["specifications"]["grace_period_days"] = [60]
+    plan["sensitivity"]["specifications"]["eligibility"] = {"all": {"label": "BCLC 0 to B1", "filter": {}}}
+
+
 def copy_of_repository(folder, screened):
-    """Copy the repository to `folder` with a synthetic cohort of `screened` patients."""
+    """Copy the repository to `folder` with a synthetic cohort of `screened` patients and a quick plan."""
     shutil.copytree(ROOT, folder, ignore=shutil.ignore_patterns(*BUILT))
-    path = folder / "config/cohorts/synthetic/simulation.yaml"
-    parameters = yaml.safe_load(path.read_text(encoding="utf-8"))
-    parameters["size"] = screened
-    path.write_text(yaml.safe_dump(parameters, allow_unicode=True, sort_keys=False), encoding="utf-8")
+    edit_yaml(folder / "config/cohorts/synthetic/simulation.yaml", lambda content: content.update(size=screened))
+    edit_yaml(folder / "config/plan.yaml", _quick_plan)
     return Checkout(folder)
 
 

@@ -186,6 +186,7 @@ def _add_two_stage(
             [ratio.log_se for ratio in used.values()],
             list(used),
             level=part.plan.confidence_level,
+            at_least_wald=True,
         )
     if pooled is not None:
         shares = dict(zip(used, pooled.weights_random, strict=True))
@@ -245,9 +246,9 @@ def _add_pooled(
     identifier = add(
         "random",
         None if none else pooled.random,
-        "random effects, tau squared by restricted maximum likelihood; Hartung-Knapp interval (t on k - 1 df"
-        + ("" if none else f"; its variance is {pooled.hartung_knapp_factor:.2f} times Wald's")
-        + ")",
+        "random effects, tau squared by restricted maximum likelihood; Hartung-Knapp interval (t on k - 1 df), its "
+        "standard error at least Wald's"
+        + ("" if none else f" (variance {pooled.hartung_knapp_factor:.2f} times Wald's before that)"),
     )
     add("random_wald", None if none else pooled.random_wald, "random effects, tau squared by REML; Wald interval")
     predicted = part.ard.add(

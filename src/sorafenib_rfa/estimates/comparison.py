@@ -19,6 +19,9 @@ from sorafenib_rfa.vocabulary import DAYS_PER_MONTH, ENDPOINTS
 COMPARED = {"RFS": "L_RFS", "OS": "L_OS", "TTR": "L_TTR"}
 """Endpoints compared between arms from the landmark (or randomisation) on, and the estimand of each."""
 
+EMULATED = {"RFS": "E1_RFS", "OS": "E2_OS", "TTR": "E3_TTR"}
+"""Endpoints of the emulated trial, from time zero on, and the estimand of each."""
+
 WEIGHTS = ("ps", "w_overlap", "w_iptw", "w_att", "w_trimmed")
 """Columns of the propensity score's weights; NaN for patients without a score, 0 in w_trimmed for those trimmed."""
 

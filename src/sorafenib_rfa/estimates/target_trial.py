@@ -20,7 +20,7 @@ from sorafenib_rfa.config.models import CohortConfig, Plan
 from sorafenib_rfa.estimates.ard import ArdBuilder, Estimates
 from sorafenib_rfa.estimates.bootstrap import logistic_scores
 from sorafenib_rfa.estimates.common import NAN, attempt, hazard_ratio, horizon, untested
-from sorafenib_rfa.estimates.comparison import parameter
+from sorafenib_rfa.estimates.comparison import EMULATED, parameter
 from sorafenib_rfa.estimates.covariates import Design, covariate_design, texts
 from sorafenib_rfa.stats.clone_censor import (
     CONTROL,
@@ -47,8 +47,6 @@ if TYPE_CHECKING:
 
 ENGINE = "sorafenib_rfa.stats.clone_censor"
 COX = "sorafenib_rfa.stats.cox"
-ESTIMANDS = {"RFS": "E1_RFS", "OS": "E2_OS", "TTR": "E3_TTR"}
-"""Endpoints of the emulated trial, and the estimand of each."""
 COMPARED_IN_FULL = ("RFS", "OS")
 """Endpoints that are also analysed by the sensitivity forms and the other designs."""
 TRUNCATED_AT = 0.99
@@ -374,7 +372,7 @@ class _Part:
 
     def common(self, endpoint: str) -> dict[str, str]:
         """Columns shared by the rows of an endpoint."""
-        return {"population": self.population, "estimand_id": ESTIMANDS[endpoint]}
+        return {"population": self.population, "estimand_id": EMULATED[endpoint]}
 
 
 def estimate_target_trial(
@@ -441,7 +439,7 @@ def estimate_target_trial(
         why=why,
         index_event=cohort.index_event,
     )
-    endpoints = [endpoint for endpoint in ESTIMANDS if endpoint in cohort.endpoints]
+    endpoints = [endpoint for endpoint in EMULATED if endpoint in cohort.endpoints]
     _add_cloning(part)
     for endpoint in endpoints:
         rows = followed(adtte, endpoint, design.x.index)

@@ -14,7 +14,7 @@ from sorafenib_rfa.config.models import CohortConfig, Covariate, Plan
 from sorafenib_rfa.errors import NotOfferedError, Problem
 from sorafenib_rfa.estimates.ard import ard_id, slug
 from sorafenib_rfa.estimates.common import horizon
-from sorafenib_rfa.estimates.comparison import COMPARED, start_words
+from sorafenib_rfa.estimates.comparison import COMPARED, EMULATED, start_words
 from sorafenib_rfa.exhibits.format import Form, escape_markdown, format_value, value_span
 from sorafenib_rfa.vocabulary import ENDPOINTS, LAB_TESTS, TABLES
 
@@ -368,8 +368,11 @@ def _efficacy(source: _Source, cohort: CohortConfig, plan: Plan) -> _Draft:
         key = endpoint.lower()
         if not source.has("efficacy", key, "n"):
             continue
-        estimand = plan.estimands.get(COMPARED[endpoint])
-        draft.head(f"{ENDPOINTS[endpoint]} ({estimand.role})" if estimand else ENDPOINTS[endpoint])
+        emulated = source.has("target_trial", f"{key}_ccw_overlap", "contrast", "hr")
+        if emulated:
+            _emulated_trial(draft, source, endpoint, arms, plan)
+        landmark = f": {start_words(plan, cohort)}" if emulated else ""
+        draft.head(f"{ENDPOINTS[endpoint]}{landmark}{_role(plan, COMPARED[endpoint])}")
         patients = "Patients at the landmark, n" if plan.landmark_day else "Patients, n"
         for stat, label in (("n", patients), ("events", "Events, n")):
             draft.add(label, *(source.value("efficacy", key, arm, stat) for arm in arms), level=1)
@@ -380,7 +383,7 @@ def _efficacy(source: _Source, cohort: CohortConfig, plan: Plan) -> _Draft:
             source.p("efficacy", f"{key}_log_rank", "contrast", "chi2"),
             level=1,
         )
-        for month in plan.horizons_months:
+        for month in () if emulated else plan.horizons_months:
             at = horizon(month)
             draft.add(
                 f"At {month:g} months, weighted",
@@ -423,10 +426,41 @@ def _efficacy(source: _Source, cohort: CohortConfig, plan: Plan) -> _Draft:
     ]
     if source.has("efficacy", "rfs_naive", "contrast", "hr"):
         draft.notes.append(
-            "The naive comparison counts the time between RFA and the first dose as treated (immortal time) and is "
-            "shown as a warning."
+            "Emulated trial: clone-censor-weight from RFA in the population of clinical equipoise, with bootstrap "
+            "intervals; the contrast at a month is the difference in the risk of the event. The naive comparison counts "
+            "the time between RFA and the first dose as treated (immortal time) and is shown as a warning."
         )
     return draft
+
+
+def _role(plan: Plan, estimand: str) -> str:
+    """Return the role of an estimand in brackets, or '' when the plan does not have it."""
+    return f" ({plan.estimands[estimand].role})" if estimand in plan.estimands else ""
+
+
+def _emulated_trial(draft: _Draft, source: _Source, endpoint: str, arms: Sequence[str], plan: Plan) -> None:
+    """Add the clone-censor-weight estimates of one endpoint."""
+    analysis = f"{endpoint.lower()}_ccw_overlap"
+    draft.head(f"{ENDPOINTS[endpoint]}: emulated trial{_role(plan, EMULATED[endpoint])}")
+    for month in plan.horizons_months:
+        at = horizon(month)
+        draft.add(
+            f"At {month:g} months, percent",
+            *(source.interval("target_trial", analysis, arm, at, "survival") for arm in arms),
+            source.interval("target_trial", analysis, "contrast", at, "risk_difference"),
+            source.p("target_trial", analysis, "contrast", at, "risk_difference"),
+            level=1,
+        )
+    at = horizon(plan.rmst_horizon_months)
+    draft.add(
+        f"Restricted mean to month {plan.rmst_horizon_months:g}",
+        *(source.interval("target_trial", analysis, arm, at, "rmst") for arm in arms),
+        source.interval("target_trial", analysis, "contrast", at, "difference"),
+        source.p("target_trial", analysis, "contrast", at, "difference"),
+        level=1,
+    )
+    where = ("target_trial", analysis, "contrast", "hr")
+    draft.add("Hazard ratio", [], [], source.interval(*where), source.p(*where), level=1)
 
 
 def _first_events(draft: _Draft, source: _Source, arms: Sequence[str], plan: Plan) -> None:

@@ -64,8 +64,8 @@ class MetaAnalysis:
     random_wald : Pooled
         The same mean with the standard error that takes tau squared as known, and a normal interval.
     hartung_knapp_factor : float
-        Square of the ratio of the two standard errors. Below 1 the Hartung-Knapp interval may be shorter than the
-        Wald interval: no ad hoc correction is made.
+        Square of the ratio of the two standard errors, before any correction. Below 1 the Hartung-Knapp interval may be
+        shorter than the Wald interval, unless `at_least_wald` was asked for.
     prediction_low, prediction_high : float
         Where the effect of a new study is expected: t on k - 1 degrees of freedom with the Hartung-Knapp variance,
         as ``metafor::predict.rma`` after ``test = "knha"`` (others use k - 2 and the Wald variance).
@@ -108,7 +108,12 @@ class MetaAnalysis:
 
 
 def meta_analysis(
-    effects: ArrayLike, std_errs: ArrayLike, labels: Sequence[str] | None = None, *, level: float = 0.95
+    effects: ArrayLike,
+    std_errs: ArrayLike,
+    labels: Sequence[str] | None = None,
+    *,
+    level: float = 0.95,
+    at_least_wald: bool = False,
 ) -> MetaAnalysis:
     """Pool effects of independent studies.
 
@@ -121,6 +126,9 @@ def meta_analysis(
     labels : sequence of str, optional
         Names of the studies; ``1`` to ``k`` when not given.
     level : float
+    at_least_wald : bool
+        Never let the Hartung-Knapp standard error fall below Wald's, as it does where effects agree better than chance
+        lets expect (Knapp and Hartung's own proposal; ``test="adhoc"`` of metafor).
 
     Raises
     ------
@@ -155,7 +163,7 @@ def meta_analysis(
     mean = float(w @ y / w.sum())
     se_wald = float(1 / np.sqrt(w.sum()))
     factor = float(w @ (y - mean) ** 2 / df)
-    se = se_wald * np.sqrt(factor)
+    se = se_wald * np.sqrt(max(1.0, factor) if at_least_wald else factor)
     reach = t * float(np.sqrt(se**2 + tau2))
     low, high = _q_profile(y, v, level)
     typical = df * fixed.sum() / (fixed.sum() ** 2 - (fixed**2).sum())  # Higgins and Thompson's typical variance
