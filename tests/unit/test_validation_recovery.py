@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from functools import cache
 from pathlib import Path
 
@@ -155,6 +157,9 @@ def test_a_barred_early_start_comes_later_as_often_as_in_patients_like_her():
 
 
 def test_the_stored_result_is_of_the_declared_study():
+    record = json.loads(STORED.with_suffix(".json").read_text(encoding="utf-8"))
+    assert record["recovery"] == DECLARED.model_dump(mode="json")
+    assert record["sha256"] == hashlib.sha256(STORED.read_bytes()).hexdigest()
     table = pd.read_csv(STORED, keep_default_na=False)  # a scenario is called null
     assert set(table["scenario"]) == set(DECLARED.scenarios)
     assert (table["replicates"] + table["failed"] == DECLARED.replicates).all()
