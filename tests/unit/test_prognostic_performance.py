@@ -196,7 +196,7 @@ def test_the_optimism_is_that_of_refitting_copies_of_the_rows():
 
 
 def test_noise_is_seen_through():
-    """Eight covariates without effect: C flatters; the correction takes most of that off, and the slope asks for shrinkage.
+    """Eight covariates without effect: C flatters; the correction takes most of that off and the slope asks to shrink.
 
     Not all: with few events a variable Harrell's correction is known to stay optimistic (Iba 2021).
     """

@@ -6,23 +6,31 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 
 from .conftest import ROOT, copy_of_repository
 
 pytestmark = [pytest.mark.workflow, pytest.mark.slow]
 
-SITES = ("cn01", "cn02", "fr01", "it01", "jp01", "us01")
+COHORT = yaml.safe_load((ROOT / "config/cohorts/synthetic/cohort.yaml").read_text(encoding="utf-8"))
+PARTS = (
+    *("baseline", "efficacy", "flow", "repeat_rfa", "safety"),
+    *("sensitivity", "subgroups", "target_trial", "time_to_event"),
+)
 # everything that hangs on the clean tables of the synthetic cohort
 DOWNSTREAM_OF_CLEAN = [
     "build_adam",
     "clean_cohort",
     "collect_ard",
-    *(f"draw_figure {name}" for name in ("ae_dot", "cif_first_event", "flow", "forest_rfs", "km_os", "km_rfs", "love")),
-    *(f"estimate_{part}" for part in ("baseline", "efficacy", "flow", "safety")),
-    *(f"make_table {name}" for name in ("attrition", "baseline", "efficacy", "safety", "sites")),
+    *(f"draw_figure {name}" for name in COHORT["figures"]),
+    "draw_truth",
+    *(f"estimate_{part}" for part in PARTS),
+    *(f"make_table {name}" for name in COHORT["tables"]),
+    "make_validation_table recovery",
     "paper",
     "render_manuscript",
-    *(f"run_notebook {name}" for name in ("cohort", "efficacy", "safety")),
+    *(f"run_notebook {name}" for name in COHORT["notebooks"]),
+    "validation_results",
 ]
 
 
@@ -112,7 +120,13 @@ def test_a_changed_notebook_runs_only_that_notebook(tiny, change):
 def test_a_changed_helper_module_reruns_what_imports_it(tiny, change):
     change("src/sorafenib_rfa/exhibits/tables.py", lambda content: content + b"\nADDED = 1\n")
     planned = tiny.planned("paper")
-    assert {job.split()[0] for job in planned} == {"make_table", "render_manuscript", "run_notebook", "paper"}
+    assert {job.split()[0] for job in planned} == {
+        "make_table",
+        "make_validation_table",
+        "paper",
+        "render_manuscript",
+        "run_notebook",
+    }
 
 
 def test_a_comment_in_a_helper_reruns_nothing(tiny, change):
@@ -120,35 +134,61 @@ def test_a_comment_in_a_helper_reruns_nothing(tiny, change):
     assert tiny.planned("paper") == []
 
 
-def test_no_rule_but_validation_reads_the_truth(tiny):
-    targets = ["paper", "data", "analysis", "figures", "notebooks", "validation"]
-    _, said = tiny.snakemake(*targets, "--forceall", "--dry-run")
-    readers, rule, seen = set(), None, set()
+SECRET = re.compile(r"results/[^/]+/validation/")
+TRUTH = re.compile(r"/validation/(truth\.parquet|dirt\.parquet|true_estimands\.csv)")
+SHOWN = re.compile(r"/validation/(ard|tables|figures)/")
+
+
+def inputs_of_jobs(said):
+    """Return the rule and the inputs of every job that a dry run announces."""
+    jobs = []
     for line in said.splitlines():
         text = line.strip()
         if text.startswith(("rule ", "localrule ")):
-            rule = text.split()[1].rstrip(":")
-            seen.add(rule)
-        elif text.startswith("input: ") and "/validation/" in text:
-            readers.add(rule)
-    # rules of that file, and the targets that name what they make
-    source = (ROOT / "workflow/rules/validation.smk").read_text(encoding="utf-8")
-    own = set(re.findall(r"^rule (\w+):", source, flags=re.M))
-    assert {"true_estimands", "validation_results", "draw_truth"} <= readers <= own | {"validation", "recovery"}
-    assert len(seen) > 15
+            jobs.append((text.split()[1].rstrip(":"), []))
+        elif text.startswith("input: "):
+            jobs[-1][1].extend(text.removeprefix("input: ").split(", "))
+    return jobs
+
+
+def check_readers(jobs):
+    """No analysis reads below validation/; the paper reads what is shown of it; its own rules alone read the truth."""
+    own = set(re.findall(r"^rule (\w+):", (ROOT / "workflow/rules/validation.smk").read_text("utf-8"), flags=re.M))
+    own |= {"validation", "recovery"}  # the targets that name what they make
+    for rule, paths in jobs:
+        secret = [path for path in paths if SECRET.search(path)]
+        if rule == "render_manuscript":
+            assert all(SHOWN.search(path) for path in secret), secret
+        elif rule not in own:
+            assert not secret, rule
+    return {rule for rule, paths in jobs if any(TRUTH.search(path) for path in paths)}
+
+
+def test_no_rule_but_validation_reads_the_truth(tiny):
+    targets = ["paper", "data", "analysis", "figures", "notebooks", "validation"]
+    _, said = tiny.snakemake(*targets, "--forceall", "--dry-run")
+    jobs = inputs_of_jobs(said)
+    assert len({rule for rule, _ in jobs}) > 20
+    assert check_readers(jobs) == {"true_estimands", "validation_results", "validation"}
+    # the check sees what it looks for
+    with pytest.raises(AssertionError, match="estimate_efficacy"):
+        check_readers([("estimate_efficacy", ["results/synthetic/validation/ard/ard.parquet"])])
+    with pytest.raises(AssertionError, match=r"truth\.parquet"):
+        check_readers([("render_manuscript", ["results/synthetic/validation/truth.parquet"])])
     # what jobs really were given, by their records
     records = [json.loads(p.read_text()) for p in (tiny.folder / "results").glob("*/records/*/*.json")]
-    for record in records:
-        if record["rule"] not in own:
-            assert not any("/validation/" in entry["path"] for entry in record["inputs"]), record["rule"]
-    # nor does any code outside the simulator name the place
+    given = [(record["rule"], [entry["path"] for entry in record["inputs"]]) for record in records]
+    assert check_readers(given) == {"true_estimands", "validation_results"}
+    # nor does any code outside the simulator and the validation name the place
     for path in [
         *(ROOT / "src").rglob("*.py"),
         *(ROOT / "notebooks").glob("*.ipynb"),
         *(ROOT / "workflow/scripts").glob("*.py"),
     ]:
         if "simulate" not in str(path.relative_to(ROOT)):
-            assert "validation/" not in path.read_text(encoding="utf-8"), path
+            # the stored results are not of this cohort
+            place = re.search(r"validation/(?!agreement\.csv|recovery\.csv)", path.read_text(encoding="utf-8"))
+            assert place is None, path
 
 
 def test_every_job_left_a_record_that_matches_its_files(tiny):
