@@ -233,7 +233,7 @@ def test_ids_and_values_do_not_change_between_runs_and_the_seed_moves_only_the_b
     pd.testing.assert_frame_equal(again.ard.drop(columns="record"), ARD.drop(columns="record"))
     other = estimate(ADAM, seed=8).ard
     moved = ARD["ard_id"][~np.isclose(other["ci_low"], ARD["ci_low"], equal_nan=True)]
-    assert len(moved) and moved.str.contains("rmst_overlap").all()
+    assert len(moved) and moved.str.contains("rmst_overlap|cox_overlap_bootstrap").all()
 
 
 def test_curves_start_at_the_landmark_with_everybody():
@@ -277,6 +277,38 @@ def test_models_under_each_weighting_are_the_cox_models_with_those_weights():
         row = value(ARD, f"efficacy.rfs_cox_{model}.contrast.hr")
         assert row["value"] == pytest.approx(float(np.exp(fitter.params_["treated"])), rel=2e-3)
         assert value(ARD, f"efficacy.rfs_cox_{model}.contrast.n")["value"] == len(own)
+
+
+def test_bootstrapped_ratio_is_the_spread_of_refitted_weighted_cox_models():
+    """A hundred resamples by the slow way: propensity score and Cox model fitted anew to the drawn rows."""
+    from sorafenib_rfa.stats.cox import cox_fit
+
+    landmark = ADAM["adsl"][ADAM["adsl"]["LMFL"] == "Y"].set_index("USUBJID")
+    design = covariate_design(landmark, PLAN, PLAN.adjustment_set)
+    rows = landmark_rows("RFS").set_index("USUBJID").loc[design.x.index]
+    treated = (rows["arm"] == SORAFENIB).to_numpy()
+    resamples = OverlapResamples.draw(design.x.to_numpy(), treated, seed=3, replicates=100)
+    everyone = np.ones(len(rows), dtype=bool)
+    spread, used = resamples.log_hazard_ratio(
+        everyone, rows["time"].to_numpy() - LANDMARK_MONTHS, rows["event"].to_numpy(dtype=bool)
+    )
+    slow = []
+    for weights in resamples.weights:
+        kept = weights > 0
+        fit = cox_fit(
+            pd.DataFrame({"treated": treated[kept].astype(float)}),
+            rows["time"].to_numpy()[kept] - LANDMARK_MONTHS,
+            rows["event"].to_numpy()[kept],
+            weights=weights[kept],
+        )
+        slow.append(fit.coef[0])
+    assert used == 100
+    assert spread == pytest.approx(np.std(slow, ddof=1), rel=1e-3)  # ties of patients drawn twice are shared otherwise
+    row = value(ARD, "efficacy.rfs_cox_overlap_bootstrap.contrast.hr")
+    robust = value(ARD, "efficacy.rfs_cox_overlap.contrast.hr")
+    assert row["value"] == pytest.approx(robust["value"], rel=1e-12)
+    width = np.log(row["ci_high"] / row["ci_low"]) / np.log(robust["ci_high"] / robust["ci_low"])
+    assert 0.7 < width < 1.1, "weights taken as known make the robust interval the longer one"
 
 
 def test_naive_comparison_credits_the_treated_with_time_they_had_to_survive():

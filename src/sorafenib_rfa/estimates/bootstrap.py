@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
+from sorafenib_rfa.stats.clone_censor import log_hazard_ratios
 from sorafenib_rfa.stats.errors import ConvergenceError
 
 FloatArray = NDArray[np.float64]
@@ -20,6 +21,7 @@ _MAX_STEPS = 30
 _TOLERANCE = 1e-6
 _LONGEST_STEP = 2.0
 _MOST_FAILED = 0.05
+_AT_ONCE = 500  # resamples of risk sets held in memory together
 
 
 @dataclass(frozen=True)
@@ -135,6 +137,42 @@ class OverlapResamples:
             replicates=int(usable.sum()),
             failed=int((~usable).sum()),
         )
+
+    def log_hazard_ratio(
+        self, inside: NDArray[np.bool_], time: FloatArray, event: NDArray[np.bool_]
+    ) -> tuple[float, int]:
+        """Return the spread of the weighted log hazard ratio of treatment, and how many resamples gave one.
+
+        Parameters
+        ----------
+        inside, time, event
+            As in :meth:`rmst_difference`.
+
+        Raises
+        ------
+        ConvergenceError
+            If more than one resample in twenty has no estimate.
+        """
+        usable = self._with_both_arms(inside)
+        order = np.argsort(time, kind="stable")
+        weights = self.weights[:, inside][usable][:, order]
+        treated, dead = self.treated[inside][order], event[order]
+        starts = np.unique(time[order], return_index=True)[1]
+        tied = np.add.reduceat(dead.astype(np.intp), starts)
+        kept = tied > 0
+        found = []
+        for rows in range(0, len(weights), _AT_ONCE):
+            own = weights[rows : rows + _AT_ONCE]
+            leaving = np.stack([np.add.reduceat(own * side, starts, axis=1) for side in (treated, ~treated)])
+            events = np.stack([np.add.reduceat(own * (side & dead), starts, axis=1) for side in (treated, ~treated)])
+            at_risk = np.cumsum(leaving[:, :, ::-1], axis=2)[:, :, ::-1]
+            values, finite = log_hazard_ratios(at_risk[:, :, kept], events[:, :, kept], tied[kept])
+            found.append(values[finite])
+        estimates = np.concatenate(found)
+        failed = len(self.usable) - len(estimates)
+        if failed > _MOST_FAILED * len(self.usable):
+            raise ConvergenceError(f"{failed} of {len(self.usable)} bootstrap resamples have no estimate")
+        return float(np.std(estimates, ddof=1)), len(estimates)
 
     def incidence(
         self,

@@ -292,7 +292,48 @@ def _add_models(part: _Part, at_risk: Comparison, reason: str) -> pd.DataFrame:
                 cox_fit, x, frame["from_start"], frame["event"], weights=weights, robust=model.weight is not None
             )
         rows.append(_add_fit(part, at_risk, model, frame, fit, terms, why))
+        if model.key == "overlap":
+            _add_bootstrapped_ratio(part, at_risk, fit, why)
     return pd.DataFrame(rows)
+
+
+def _add_bootstrapped_ratio(part: _Part, at_risk: Comparison, fit: CoxFit | None, why: str) -> None:
+    """Add the overlap-weighted hazard ratio with the interval of a bootstrap that fits the propensity score anew."""
+    from scipy.special import ndtr, ndtri
+
+    value = error = NAN
+    replicates = 0
+    if fit is not None:
+        assert part.resamples is not None  # a weighted fit exists only with a propensity score
+        rows = at_risk.scored.set_index("USUBJID")
+        inside = part.design.x.index.isin(rows.index)
+        rows = rows.loc[part.design.x.index[inside]]
+        spread, why = attempt(
+            part.resamples.log_hazard_ratio,
+            inside,
+            rows["from_start"].to_numpy(dtype=float),
+            rows["event"].to_numpy(dtype=bool),
+        )
+        if spread is not None:
+            error, replicates = spread
+            value = float(fit.coef[fit.names.index(TREATMENT)])
+    z = float(ndtri(0.5 + part.plan.confidence_level / 2))
+    part.ard.add(
+        f"{at_risk.endpoint.lower()}_cox_overlap_bootstrap",
+        "hr",
+        float(np.exp(value)),
+        ci_low=float(np.exp(value - z * error)),
+        ci_high=float(np.exp(value + z * error)),
+        p_value=float(2 * ndtr(-abs(value / error))) if error > 0 else NAN,
+        unit="ratio",
+        group="contrast",
+        method=why
+        or f"as the overlap-weighted model, standard error of the logarithm from {replicates} bootstrap resamples of "
+        "patients, the propensity score fitted anew in each; Wald interval and p value",
+        engine="sorafenib_rfa.estimates.bootstrap",
+        population=at_risk.population,
+        estimand_id=at_risk.estimand,
+    )
 
 
 def _no_scores(part: _Part) -> str:

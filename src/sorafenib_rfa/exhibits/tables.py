@@ -427,8 +427,8 @@ def _efficacy(source: _Source, cohort: CohortConfig, plan: Plan) -> _Draft:
     if source.has("efficacy", "rfs_naive", "contrast", "hr"):
         draft.notes.append(
             "Emulated trial: clone-censor-weight from RFA in the population of clinical equipoise, with bootstrap "
-            "intervals; the contrast at a month is the difference in the risk of the event. The naive comparison counts "
-            "the time between RFA and the first dose as treated (immortal time) and is shown as a warning."
+            "intervals; the contrast at a month is the difference in the risk of the event. The naive comparison "
+            "counts the time between RFA and the first dose as treated (immortal time) and is shown as a warning."
         )
     return draft
 

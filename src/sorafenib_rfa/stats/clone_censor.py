@@ -454,14 +454,27 @@ def _estimate(at_risk: FloatArray, events: FloatArray, design: CloneDesign, tau:
     edges = np.minimum(np.append(design.grid, np.inf), tau)
     widths = np.diff(np.concatenate([[0.0], edges]))
     rmst = widths[0] + survival @ widths[1:]
-    log_hr, found = _log_hazard_ratio(at_risk, events, design.tied)
+    log_hr, found = log_hazard_ratios(at_risk, events, design.tied)
     return _Estimates(survival, rmst, log_hr, found & (at_risk[:, :, 0] > _NOUGHT).all(axis=0))
 
 
-def _log_hazard_ratio(at_risk: FloatArray, events: FloatArray, tied: IntArray) -> tuple[FloatArray, BoolArray]:
-    """Return the log hazard ratio of a weighted Cox model on the arm alone, with Efron's ties, and where it is finite.
+def log_hazard_ratios(at_risk: FloatArray, events: FloatArray, tied: IntArray) -> tuple[FloatArray, BoolArray]:
+    """Return log hazard ratios of weighted Cox models on the arm alone, with Efron's ties, and where they are finite.
 
-    With one binary covariate the partial likelihood needs nothing but the sums of weights at risk and with an event.
+    Parameters
+    ----------
+    at_risk, events : ndarray, shape (2, B, E)
+        Sums of weights at risk just before, and with an event at, each event time; the treated arm first.
+    tied : ndarray of int, shape (E,)
+        Patients (copies) with an event at each time.
+
+    Returns
+    -------
+    ndarray, ndarray of bool, shape (B,)
+
+    Notes
+    -----
+    With one binary covariate the partial likelihood needs nothing but these sums.
     """
     bins = np.repeat(np.arange(tied.size), tied)
     within = np.arange(bins.size) - np.repeat(np.cumsum(tied) - tied, tied)
