@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .clone_censor import CONTROL, TREATED, CloneDesign, Initiation, Tilt, _log_hazard_ratio
+from .clone_censor import CONTROL, TREATED, CloneDesign, Initiation, Tilt, log_hazard_ratios
 from .errors import NoEventsError
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def sandwich_log_hazard_ratios(
     """
     one = np.ones((sets, design.n))
     at_risk, events = design.sums(one, initiation, tilt=tilt)
-    beta, finite = _log_hazard_ratio(at_risk, events, design.tied)
+    beta, finite = log_hazard_ratios(at_risk, events, design.tied)
     if not finite.all():
         raise NoEventsError("no finite hazard ratio between the strategies: an arm has no events")
     # the Efron terms of each event time: hazard increments and the share of the treated in what is at risk
