@@ -17,6 +17,7 @@ import pandas as pd
 
 from sorafenib_rfa.config.models import CohortConfig, Plan
 from sorafenib_rfa.errors import ConfigError, Problem
+from sorafenib_rfa.estimates.parts import curve_names
 from sorafenib_rfa.vocabulary import FIGURES
 
 if TYPE_CHECKING:
@@ -158,10 +159,18 @@ def draw_figure(
         If there is no figure of that name.
     NotOfferedError
         If the cohort lacks the curves of the figure.
+
+    Notes
+    -----
+    Where the cohort offers the figure and its curve has no rows, nothing could be estimated: the figure says so, and
+    the paper is built all the same.
     """
     drawer = _drawer(name)
-    from sorafenib_rfa.exhibits.figures.canvas import Inputs
+    from sorafenib_rfa.exhibits.figures.canvas import Inputs, draw_not_estimable
 
+    curve = curves.get(FIGURES[name])
+    if FIGURES[name] in curve_names(cohort) and (curve is None or curve.empty):
+        drawer = draw_not_estimable
     with styled():
         return drawer(Inputs(name, ard, curves, cohort, plan))
 

@@ -93,7 +93,7 @@ def true_estimands(
                 }
                 for (stat, month), value in values.items():
                     rows.extend(_means(key, stat, month, value, members, weight))
-                rows.append(log_hazard_ratios(key, times, members, weight, sample.censoring, start))
+                rows.append(_log_hazard_ratio(key, times, members, weight, sample.censoring, start))
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
@@ -164,7 +164,7 @@ def _means(
     return [*rows, (*key, "contrast", stat, month, contrast, float(difference.std() / root), n)]
 
 
-def log_hazard_ratios(
+def _log_hazard_ratio(
     key: tuple,
     times: dict[str, np.ndarray],
     members: dict[str, np.ndarray],

@@ -160,9 +160,9 @@ class CensoringModel:
             _completed_curve(arm, delta) for arm, delta in zip(self._arms, (delta_treated, delta_control), strict=True)
         ]
         treated, control = (_area(arm.time, curve, self.tau) for arm, curve in zip(self._arms, curves, strict=True))
-        return Completed(treated - control, treated, control, self.log_hazard_ratios(curves))
+        return Completed(treated - control, treated, control, self._log_hazard_ratio(curves))
 
-    def log_hazard_ratios(self, curves: list[FloatArray]) -> FloatArray:
+    def _log_hazard_ratio(self, curves: list[FloatArray]) -> FloatArray:
         """Newton's method on the one-covariate partial likelihood of the completed arms, all resamples at once."""
         grid = np.union1d(self._arms[0].time, self._arms[1].time)
         events, at_risk = [], []

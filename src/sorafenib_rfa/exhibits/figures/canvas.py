@@ -216,6 +216,18 @@ def not_estimable(ax: Axes) -> None:
     ax.text(0.5, 0.5, "Not estimable", transform=ax.transAxes, ha="center", va="center", color=MUTED)
 
 
+def draw_not_estimable(inputs: Inputs) -> tuple[Figure, pd.DataFrame]:
+    """Draw the page of a figure of whose curve nothing could be estimated: it says so; tables give the reason."""
+    figure, drawn = new_figure(1.6, width_in=5.2), Drawn()
+    ax = figure.add_axes((0.02, 0.04, 0.96, 0.9))
+    ax.set(xticks=[], yticks=[])
+    not_estimable(ax)
+    drawn.add("text", text="Not estimable")
+    if inputs.cohort.synthetic:
+        mark_synthetic(figure, [ax], size=14)
+    return figure, drawn.frame()
+
+
 def text_width_in(figure: Figure, texts: Sequence[str], size: float, weight: str = "normal") -> float:
     """Return the width in inches of the widest of `texts` (which may have several lines)."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
