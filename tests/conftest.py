@@ -2,7 +2,12 @@
 
 import os
 
-import pytest
+# Read when numpy is first imported. Matrices here are small, and a job of the workflow has one thread too: several
+# threads in each of several processes only wait for each other.
+for _library in ("OPENBLAS", "MKL", "OMP"):
+    os.environ.setdefault(f"{_library}_NUM_THREADS", "1")
+
+import pytest  # noqa: E402
 
 
 @pytest.hookimpl(hookwrapper=True)

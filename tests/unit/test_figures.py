@@ -20,9 +20,10 @@ from sorafenib_rfa.errors import ConfigError, NotOfferedError
 from sorafenib_rfa.exhibits.draw import draw_figure, save_figure
 from sorafenib_rfa.exhibits.format import format_value
 from sorafenib_rfa.files import write_parquet
+from sorafenib_rfa.vocabulary import FIGURES
 
-ARMS = ("flow", "km_rfs", "km_os", "km_ttr", "cif_first_event", "love", "overlap", "ae_dot", "forest_rfs", "forest_os")
-REAL = ("flow", "km_prognostic", "cif_prognostic")
+REAL = ("flow", "km_prognostic", "cif_prognostic", "calibration")
+ARMS = tuple(name for name in FIGURES if name == "flow" or name not in REAL)
 ALL = [("arms", name) for name in ARMS] + [("real", name) for name in REAL]
 
 
@@ -38,6 +39,11 @@ def draw(which: str, name: str, **changes):
 
 def shown_texts(figure) -> list[Text]:
     return [text for text in figure.findobj(Text) if text.get_text().strip() and text.get_visible()]
+
+
+def plain(text: str) -> str:
+    """Return a text as one line, without the words that say that an interval follows."""
+    return " ".join(text.replace("95% CI ", "").split())
 
 
 def step_lines(figure) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -87,23 +93,26 @@ def test_risk_table_counts_patients_and_sums_weights():
     assert at_landmark["RFA alone"] == pytest.approx(weights.loc[~weights["treated"], "w_overlap"].sum())
 
 
-@pytest.mark.parametrize(("which", "name"), ALL)
+# what the other two print is held against the ARD in test_figures_sensitivity.py
+@pytest.mark.parametrize(("which", "name"), [one for one in ALL if one[1] not in ("specifications", "tipping")])
 def test_every_number_printed_is_the_ard_row_it_names(which, name):
     figure, drawn = draw(which, name)
     rows = exhibits(which).ard.set_index("ard_id", drop=False)
-    printed = [text.get_text() for text in shown_texts(figure)]
-    drawn = drawn[drawn["ard_id"].fillna("").ne("") & drawn["text"].notna()]
+    printed = " ".join(plain(text.get_text()) for text in shown_texts(figure))
+    drawn = drawn[drawn["ard_id"].fillna("").ne("") & drawn["text"].fillna("").ne("")]
     # a balance point and a percentage are drawn, not printed; their text is the row's name
     bound = drawn[~drawn["element"].isin(["point", "percent"])]
     assert len(bound) or name == "love"
     for row in bound.itertuples():
         source = rows.loc[row.ard_id]
-        forms = ["value" if pd.isna(source["ci_low"]) else "ci", "p"]
-        texts = [format_value(source, form=form) for form in forms if form != "p" or pd.notna(source["p_value"])]
-        texts = [text.replace("95% CI ", "").removeprefix("p ").removeprefix("= ") for text in texts]
-        said = [text for text in texts if text in row.text.replace("95% CI ", "")]
+        texts = [format_value(source)]
+        if pd.notna(source["ci_low"]):
+            texts = [format_value(source, form="ci"), format_value(source, form="interval"), *texts]
+        if pd.notna(source["p_value"]):
+            texts.append(format_value(source, form="p").removeprefix("p ").removeprefix("= "))
+        said = [text for text in map(plain, texts) if text in plain(row.text)]
         assert said, (row.text, texts)
-        assert any(said[0] in text.replace("95% CI ", "") for text in printed), (said, printed)
+        assert said[0] in printed, (said, printed)
 
 
 def test_forest_marks_lie_at_the_hazard_ratios_and_the_naive_one_is_flagged():
@@ -317,6 +326,19 @@ def test_love_plot_without_any_difference_says_not_estimable(recwarn):
     figure, _ = draw("arms", "love", curves=data.curves | {"balance": none})
     assert "Not estimable" in [text.get_text() for text in figure.axes[0].texts]
     assert not [str(warning.message) for warning in recwarn.list if "palette" in str(warning.message)]
+
+
+@pytest.mark.parametrize("name", ARMS)
+def test_a_figure_of_which_nothing_could_be_estimated_says_so(name):
+    """As in a cohort with nobody at the landmark: the curve has no rows, or its part did not make it."""
+    data = exhibits("arms")
+    for curves in (
+        {key: frame for key, frame in data.curves.items() if key != FIGURES[name]},
+        data.curves | {FIGURES[name]: data.curves[FIGURES[name]].iloc[:0]},
+    ):
+        figure, drawn = draw("arms", name, curves=curves)
+        assert {text.get_text() for text in shown_texts(figure)} == {"Not estimable", "Synthetic data"}
+        assert drawn["text"].tolist() == ["Not estimable"]
 
 
 def test_figure_of_another_kind_of_cohort_is_refused_with_what_there_is():
