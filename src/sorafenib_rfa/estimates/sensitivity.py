@@ -21,13 +21,13 @@ from sorafenib_rfa.estimates.bootstrap import OverlapResamples
 from sorafenib_rfa.estimates.common import NAN, attempt, hazard_ratio, horizon, untested
 from sorafenib_rfa.estimates.comparison import COMPARED, Comparison, compare, entered
 from sorafenib_rfa.estimates.covariates import Design, covariate_design, logarithm, numbers, texts
+from sorafenib_rfa.estimates.evalue import add_evalue
 from sorafenib_rfa.estimates.imputation import Completed, complete, outcome_columns
 from sorafenib_rfa.estimates.specifications import add_specifications
 from sorafenib_rfa.estimates.target_trial import conduct, followed
 from sorafenib_rfa.stats.balance import smd_binary, smd_categorical, smd_continuous
 from sorafenib_rfa.stats.cox import CoxFit, HazardRatio, cox_fit
 from sorafenib_rfa.stats.errors import ConvergenceError, EstimationError
-from sorafenib_rfa.stats.evalue import EValue, e_value
 from sorafenib_rfa.stats.kaplan_meier import rmst_contrast
 from sorafenib_rfa.stats.matching import Matching, caliper_match, paired_rmst
 from sorafenib_rfa.stats.multiple_imputation import Pooled, pool
@@ -39,14 +39,10 @@ COX = "sorafenib_rfa.stats.cox"
 MATCHING = "sorafenib_rfa.stats.matching"
 BALANCE = "sorafenib_rfa.stats.balance"
 IMPUTATION = "sorafenib_rfa.stats.multiple_imputation"
-EVALUE = "sorafenib_rfa.stats.evalue"
 TIPPING = "sorafenib_rfa.stats.tipping"
 RISKS = "sorafenib_rfa.stats.weighted_risk"
 
 TREATMENT = "treatment"
-RARE = 0.15
-"""Share of patients with the event below which a hazard ratio is taken as a risk ratio (VanderWeele and Ding 2017)."""
-
 _MOST_FAILED = 0.05
 _CHANGED = (
     "the interval lies on another side of the value of no effect, or holds it where it did not, or no longer does"
@@ -156,7 +152,15 @@ def estimate_sensitivity(
     for comparison in part.comparisons.values():
         _add_matched(part, comparison)
         ratio, why = _overlap_ratio(part, comparison)
-        _add_evalue(part, comparison, ratio, why)
+        add_evalue(
+            part.ard,
+            f"evalue_{comparison.endpoint.lower()}",
+            None if ratio is None else (ratio.estimate, ratio.ci_low, ratio.ci_high),
+            float(comparison.scored["event"].mean()) if len(comparison.scored) else NAN,
+            reason=why,
+            of="the overlap-weighted hazard ratio from entry",
+            common=_common(comparison),
+        )
         _add_confounding(part, comparison, ratio, why)
         _add_censoring(part, comparison, resamples, no_resamples)
     _add_negative_control(part, ablations)
@@ -520,35 +524,6 @@ def _pooled_difference(part: _Part, frame: pd.DataFrame, weights: list[np.ndarra
 
 
 # --- E-value ---------------------------------------------------------------------------------------
-
-
-def _add_evalue(part: _Part, comparison: Comparison, ratio: HazardRatio | None, why: str) -> None:
-    """Add the E-values of the overlap-weighted hazard ratio and of its limit closer to 1."""
-    frame = comparison.scored
-    rare = bool(len(frame)) and float(frame["event"].mean()) < RARE
-    found: EValue | None = None
-    if ratio is not None:
-        found, why = attempt(e_value, ratio.estimate, ratio.ci_low, ratio.ci_high, rare)
-    scale = (
-        "the event is rare: the hazard ratio taken as a risk ratio"
-        if rare
-        else "the event is common: hazard ratio turned into an approximate risk ratio"
-    )
-    for stat, value, said in (
-        ("estimate", NAN if found is None else found.estimate, "the overlap-weighted hazard ratio"),
-        ("limit", NAN if found is None else found.limit, "its confidence limit closer to 1"),
-    ):
-        part.ard.add(
-            f"evalue_{comparison.endpoint.lower()}",
-            stat,
-            value,
-            unit="ratio",
-            method=why
-            or f"E-value (VanderWeele and Ding 2017): risk ratio with treatment and with the outcome that an "
-            f"unmeasured confounder would need to move {said} to 1; {scale}",
-            engine=EVALUE,
-            **_common(comparison),
-        )
 
 
 # --- unmeasured confounding ------------------------------------------------------------------------

@@ -22,6 +22,7 @@ from sorafenib_rfa.estimates.bootstrap import logistic_scores
 from sorafenib_rfa.estimates.common import NAN, attempt, hazard_ratio, horizon, untested
 from sorafenib_rfa.estimates.comparison import EMULATED, parameter
 from sorafenib_rfa.estimates.covariates import Design, covariate_design, texts
+from sorafenib_rfa.estimates.evalue import add_evalue
 from sorafenib_rfa.stats.clone_censor import (
     CONTROL,
     TREATED,
@@ -565,6 +566,17 @@ def _add_form(part: _Part, endpoint: str, rows: pd.DataFrame, form: Form) -> Non
     _add_contrasts(part, endpoint, analysis, found, why, words, form)
     if form.key == "overlap":
         _add_survival(part, endpoint, analysis, found, why, words)
+    if form.key == "overlap" and endpoint in COMPARED_IN_FULL:
+        ratio = None if found is None else found.hazard_ratio
+        add_evalue(
+            part.ard,
+            f"evalue_{endpoint.lower()}",
+            None if ratio is None else (ratio.estimate, ratio.ci_low, ratio.ci_high),
+            float(event.mean()) if len(event) else NAN,
+            reason=why,
+            of="the hazard ratio of the emulated trial",
+            common={**part.common(endpoint), "group": "contrast"},
+        )
     if found is None or part.emulation is None:
         return
     if form.key == "overlap" and endpoint in COMPARED_IN_FULL:

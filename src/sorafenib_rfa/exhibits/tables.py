@@ -752,7 +752,7 @@ _SCENARIOS = {
 
 def _recovery(source: _Source, cohort: CohortConfig, plan: Plan) -> _Draft:
     draft = _Draft(
-        [["Scenario and design"], ["Truth"], ["Bias"], ["Empirical SE"], ["Model SE"], ["Coverage"], ["Excludes none"]]
+        [["Scenario and design"], ["Truth"], ["Bias"], ["Empirical SE"], ["Model SE"], ["Coverage"], ["Power"]]
     )
     for scenario, title in _SCENARIOS.items():
         for measure, said in _RECOVERED_MEASURES.items():
@@ -773,8 +773,8 @@ def _recovery(source: _Source, cohort: CohortConfig, plan: Plan) -> _Draft:
     draft.notes.append(
         f"{source.get('validation', 'recovery', 'replicates')['value']:.0f} simulated cohorts a scenario; in brackets "
         "the 95% interval of Monte Carlo error. SE: standard error; the model's is the root mean square of those "
-        "estimated. Coverage: percent of 95% intervals that hold the truth. Excludes none: percent of intervals that "
-        "exclude no difference, that is power or, with no effect, type I error (recurrence is then seen a little "
+        "estimated. Coverage: percent of 95% intervals that hold the truth. Power: percent of intervals that "
+        "exclude no difference, with no effect the type I error (recurrence is then seen a little "
         "sooner on sorafenib, because patients are examined more often)."
     )
     return draft
