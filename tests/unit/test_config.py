@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from sorafenib_rfa.config.load import load_study
+from sorafenib_rfa.config.load import load_plan, load_study
 from sorafenib_rfa.config.paths import adam_datasets, missing_raw_files, raw_paths, require_treatment
 from sorafenib_rfa.errors import ConfigError, InputError, NotOfferedError
 from sorafenib_rfa.vocabulary import FIGURES, TABLES
@@ -211,3 +211,71 @@ def test_schemas_and_key_tables_are_those_of_the_models():
         [sys.executable, "-m", "sorafenib_rfa.config.schema", "--check"], cwd=ROOT, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stdout
+
+
+# --- the analysis plan of a cohort ---------------------------------------------------------------------------------
+
+OWN_PLAN = "config/cohorts/synthetic/plan.yaml"
+
+
+def test_a_cohorts_plan_replaces_keys_as_a_whole_and_leaves_the_others(root):
+    study = load_plan(root, "synthetic", None)
+    whole = {"cut_months": [9], "spline_knots": 3, "at_months": [6]}
+    (root / OWN_PLAN).write_text(yaml.safe_dump({"effect_over_time": whole, "landmark_day": 30}))
+    own = load_plan(root, "synthetic", None)
+    assert own.effect_over_time.model_dump(mode="json") == whole
+    assert own.landmark_day == 30
+    changed = {"effect_over_time", "landmark_day"}
+    assert own.model_dump(exclude=changed) == study.model_dump(exclude=changed)
+    assert load_plan(root, "hcc_resection", None) == study
+
+
+def test_keys_within_a_replaced_key_are_not_taken_from_the_study(root):
+    (root / OWN_PLAN).write_text(yaml.safe_dump({"effect_over_time": {"cut_months": [9]}}))
+    found = problems(root)
+    assert {problem.file for problem in found} == {OWN_PLAN}
+    assert {problem.message.split(":")[0] for problem in found} == {
+        "effect_over_time.spline_knots",
+        "effect_over_time.at_months",
+    }
+
+
+@pytest.mark.parametrize(
+    ("written", "key", "hint"),
+    [
+        ({"landmark_day": "soon"}, "landmark_day", None),
+        ({"landmark": 30}, "landmark", "did you mean 'landmark_day'?"),
+    ],
+)
+def test_a_fault_in_a_cohorts_plan_names_that_file_and_key(root, written, key, hint):
+    (root / OWN_PLAN).write_text(yaml.safe_dump(written))
+    (problem,) = problems(root)
+    assert problem.file == OWN_PLAN
+    assert problem.message.startswith(f"{key}:")
+    assert problem.hint == hint
+
+
+def test_a_fault_in_the_studys_plan_is_not_blamed_on_the_cohorts(root):
+    (root / OWN_PLAN).write_text(yaml.safe_dump({"landmark_day": 30}))
+    edit(root / "config/plan.yaml", lambda c: c.__setitem__("small_group", "few"))
+    (problem,) = problems(root)
+    assert problem.file == "config/plan.yaml"
+    assert problem.message.startswith("small_group:")
+
+
+def test_a_cohorts_plan_that_is_no_mapping(root):
+    (root / OWN_PLAN).write_text("- landmark_day\n")
+    (problem,) = problems(root)
+    assert (problem.file, problem.message) == (OWN_PLAN, "the file must be a mapping of keys")
+
+
+def test_arms_by_exposure_need_sensitivity_analyses_and_other_cohorts_do_not(root):
+    (root / OWN_PLAN).write_text(yaml.safe_dump({"sensitivity": None}))
+    (problem,) = problems(root)
+    assert problem.file == OWN_PLAN
+    assert problem.message.startswith(
+        "sensitivity: this key is required for a cohort whose arms are formed by exposure"
+    )
+    (root / OWN_PLAN).rename(root / "config/cohorts/hcc_resection/plan.yaml")
+    content = yaml.safe_load((root / "config/config.yaml").read_text())
+    assert load_study(root, content).plans["hcc_resection"].sensitivity is None
