@@ -151,6 +151,13 @@ def test_a_part_says_why_and_the_ard_accepts_it(what, part):
     assert known["unit"].eq("count").any()
 
 
+@pytest.mark.parametrize("what", [what for what in SAID if what != "nothing"])
+def test_what_the_paper_cites_has_a_row_whatever_happens(what):
+    """The emulated trial is the primary analysis: its rows are the same ones, with or without values."""
+    expected = set(estimated("nothing", "target_trial").ard["ard_id"])
+    assert set(estimated(what, "target_trial").ard["ard_id"]) == expected
+
+
 def test_a_single_centre_cannot_be_compared_with_others():
     ard = estimated("a single centre", "time_to_event").ard
     rows = ard[ard["method"] == "not estimable: all patients are of one centre"]

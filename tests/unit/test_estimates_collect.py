@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import pandas as pd
 import pytest
-from estimates_data import PLAN, estimated
+from estimates_data import PLAN, cohort, estimated, plan
 
 from sorafenib_rfa.estimates.ard import ARD_COLUMNS, ArdBuilder, as_ard
 from sorafenib_rfa.estimates.collect import collect_ard
 from sorafenib_rfa.estimates.parts import CURVES
+from sorafenib_rfa.estimates.target_trial import estimate_target_trial
 
-PARTS = {name: part.ard for name, part in estimated()[1].items()}
+ADAM, ESTIMATED = estimated()
+TRIAL = estimate_target_trial(
+    ADAM["adsl"], ADAM["adtte"], plan(bootstrap_resamples=200), cohort(), "synthetic", "records/t.json", seed=7
+)
+ESTIMATED = ESTIMATED | {"target_trial": TRIAL}
+PARTS = {name: part.ard for name, part in ESTIMATED.items()}
 
 
 def one_row(**changes: object) -> pd.DataFrame:
@@ -32,7 +38,9 @@ def test_all_parts_together_have_unique_sorted_readable_ids():
 def test_estimands_are_those_of_the_plan():
     ard = collect_ard(PARTS.values())
     assert set(ard["estimand_id"]) - {""} <= set(PLAN.estimands)
-    assert {"E1_RFS", "E2_OS", "E3_TTR", "E4_FIRST_EVENT", "N1_RFS_NAIVE", "S1_SAFETY"} <= set(ard["estimand_id"])
+    assert {"E1_RFS", "E2_OS", "E3_TTR", "L_RFS", "E4_FIRST_EVENT", "N1_RFS_NAIVE", "S1_SAFETY", "T_RFS"} <= set(
+        ard["estimand_id"]
+    )
 
 
 def test_every_value_says_how_it_was_made():
@@ -75,6 +83,6 @@ def test_the_builder_refuses_an_id_given_twice_and_an_unknown_unit():
 
 
 def test_the_parts_make_exactly_the_curves_the_workflow_declares():
-    for name, part in estimated()[1].items():
+    for name, part in ESTIMATED.items():
         assert set(part.curves) == set(CURVES[name])
         assert all(len(frame.columns) for frame in part.curves.values())

@@ -5,13 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from estimates_data import PLAN, cohort, make_adam, plan
+from estimates_data import cohort, make_adam, plan
 
 from sorafenib_rfa.estimates.baseline import estimate_baseline
 from sorafenib_rfa.estimates.collect import collect_ard
 from sorafenib_rfa.estimates.efficacy import estimate_efficacy
 from sorafenib_rfa.estimates.safety import estimate_safety
 from sorafenib_rfa.exhibits.tables import make_table
+
+PLAN = plan(bootstrap_resamples=200)
 
 
 def everything(adam: dict[str, pd.DataFrame], the_plan=PLAN) -> pd.DataFrame:
@@ -40,7 +42,7 @@ def everything(adam: dict[str, pd.DataFrame], the_plan=PLAN) -> pd.DataFrame:
 def test_tiny_cohorts(n):
     for seed in range(3):
         # with the small-group rule off, the estimators themselves must cope
-        for the_plan in (PLAN, plan(small_group=0)):
+        for the_plan in (PLAN, plan(small_group=0, bootstrap_resamples=200)):
             ard = everything(make_adam(n, seed=seed), the_plan)
             missing = ard[ard["value"].isna()]
             assert missing["method"].str.startswith(("not estimable", "not tested")).all()
@@ -62,7 +64,7 @@ def test_all_events_on_one_day():
     adam = make_adam(80, seed=2)
     event = (adam["adtte"]["CNSR"] == 0) & (adam["adtte"]["AVAL"] > 2)
     adam["adtte"].loc[event, "AVAL"] = 12.0
-    everything(adam, plan(small_group=0))
+    everything(adam, plan(small_group=0, bootstrap_resamples=200))
 
 
 def test_a_cohort_without_patients():

@@ -17,6 +17,7 @@ from matplotlib.patches import Rectangle
 from matplotlib.text import Annotation, Text
 
 from sorafenib_rfa.errors import ConfigError, NotOfferedError
+from sorafenib_rfa.estimates.parts import curve_names
 from sorafenib_rfa.exhibits.draw import draw_figure, save_figure
 from sorafenib_rfa.exhibits.format import format_value
 from sorafenib_rfa.files import write_parquet
@@ -303,6 +304,13 @@ def test_mark_is_visible_in_the_picture(tmp_path):
     assert (tmp_path / "marked.csv").read_bytes() == (tmp_path / "plain.csv").read_bytes()
 
 
+def test_every_curve_that_the_workflow_declares_is_made():
+    made = exhibits("arms").curves
+    # there are no laboratory results in this cohort
+    assert set(curve_names(exhibits("arms").cohort.config)) - set(made) == {"liver_peaks"}
+    assert all(len(made[curve]) for name, curve in FIGURES.items() if name in ARMS)
+
+
 def test_a_lone_arm_keeps_its_colour_and_the_weighted_panel_says_not_estimable():
     data = exhibits("arms")
     frame = data.curves["km_rfs"]
@@ -356,6 +364,7 @@ SCRIPT = """
 import json, sys
 from pathlib import Path
 from sorafenib_rfa.config.models import CohortConfig, Plan
+from sorafenib_rfa.estimates.parts import curve_names
 from sorafenib_rfa.exhibits.draw import draw_figure, save_figure
 from sorafenib_rfa.files import read_tables
 import pandas as pd

@@ -59,6 +59,25 @@ def test_the_paper_is_there_in_three_formats(tiny):
     assert not re.findall(r'(?:src|srcset)="(?!data:|#)[^"]+"|<link[^>]+href="(?!data:)[^"]+"', html)
 
 
+def test_what_cannot_be_estimated_is_printed_as_such(tiny):
+    """The cohort is too small for its own primary analysis: the paper is built, and says so in each such place."""
+    import pandas as pd
+
+    results = tiny.folder / "results/synthetic"
+    ard = pd.read_parquet(results / "ard/ard.parquet").set_index("ard_id")
+    unknown = ard[ard["value"].isna()]
+    assert unknown["method"].str.startswith(("not estimable", "not tested")).all()
+    html = (results / "manuscript/paper.html").read_text(encoding="utf-8")
+    printed = re.findall(r'<span class="val" data-ard="synthetic:([^"]+)">([^<]*)</span>', html)
+    assert len(printed) > 300
+    said = {(name, text) for name, text in printed if name in unknown.index}
+    assert len(said) > 20
+    assert {text for _, text in said} == {"not estimable"}
+    for name, text in printed:
+        if name in ard.index and name not in unknown.index:
+            assert "estimable" not in text, name
+
+
 def test_every_patient_has_one_fate(tiny):
     import pandas as pd
 

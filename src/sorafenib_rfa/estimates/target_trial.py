@@ -577,12 +577,14 @@ def _add_form(part: _Part, endpoint: str, rows: pd.DataFrame, form: Form) -> Non
             of="the hazard ratio of the emulated trial",
             common={**part.common(endpoint), "group": "contrast"},
         )
-    if found is None or part.emulation is None:
+    if endpoint not in COMPARED_IN_FULL:
         return
-    if form.key == "overlap" and endpoint in COMPARED_IN_FULL:
+    if found is None or part.emulation is None:
+        _add_no_weights(part, endpoint, analysis, why)
+        return
+    if form.key == "overlap":
         part.curves[f"km_ccw_{endpoint.lower()}"] = _curves(part, endpoint, found)
-    if endpoint in COMPARED_IN_FULL:
-        _add_weights(part, endpoint, analysis, time, event, form)
+    _add_weights(part, endpoint, analysis, time, event, form)
 
 
 def _add_contrasts(
@@ -776,6 +778,19 @@ def _add_weights(part: _Part, endpoint: str, analysis: str, time: FloatArray, ev
             )
     order = ["endpoint", "form", "group", "label", *columns]
     part.weights.append(pd.concat(frames, ignore_index=True)[order])
+
+
+def _add_no_weights(part: _Part, endpoint: str, analysis: str, why: str) -> None:
+    """Add the rows of :func:`_add_weights` without values: the text and the notebooks print them."""
+    horizons = ["grace_end", *(horizon(month) for month in part.plan.horizons_months)]
+    rows = [("patient_years", "years", ""), ("max_weight", "measure", "")]
+    rows += [("effective_n", "measure", at) for at in horizons]
+    for slug in part.slugs:
+        for stat, unit, variable in rows:
+            part.ard.add(
+                analysis, stat, NAN, unit=unit, group=slug, variable=variable, method=why,
+                **{**part.common(endpoint), "engine": ENGINE},
+            )  # fmt: skip
 
 
 # --- exposure that varies with time ----------------------------------------------------------------
