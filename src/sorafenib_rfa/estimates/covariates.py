@@ -10,7 +10,6 @@ import pandas as pd
 
 from sorafenib_rfa.config.models import Covariate, Plan
 from sorafenib_rfa.estimates.common import attempt
-from sorafenib_rfa.stats.propensity import harrell_knots, restricted_cubic_spline
 
 SPLINE_KNOTS = 4
 
@@ -113,6 +112,9 @@ def _terms(name: str, covariate: Covariate, values: pd.Series) -> tuple[dict[str
     if values.nunique() < 2:
         return {}, f"{name} does not vary"
     if covariate.kind == "continuous":
+        # here: tables know covariates too, and do without scipy, which takes longer to import than a table to make
+        from sorafenib_rfa.stats.propensity import harrell_knots, restricted_cubic_spline
+
         x = values.to_numpy(dtype=float)
         if covariate.transform == "log10":
             return {f"log10({name})": x}, f"log10({name})"

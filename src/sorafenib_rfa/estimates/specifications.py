@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import product
 from typing import Any
 
@@ -176,12 +176,29 @@ class _Curve:
                 design = covariate_design(self.adsl.loc[members], self.plan, names)
                 return _Cohort(design.x.index, [_varying(design)])
             assert self.completed is not None
-            designs = [
-                covariate_design(frame.loc[members], self.plan, names) for frame in self.completed.frames[:IMPUTATIONS]
-            ]
-            return _Cohort(members, [_varying(design) for design in designs])
+            data_sets = range(len(self.completed.frames[:IMPUTATIONS]))
+            return _Cohort(members, [self._imputed(population, members, names, number) for number in data_sets])
 
         return self._once(key, make)
+
+    def _imputed(self, population: tuple, members: pd.Index, names: list[str], number: int) -> np.ndarray:
+        """Return the model columns of one imputation; what sets or imputations share is made once."""
+        completed = self.completed
+        assert completed is not None
+
+        def columns(name: str, number: int) -> np.ndarray:
+            column = completed.frames[number].loc[:, [self.plan.covariates[name].variable]]
+            return covariate_design(column.loc[members], self.plan, [name]).x.to_numpy(dtype=float)
+
+        own = [
+            self._once(("columns", population, name, used), partial(columns, name, used))
+            for name in names
+            for used in [number if completed.missing[name] else 0]
+        ]
+        x = np.asfortranarray(np.column_stack(own))  # columns of one model each in one piece
+        if x.shape[1] == 0:
+            raise EstimationError("no covariate of the adjustment set varies")
+        return x
 
     # -- specifications ------------------------------------------------------------------------------------------
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from sorafenib_rfa.errors import ConfigError, Problem, UserError
+from sorafenib_rfa.notebooks.iri_grammar import leave_out_iri_grammar
 from sorafenib_rfa.notebooks.normalise import normalise, to_bytes
 from sorafenib_rfa.notebooks.parameters import check_parameters, code_cells, read_notebook
 
@@ -150,6 +151,7 @@ def _execute(
     job: NotebookJob, values: dict[str, Any], manager: type, folder: Path, cell_timeout_s: int | None
 ) -> Problem | None:
     """Execute one notebook and write its outputs; return what failed."""
+    leave_out_iri_grammar()
     import nbformat
     import papermill
     from nbclient.exceptions import CellTimeoutError, DeadKernelError

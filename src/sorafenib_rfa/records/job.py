@@ -33,6 +33,9 @@ IMPORT_NAMES = {
     "pypandoc": "pypandoc-binary",
     "mpl_toolkits": "matplotlib",
     "attr": "attrs",
+    "bs4": "beautifulsoup4",
+    "blib2to3": "black",
+    "rpds": "rpds-py",
     "jupyter_core": "jupyter-core",
     "snakemake_interface_logger_plugins": "snakemake-interface-logger-plugins",
 }
@@ -103,9 +106,11 @@ def imported_distributions() -> dict[str, str]:
         module = sys.modules.get(top)
         if top.startswith("_") or top == "sorafenib_rfa" or not getattr(module, "__file__", None):
             continue
+        if top.endswith("__mypyc"):  # what compiled modules share: belongs to no distribution by name
+            continue
         try:
-            distribution = metadata.distribution(IMPORT_NAMES.get(top, top))
-            versions[distribution.metadata["Name"]] = distribution.version
+            described = metadata.distribution(IMPORT_NAMES.get(top, top)).metadata  # parsed at each access
+            versions[described["Name"]] = described["Version"]
         except metadata.PackageNotFoundError:
             missing.add(top)
     if missing:
