@@ -18,11 +18,13 @@ from sorafenib_rfa.config.paths import (
 )
 from sorafenib_rfa.errors import UserError
 from sorafenib_rfa.estimates.parts import CURVES, curve_names, estimate_parts
+from sorafenib_rfa.notebooks.iri_grammar import leave_out_iri_grammar
 from sorafenib_rfa.records.code_identity import CodeIdentity
 from sorafenib_rfa.records.checkout import jobs_import_from
 from sorafenib_rfa.vocabulary import RAW_TABLES
 
 jobs_import_from(ROOT / "src")
+leave_out_iri_grammar()
 
 
 def stop(error):
@@ -56,6 +58,14 @@ wildcard_constraints:
     figure=r"[a-z][a-z0-9_]*",
     table=r"[a-z][a-z0-9_]*",
     notebook=r"[a-z][a-z0-9_]*",
+
+
+onstart:
+    # Snakemake limits submissions to 100 a second. To do so it looks again at all waiting jobs each second, and for each
+    # job that it has started begins one more such round: some 10 s of computing a run, and up to a second's wait at its
+    # end. On one machine there is nothing to limit: jobs start when a core is free.
+    if workflow.local_exec:
+        workflow.scheduler.job_rate_limiter = None
 
 
 # --- tracked parameters --------------------------------------------------------------------------------------------------
