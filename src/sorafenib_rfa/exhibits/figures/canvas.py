@@ -203,12 +203,29 @@ def months_label(cohort: CohortConfig) -> str:
 
 def steps(ax: Axes, x: np.ndarray, y: np.ndarray, look: Look, **how: Any) -> None:
     """Draw a curve that keeps its value until the next step."""
-    ax.plot(x, y, drawstyle="steps-post", color=look.colour, linestyle=look.line, **how)
+    kept = _turns(y)
+    ax.plot(x[kept], y[kept], drawstyle="steps-post", color=look.colour, linestyle=look.line, **how)
 
 
 def band(ax: Axes, x: np.ndarray, low: np.ndarray, high: np.ndarray, look: Look) -> None:
     """Draw the confidence band of a step curve."""
-    ax.fill_between(x, low, high, step="post", color=look.colour, alpha=0.15, linewidth=0, zorder=1)
+    kept = _turns(low, high)
+    ax.fill_between(x[kept], low[kept], high[kept], step="post", color=look.colour, alpha=0.15, linewidth=0, zorder=1)
+
+
+def _turns(*values: np.ndarray) -> np.ndarray:
+    """Return which points of step curves show: those at which one of `values` changes, appears or is about to end.
+
+    At most times of a Kaplan-Meier curve someone is censored and nothing changes; the picture is the same without
+    them, in a fraction of the bytes.
+    """
+    kept = np.zeros(len(values[0]), dtype=bool)
+    kept[[0, -1][: len(kept)]] = True
+    for value in values:
+        missing = np.isnan(value)
+        kept[1:] |= (value[1:] != value[:-1]) & ~(missing[1:] & missing[:-1])
+        kept[:-1] |= missing[1:] & ~missing[:-1]
+    return kept
 
 
 def not_estimable(ax: Axes) -> None:

@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, MultipleLocator, NullLocator, PercentFormatter
@@ -164,9 +163,7 @@ def _draw_curve(ax: Axes, own: pd.DataFrame, limits: tuple[float, float], endpoi
         return
     place = own.index.to_numpy(dtype=float)
     low, high = own["lo"].clip(*limits), own["hi"].clip(*limits)
-    segments = [[(x, a), (x, b)] for x, a, b in zip(place, low, high, strict=True)]
-    thickness = min(2.0, 0.9 * 72 * 2.2 / len(own))
-    ax.add_collection(LineCollection(segments, colors="#b9bec5", linewidths=thickness, zorder=1))
+    _upright(ax, place, low.to_numpy(), high.to_numpy(), "#b9bec5")
     naive, primary = own["estimator"] == "naive", own["primary"].astype(bool)
     plain = ~naive & ~primary
     ax.plot(place[plain], own.loc[plain, "hr"], ".", color=INK, markersize=2.2, markeredgewidth=0, zorder=3)
@@ -187,13 +184,25 @@ def _draw_curve(ax: Axes, own: pd.DataFrame, limits: tuple[float, float], endpoi
     )
 
 
+def _upright(ax: Axes, x: np.ndarray, low: np.ndarray, high: np.ndarray, colour: str, *, of: int | None = None) -> None:
+    """Draw upright lines side by side, `of` of which share the axes, as one path with gaps: hundreds weigh a lot."""
+    thickness = min(2.0, 0.9 * 72 * 2.2 / max(len(x) if of is None else of, 1))
+    gap = np.full(len(x), np.nan)
+    ax.plot(
+        np.column_stack([x, x, gap]).ravel(),
+        np.column_stack([low, high, gap]).ravel(),
+        color=colour,
+        linewidth=thickness,
+        zorder=1,
+    )
+
+
 def _draw_matrix(ax: Axes, own: pd.DataFrame, rows: list[_Row], endpoint: str, drawn: Drawn) -> None:
     """Draw a tick for each specification that makes a choice, on the row of the choice."""
     ax.set_ylim(len(rows) - 0.5, -0.5)
     ax.set_yticks([])
     for side in ("left", "bottom"):
         ax.spines[side].set_visible(False)
-    thickness = min(2.0, 0.9 * 72 * 2.2 / max(len(own), 1))
     shaded = False
     for at, row in enumerate(rows):
         if not row.column:
@@ -205,9 +214,8 @@ def _draw_matrix(ax: Axes, own: pd.DataFrame, rows: list[_Row], endpoint: str, d
         if row.column in _NEEDED_BY:  # no tick for a choice that plays no part
             chosen = chosen[chosen[_NEEDED_BY[row.column]].astype(bool)]
         x = chosen.index.to_numpy(dtype=float)
-        lines = [[(place, at - 0.34), (place, at + 0.34)] for place in x]
-        colour = NAIVE if row.value == "naive" else INK
-        ax.add_collection(LineCollection(lines, colors=colour, linewidths=thickness, zorder=1))
+        ends = np.full(x.size, at - 0.34), np.full(x.size, at + 0.34)
+        _upright(ax, x, *ends, NAIVE if row.value == "naive" else INK, of=len(own))
         primary = x[chosen["primary"].to_numpy(dtype=bool)]
         ax.plot(primary, np.full(primary.size, at), "D", color=PRIMARY, markersize=4, markeredgecolor=INK, zorder=3)
         drawn.add("choice", panel=endpoint, series=row.text, x=x, y=np.full(x.size, float(at)))
