@@ -168,7 +168,7 @@ def make_adam(
         "adex": adex,
         "adae": _events(rng, adsl, adex, last_day, exposed),
         "ablations": _ablations(rng, adsl),
-        "adlb": _laboratory(rng, adsl, last_day),
+        "adlb": laboratory(rng, adsl, last_day),
     }
 
 
@@ -184,6 +184,32 @@ def adrecur(adsl: pd.DataFrame, seed: int = 4, every_days: float = 900) -> pd.Da
             rows.append((patient.USUBJID, patient.TRTSDT + pd.Timedelta(days=30)))
     ablations = pd.DataFrame(rows, columns=["USUBJID", "ablation_date"]).astype({"USUBJID": "string"})
     return build_adrecur(adsl, ablations)
+
+
+def break_cohort(adsl: pd.DataFrame, adtte: pd.DataFrame, what: str) -> None:
+    """Make one thing wrong with a cohort, in place; what is not named here is left as it is."""
+    exposed = (adsl["EXPOSFL"] == "Y").to_numpy(dtype=bool)
+    odd = adtte["USUBJID"].isin(adsl["USUBJID"].iloc[:8])
+    if what == "no events in an arm":
+        adtte.loc[adtte["USUBJID"].isin(adsl.loc[exposed, "USUBJID"]), ["CNSR", "EVNTCD"]] = [1, 0]
+    elif what == "one arm empty":
+        adsl["EXPOSFL"], adsl["TRT01A"], adsl["EXSTDT"] = "N", CONTROL, pd.NaT
+        for frame in (adsl, adtte):
+            frame["LMTRT"] = frame["LMTRT"].mask(frame["LMTRT"].notna(), CONTROL)
+    elif what == "all censored":
+        adtte["CNSR"], adtte["EVNTCD"] = 1, 0
+    elif what == "constant covariates":
+        adsl["SEX"], adsl["ETIOLOGY"], adsl["AGE"] = "M", "HBV", 60
+    elif what == "perfect separation":
+        adsl["TUMSIZE"] = adsl["TUMSIZE"] + np.where(exposed, 100.0, 0.0)
+    elif what == "times of zero":
+        adtte.loc[odd, "AVAL"] = 0.0
+    elif what == "negative times":
+        adtte.loc[odd, "AVAL"] = -1.0
+    elif what == "missing times":
+        adtte.loc[odd, "AVAL"] = np.nan
+    elif what == "a single centre":
+        adsl["SITEID"], adsl["REGION"], adtte["SITEID"] = "alpha", "Asia", "alpha"
 
 
 def _dosing(
@@ -319,7 +345,7 @@ def _ablations(rng: np.random.Generator, adsl: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def _laboratory(rng: np.random.Generator, adsl: pd.DataFrame, last_day: np.ndarray) -> pd.DataFrame:
+def laboratory(rng: np.random.Generator, adsl: pd.DataFrame, last_day: np.ndarray) -> pd.DataFrame:
     """Return results every 60 days in multiples of the limit of normal, graded by simple multiples."""
     frames = []
     for test, uln in (("ALT", 40.0), ("BILI", 20.0), ("ALB", 50.0)):

@@ -65,9 +65,12 @@ def quick(plan: Plan) -> Plan:
 
 
 @functools.cache
-def with_arms() -> Exhibits:
-    """Return the exhibits' input for a cohort that compares treatments; few bootstrap resamples."""
-    from estimates_data import adrecur
+def with_arms(wrong: str = "") -> Exhibits:
+    """Return the exhibits' input for a cohort that compares treatments; few bootstrap resamples.
+
+    `wrong` is what :func:`estimates_data.break_cohort` does to it.
+    """
+    from estimates_data import adrecur, break_cohort, laboratory
 
     from sorafenib_rfa.estimates.agreement import estimate_agreement
     from sorafenib_rfa.estimates.baseline import estimate_baseline
@@ -85,6 +88,7 @@ def with_arms() -> Exhibits:
     rng = np.random.default_rng(20140915)
     adsl = _adsl(rng, 260)
     adtte = _adtte(rng, adsl)
+    break_cohort(adsl, adtte, wrong)
     ledgers = _ledgers(adsl, rng, cohort)
     ablations = _ablations(rng, adsl)
     agreement = pd.read_csv(ROOT / "validation/agreement.csv", dtype=str, keep_default_na=False)
@@ -107,7 +111,15 @@ def with_arms() -> Exhibits:
             agreement.astype({"values": int}), name, "records/agreement.json", shown_as="validation/agreement.csv"
         ),
         estimate_safety(
-            _adae(rng, adsl), adsl, _adex(adsl), plan, config, name, "records/safety.json", ablations=ablations
+            _adae(rng, adsl),
+            adsl,
+            _adex(adsl),
+            plan,
+            config,
+            name,
+            "records/safety.json",
+            ablations=ablations,
+            adlb=laboratory(rng, adsl, np.full(len(adsl), 2400)),
         ),
     ]
     return _collected(parts, cohort, plan, ledgers)

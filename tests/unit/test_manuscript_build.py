@@ -1,13 +1,26 @@
-"""A paper is built only with the cohort its prose was written for."""
+"""A paper is built with the cohort its prose was written for, and says what could not be estimated."""
 
+from __future__ import annotations
+
+import re
+from functools import cache
 from pathlib import Path
 
+import pandas as pd
 import pytest
+import yaml
+from exhibit_cohorts import ROOT, Exhibits, with_arms, without_arms
+from manuscript_paper import CSL, ard, write_figure
 
-from sorafenib_rfa.manuscript.build import written_for
-from sorafenib_rfa.manuscript.errors import ManuscriptError
+from sorafenib_rfa.exhibits.draw import draw_figure
+from sorafenib_rfa.exhibits.tables import make_table
+from sorafenib_rfa.manuscript import ManuscriptError, expand_manuscript, load_claims
+from sorafenib_rfa.manuscript.build import build_manuscript, context, written_for
+from sorafenib_rfa.simulate import load_parameters, true_estimands
+from sorafenib_rfa.validation.results import validation_ard
+from sorafenib_rfa.validation.stored import recovery_ard
 
-INDEX = Path(__file__).resolve().parents[2] / "manuscript" / "index.qmd"
+INDEX = ROOT / "manuscript" / "index.qmd"
 
 
 def test_the_text_of_the_repository_is_for_the_synthetic_cohort():
@@ -23,3 +36,136 @@ def test_a_text_that_does_not_say_for_whom_it_was_written(tmp_path):
     (tmp_path / "index.qmd").write_text('---\ntitle: "{{< meta cohort_title >}}"\n---\n\nText.\n')
     with pytest.raises(ManuscriptError, match="no key written-for"):
         written_for(tmp_path / "index.qmd", "synthetic")
+
+
+# --- what is known of a simulated cohort ---------------------------------------------------------------------------
+
+TEXT = """---
+title: Truth
+written-for: synthetic
+---
+
+## Results {#sec-results}
+
+The truth is {{< val validation.truth.contrast.hr digits=2 >}}, against
+{{< val rfs.cox.contrast.hr ci >}} estimated.
+
+![Designs and truth.](figures/truth_designs){#fig-truth fig-alt="Forest plot."}
+
+::: {#tbl-recovery}
+{{< table recovery >}}
+
+Recovery.
+:::
+"""
+TRUTH = (("validation.truth.contrast.hr", 0.81, float("nan"), float("nan"), float("nan"), "ratio"),)
+
+
+def laid_out(folder: Path) -> dict:
+    """Write results, validation and a text that shows both; return the arguments of ``build_manuscript``."""
+    manuscript, results, validation = folder / "manuscript", folder / "results", folder / "validation"
+    (manuscript / "claims.yaml").parent.mkdir()
+    (manuscript / "claims.yaml").write_text("{}\n")
+    (manuscript / "index.qmd").write_text(TEXT, encoding="utf-8")
+    (manuscript / "numeric.csl").write_bytes(CSL.read_bytes())
+    for place, rows in ((results / "synthetic", ard("synthetic")), (validation, ard("synthetic", TRUTH))):
+        for name in ("ard", "tables", "figures"):
+            (place / name).mkdir(parents=True)
+        rows.to_parquet(place / "ard" / "ard.parquet")
+    (validation / "tables/recovery.md").write_text("| Design | Bias |\n|:--|--:|\n| Primary | 0.01 |\n")
+    write_figure(validation / "figures", "truth_designs", "truth")
+    study = with_arms()
+    return {
+        "manuscript": manuscript,
+        "results": results,
+        "destination": folder / "paper",
+        "cohorts": {"synthetic": study.cohort.config},
+        "sites": {},
+        "plan": study.plan,
+        "publication_date": "2026-01-01",
+        "source_date_epoch": 0,
+        "engine": "embedded",
+        "formats": ("html",),
+        "validation": validation,
+    }
+
+
+def test_rows_tables_and_figures_of_the_validation_reach_the_paper(tmp_path):
+    given = laid_out(tmp_path)
+    build_manuscript("synthetic", **given)
+    html = (tmp_path / "paper/paper.html").read_text(encoding="utf-8")
+    assert re.search(r'data-ard="synthetic:validation.truth.contrast.hr"[^>]*>0.81<', html)
+    assert re.search(r'data-ard="synthetic:rfs.cox.contrast.hr"[^>]*>0.90 \(95% CI 0.72 to 1.12\)<', html)
+    assert "Primary" in html
+    picture = (given["validation"] / "figures/truth_designs.svg").read_bytes()
+    assert (tmp_path / "paper/source/figures/truth_designs.svg").read_bytes() == picture
+    uses = pd.read_csv(tmp_path / "paper/uses.csv", keep_default_na=False)
+    assert "synthetic:recovery" in set(uses["target"])
+    assert "synthetic:validation.truth.contrast.hr" in set(uses["ard_ids"])
+
+
+def test_without_the_validation_a_text_that_uses_it_fails_and_names_what_is_missing(tmp_path):
+    with pytest.raises(ManuscriptError) as caught:
+        build_manuscript("synthetic", **laid_out(tmp_path) | {"validation": None})
+    said = str(caught.value)
+    assert "validation.truth.contrast.hr" in said
+    assert "recovery" in said
+    assert "manuscript/index.qmd" in said
+
+
+# --- what could not be estimated -----------------------------------------------------------------------------------
+
+
+@cache
+def truth() -> pd.DataFrame:
+    parameters = load_parameters(ROOT / "config/cohorts/synthetic/simulation.yaml")
+    return true_estimands(parameters, 1, 4_000)
+
+
+def tables_of(data: Exhibits, folder: Path) -> dict[str, Path]:
+    """Write the tables of a cohort."""
+    written = {}
+    for name in data.cohort.config.tables:
+        written[name] = folder / f"{data.cohort.name}_{name}.md"
+        table = make_table(name, ard=data.ard, cohort=data.cohort.config, plan=data.plan)
+        written[name].write_text(table.markdown, encoding="utf-8")
+    return written
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("wrong", ["no events in an arm", "one arm empty", "all censored", "perfect separation"])
+def test_the_paper_of_the_repository_prints_what_is_not_estimable_as_such(tmp_path, wrong):
+    """Its own text, tables and figures, with a cohort that breaks the primary analysis."""
+    data, real = with_arms(wrong), without_arms()
+    stored = pd.read_csv(ROOT / "validation/recovery.csv", keep_default_na=False, na_values=[""])
+    where = {"cohort_name": "synthetic", "record": "records/v.json"}
+    known = [
+        validation_ard(data.ard, truth(), data.plan, **where),
+        recovery_ard(stored, shown_as="validation/recovery.csv", **where),
+    ]
+    everything = pd.concat([data.ard, *known], ignore_index=True)
+    tables = tables_of(data, tmp_path)
+    tables |= {f"hcc_resection:{name}": path for name, path in tables_of(real, tmp_path).items()}
+    tables["recovery"] = tmp_path / "recovery.md"
+    table = make_table("recovery", ard=everything, cohort=data.cohort.config, plan=data.plan)
+    tables["recovery"].write_text(table.markdown, encoding="utf-8")
+    for name in data.cohort.config.figures:
+        draw_figure(name, ard=data.ard, curves=data.curves, cohort=data.cohort.config, plan=data.plan)
+    sites = yaml.safe_load((ROOT / "config/cohorts/synthetic/sites/fr01.yaml").read_text(encoding="utf-8"))
+    text = expand_manuscript(
+        INDEX,
+        ards={"synthetic": everything, "hcc_resection": real.ard},
+        claims=load_claims(ROOT / "manuscript/claims.yaml"),
+        tables=tables,
+        synthetic={"synthetic": True, "hcc_resection": False},
+        cohort="synthetic",
+        context=context(data.cohort.config, {"fr01": sites}, data.plan, "2026-01-01"),
+    ).text
+    unknown = set(everything.loc[everything["value"].isna(), "ard_id"])
+    printed = re.findall(r'\[([^\]]*)\]\{\.val data-ard="synthetic:([^"]+)"\}', text)
+    said = {words for words, name in printed if name in unknown}
+    assert said == {"not estimable"}
+    assert len([name for _, name in printed if name in unknown]) > 20
+    whole = set(everything.dropna(subset=["value", "ci_low", "ci_high", "p_value"])["ard_id"])
+    assert not [name for words, name in printed if "not estimable" in words and name in whole]
+    assert not re.search(r"\bnan\b", text, flags=re.IGNORECASE)

@@ -36,7 +36,7 @@ class Checkout:
         """Run Snakemake here; return what it said, on both streams."""
         environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
         done = subprocess.run(
-            [str(SNAKEMAKE), *arguments], cwd=self.folder, env=environment, capture_output=True, text=True, timeout=400
+            [str(SNAKEMAKE), *arguments], cwd=self.folder, env=environment, capture_output=True, text=True, timeout=1500
         )
         said = done.stdout + done.stderr
         assert not check or done.returncode == 0, said

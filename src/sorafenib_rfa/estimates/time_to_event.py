@@ -36,7 +36,6 @@ from sorafenib_rfa.stats.competing_risks import CumulativeIncidence, aalen_johan
 from sorafenib_rfa.stats.cox import cox_fit
 from sorafenib_rfa.stats.errors import EstimationError
 from sorafenib_rfa.stats.kaplan_meier import RmstContrast, confidence_limits, rmst_contrast
-from sorafenib_rfa.vocabulary import EVENT_EHS, EVENT_IDR, EVENT_LTP
 
 FIRST_EVENT = "E4_FIRST_EVENT"
 BOOTSTRAP = "sorafenib_rfa.estimates.bootstrap"
@@ -106,7 +105,7 @@ def estimate_time_to_event(
         seed=seed,
     )
     if "RFS" in part.comparisons:
-        part.curves["cif_weighted"] = _add_incidence(part, part.comparisons["RFS"])
+        part.curves["cif_weighted"] = _add_incidence(part, part.comparisons["RFS"], cohort)
         _add_competing(part, part.comparisons["RFS"])
     for comparison in part.comparisons.values():
         _add_rmst(part, comparison)
@@ -123,9 +122,12 @@ def estimate_time_to_event(
 # --- weighted cumulative incidence -----------------------------------------------------------------
 
 
-def causes_of(cause: pd.Series) -> Mapping[str, tuple[str, tuple[int, ...]]]:
-    """Return the causes to tell apart: kinds of first event, or recurrence and death where no site is recorded."""
-    if not cause.isin([EVENT_LTP, EVENT_IDR, EVENT_EHS]).any():
+def causes_of(cause: pd.Series, cohort: CohortConfig) -> Mapping[str, tuple[str, tuple[int, ...]]]:
+    """Return the causes to tell apart: kinds of first event, or recurrence and death where no site is recorded.
+
+    Where a recurrence lay is known from imaging only. A kind that nobody had keeps its rows.
+    """
+    if not cohort.offers("imaging"):
         return RECURRENCE_OR_DEATH
     return {
         key: value
@@ -134,11 +136,11 @@ def causes_of(cause: pd.Series) -> Mapping[str, tuple[str, tuple[int, ...]]]:
     }
 
 
-def _add_incidence(part: ComparedPart, comparison: Comparison) -> pd.DataFrame:
+def _add_incidence(part: ComparedPart, comparison: Comparison, cohort: CohortConfig) -> pd.DataFrame:
     """Add the weighted cumulative incidence of each first event by arm and their difference; return the curves."""
     plan, arms = part.plan, comparison.arms
     rows = comparison.scored
-    causes = causes_of(comparison.frame["cause"])
+    causes = causes_of(comparison.frame["cause"], cohort)
     number = {code: j + 1 for j, (_, codes) in enumerate(causes.values()) for code in codes}
     codes = rows["cause"].map(number).fillna(0).astype(int)
     common = comparison_common(comparison, FIRST_EVENT)
