@@ -10,6 +10,17 @@ for _library in ("OPENBLAS", "MKL", "OMP"):
 import pytest  # noqa: E402
 
 
+def pytest_configure(config):
+    # xdist would begin with the files that have the most tests, which are not the longest
+    if hasattr(config.option, "loadscopereorder"):
+        config.option.loadscopereorder = False
+
+
+def pytest_collection_modifyitems(items):
+    # a process that runs the real DAG is busy longest: it begins, and the other does the rest meanwhile
+    items.sort(key=lambda item: item.get_closest_marker("workflow") is None)
+
+
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item, call):
     outcome = yield
