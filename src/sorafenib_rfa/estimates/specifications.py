@@ -236,7 +236,7 @@ class _Curve:
         """Refuse groups that the plan does not test."""
         sizes = {self.arms.treated: int(treated.sum()), self.arms.control: int((~treated).sum())}
         if reason := untested(sizes, self.plan):
-            raise EmptyGroupError(reason.removeprefix("not estimable: "))
+            raise EmptyGroupError(reason.partition(": ")[2])
 
     def _landmark(self, spec: Specification, treated: pd.Series, entry: float) -> _Result:
         population = ("landmark", spec.grace_period_days, spec.eligibility)
