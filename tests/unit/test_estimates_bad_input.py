@@ -46,22 +46,23 @@ def quick_plan():
 QUICK = quick_plan()
 
 
-def changed(what: str) -> dict[str, pd.DataFrame]:
-    """Return a cohort with one thing wrong."""
+@cache
+def broken(what: str) -> tuple[dict[str, pd.DataFrame], pd.DataFrame]:
+    """Return a cohort with one thing wrong, and the weights of its patients."""
     adam = make_adam(N, seed=5)
     break_cohort(adam["adsl"], adam["adtte"], what)
-    return adam
-
-
-@cache
-def estimated(what: str, part: str) -> Estimates:
-    """Return one part of a cohort with one thing wrong."""
-    adam = changed(what)
     weights = estimate_baseline(adam["adsl"], QUICK, CONFIG, NAME, "records/b.json").curves["weights"]
     if what == "no weights":
         weights = weights.iloc[:0]
     elif what == "weights missing in some":
         weights = weights[np.arange(len(weights)) % 5 > 0]
+    return adam, weights
+
+
+@cache
+def estimated(what: str, part: str) -> Estimates:
+    """Return one part of a cohort with one thing wrong."""
+    adam, weights = broken(what)
     given = {"adsl": adam["adsl"], "plan": QUICK, "cohort": CONFIG, "cohort_name": NAME, "record": "r.json", "seed": 1}
     timed = given | {"adtte": adam["adtte"]}
     compared = timed | {"weights": weights}
