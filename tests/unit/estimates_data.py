@@ -16,6 +16,7 @@ from sorafenib_rfa.estimates.ard import Estimates
 from sorafenib_rfa.estimates.baseline import estimate_baseline
 from sorafenib_rfa.estimates.efficacy import estimate_efficacy
 from sorafenib_rfa.estimates.safety import estimate_safety
+from sorafenib_rfa.estimates.target_trial import estimate_target_trial
 from sorafenib_rfa.vocabulary import ARMS, CONTROL, DAYS_PER_MONTH, SORAFENIB
 
 ROOT = Path(__file__).parents[2]
@@ -57,6 +58,16 @@ def estimated() -> tuple[dict[str, pd.DataFrame], dict[str, Estimates]]:
             adlb=adam["adlb"],
         ),
     }
+
+
+@cache
+def emulated_trial() -> Estimates:
+    """Return the emulated trial of the same cohort of 700, with few bootstrap resamples."""
+    adam = estimated()[0]
+    few = plan(bootstrap_resamples=200)
+    return estimate_target_trial(
+        adam["adsl"], adam["adtte"], few, cohort(), "synthetic", "records/target_trial.json", seed=7
+    )
 
 
 def value(ard: pd.DataFrame, identifier: str) -> pd.Series:

@@ -4,18 +4,13 @@ from __future__ import annotations
 
 import pandas as pd
 import pytest
-from estimates_data import PLAN, cohort, estimated, plan
+from estimates_data import PLAN, emulated_trial, estimated
 
 from sorafenib_rfa.estimates.ard import ARD_COLUMNS, ArdBuilder, as_ard
 from sorafenib_rfa.estimates.collect import collect_ard
 from sorafenib_rfa.estimates.parts import CURVES
-from sorafenib_rfa.estimates.target_trial import estimate_target_trial
 
-ADAM, ESTIMATED = estimated()
-TRIAL = estimate_target_trial(
-    ADAM["adsl"], ADAM["adtte"], plan(bootstrap_resamples=200), cohort(), "synthetic", "records/t.json", seed=7
-)
-ESTIMATED = ESTIMATED | {"target_trial": TRIAL}
+ESTIMATED = estimated()[1] | {"target_trial": emulated_trial()}
 PARTS = {name: part.ard for name, part in ESTIMATED.items()}
 
 

@@ -99,7 +99,7 @@ def test_hazard_ratios_equal_statsmodels(adam, prognosis):
     row = value(prognosis.ard, "prognosis.os_univariable.cxcl17_p_group_above_the_median.hr")
     assert row["value"] == pytest.approx(np.exp(fitted.params[0]), rel=1e-6)
     assert value(prognosis.ard, "prognosis.os_multivariable.n")["value"] == 227
-    assert value(prognosis.ard, "prognosis.os_multivariable.global.zph_chi2")["p_value"] < 1
+    assert value(prognosis.ard, "prognosis.os_multivariable.global.ph_chi2")["p_value"] < 1
 
 
 def test_curves_name_endpoint_and_grouping(prognosis):

@@ -7,7 +7,7 @@ import re
 
 import pandas as pd
 import pytest
-from estimates_data import PLAN, cohort, estimated
+from estimates_data import PLAN, cohort, emulated_trial, estimated
 from test_estimates_flow import ATTRITION, FATES, QUARANTINE
 
 from sorafenib_rfa.errors import NotOfferedError
@@ -181,3 +181,66 @@ def test_a_cohort_with_fewer_endpoints_has_a_shorter_table():
     labels = table("efficacy", short).data["text"].tolist()
     assert "Recurrence-free survival (sensitivity)" in labels
     assert not any(label.startswith(("Time to recurrence", "Cumulative incidence")) for label in labels)
+
+
+# --- the emulated trial in the table of efficacy -------------------------------------------------------------------
+
+WITH_TRIAL = collect_ard([ARD, emulated_trial().ard])
+
+
+def efficacy_rows(ard: pd.DataFrame = WITH_TRIAL) -> list[list[str]]:
+    """Return the table of efficacy as its rows of texts, without the header."""
+    data = table("efficacy", ard).data
+    return [[text.strip("\u00a0") for text in rows["text"]] for row, rows in data.groupby("row") if row > 0]
+
+
+def test_the_emulated_trial_comes_first_with_its_role_and_the_landmark_after_it():
+    heads = [row[0] for row in efficacy_rows() if not any(row[1:])]
+    assert heads[:4] == [
+        "Recurrence-free survival: emulated trial (primary)",
+        "Recurrence-free survival: from the landmark (sensitivity)",
+        "Overall survival: emulated trial (secondary)",
+        "Overall survival: from the landmark (sensitivity)",
+    ]
+    alone = [row[0] for row in efficacy_rows(ARD)]
+    assert not any("emulated" in label for label in alone)
+    assert "Recurrence-free survival (sensitivity)" in alone
+
+
+def test_rows_of_the_emulated_trial_are_those_of_the_ard():
+    rows = efficacy_rows()
+    trial = WITH_TRIAL.set_index("ard_id", drop=False)
+
+    def shown(identifier: str) -> str:
+        row = trial.loc[f"target_trial.rfs_ccw_overlap.{identifier}"]
+        return f"{format_value(row)} ({format_value(row, form='interval')})"
+
+    def p_of(identifier: str) -> str:
+        row = trial.loc[f"target_trial.rfs_ccw_overlap.{identifier}"]
+        return re.sub(r"^p (= )?", "", format_value(row, form="p")).replace("< ", "<")
+
+    at = {row[0]: row for row in reversed(rows[1 : 3 + len(PLAN.horizons_months)])}
+    assert list(reversed(at)) == [
+        *(f"At {month:g} months, percent" for month in PLAN.horizons_months),
+        "Restricted mean to month 36",
+        "Hazard ratio",
+    ]
+    arms = ("sorafenib", "control")
+    for month in PLAN.horizons_months:
+        contrast = f"contrast.m{month:g}.risk_difference"
+        survival = [shown(f"{arm}.m{month:g}.survival") for arm in arms]
+        assert at[f"At {month:g} months, percent"][1:4] == [*survival, shown(contrast)]
+        assert at[f"At {month:g} months, percent"][4].replace("< ", "<") == p_of(contrast)
+    means = [shown(f"{arm}.m36.rmst") for arm in arms]
+    assert at["Restricted mean to month 36"][1:4] == [*means, shown("contrast.m36.difference")]
+    assert at["Hazard ratio"][1:4] == ["", "", shown("contrast.hr")]
+
+
+def test_an_emulated_trial_that_could_not_be_estimated_is_in_the_table_with_its_reason():
+    ard = WITH_TRIAL.copy()
+    hit = ard["ard_id"].str.startswith("target_trial.rfs_ccw_overlap.")
+    ard.loc[hit, ["value", "ci_low", "ci_high", "p_value"]] = float("nan")
+    ard.loc[hit, "method"] = "not estimable: 124 of 200 bootstrap resamples have no estimate"
+    rows = efficacy_rows(ard)
+    assert rows[1][1:] == ["not estimable"] * 4
+    assert "Not estimable\\: 124 of 200 bootstrap resamples have no estimate." in table("efficacy", ard).markdown
