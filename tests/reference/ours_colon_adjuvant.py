@@ -67,7 +67,7 @@ def values() -> dict[str, Any]:
         out[f"{endpoint}.rmst_difference"] = read(difference, columns=everything)
         out[f"{endpoint}.log_rank"] = read(f"efficacy.{endpoint}_log_rank.contrast.chi2", columns=("value", "p_value"))
         out[f"{endpoint}.hr"] = read(f"efficacy.{endpoint}_cox_unadjusted.contrast.hr", columns=everything)
-        zph = f"efficacy.{endpoint}_cox_unadjusted.contrast.global.zph_chi2"
+        zph = f"efficacy.{endpoint}_cox_unadjusted.contrast.global.ph_chi2"
         out[f"{endpoint}.zph"] = read(zph, columns=("value", "p_value"))
     for cause in ("recurrence", "death"):
         for arm in ARMS:

@@ -13,7 +13,7 @@ from sorafenib_rfa.stats.cox import cox_fit
 from sorafenib_rfa.stats.interval_censoring import weibull_interval
 from sorafenib_rfa.stats.kaplan_meier import rmst_contrast
 from sorafenib_rfa.stats.meta_analysis import meta_analysis
-from sorafenib_rfa.stats.time_varying import piecewise_effect, spline_effect
+from sorafenib_rfa.stats.time_varying import constancy_test, piecewise_effect, spline_effect
 
 Values = dict[str, Any]
 
@@ -73,6 +73,7 @@ def _effects_over_time() -> Values:
         out[f"spline.{name}.log_hr"] = np.log(spline.at(settings["at"])[0])
         out[f"spline.{name}.se"] = spline.std_err(settings["at"])
         out[f"spline.{name}.constancy"] = spline.constancy.chi2
+        out[f"constancy.{name}"] = constancy_test(**data).chi2
     return out
 
 

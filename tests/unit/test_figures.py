@@ -124,9 +124,10 @@ def test_forest_marks_lie_at_the_hazard_ratios_and_the_naive_one_is_flagged():
     marks = {
         (float(line.get_xdata()[0]), str(line.get_marker()))
         for line in ax.lines
-        if line.get_marker() in ("D", "o", "X") and len(line.get_xdata()) == 1
+        if line.get_marker() in ("D", "s", "o", "X") and len(line.get_xdata()) == 1
     }
-    expected = {"main": "D", "sensitivity": "o", "naive": "X"}
+    # no diamond: that is the primary analysis of the study, which is not among these
+    expected = {"main": "s", "sensitivity": "o", "naive": "X"}
     assert marks == {(row.hr, expected[row.role]) for row in frame.itertuples()}
     assert drawn["series"].tolist()[0] == "Overlap-weighted"
     assert "biased" in drawn["series"].tolist()[-1]

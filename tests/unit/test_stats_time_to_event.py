@@ -343,3 +343,26 @@ def test_a_prediction_interval_covers_a_new_study_when_there_are_many():
         r = meta_analysis(rng.normal(rng.normal(0.1, 0.3, 60), errors), errors)
         hits += r.prediction_low < rng.normal(0.1, 0.3) < r.prediction_high
     assert hits / 800 == pytest.approx(0.95, abs=0.025)
+
+
+def test_constancy_does_not_depend_on_the_scale_of_weights_and_sees_an_effect_that_wanes():
+    """The score test of `cox.zph` takes weights as numbers of patients: with weights times ten its chi2 grows tenfold."""
+    from sorafenib_rfa.stats.cox import cox_fit
+    from sorafenib_rfa.stats.proportional_hazards import cox_zph
+    from sorafenib_rfa.stats.time_varying import constancy_test
+
+    rng = np.random.default_rng(11)
+    n = 1500
+    treated = rng.integers(0, 2, n).astype(float)
+    early = rng.exponential(10 / np.where(treated == 1, 0.4, 1.0))  # protects for ten months, then no more
+    time = np.where(early < 10, early, 10 + rng.exponential(10, n))
+    weights = rng.uniform(0.1, 0.9, n)
+    event = np.ones(n, dtype=bool)
+    once = constancy_test(treated, time, event, weights=weights)
+    tenfold = constancy_test(treated, time, event, weights=10 * weights)
+    assert once.chi2 == pytest.approx(tenfold.chi2, rel=1e-9)
+    assert once.p < 1e-4 and once.df == 1
+    zph = [cox_zph(cox_fit(treated[:, None], time, event, weights=k * weights, robust=True)) for k in (1, 10)]
+    assert zph[1]["chi2"].iloc[0] > 5 * zph[0]["chi2"].iloc[0]
+    constant = rng.exponential(10 / np.where(treated == 1, 0.6, 1.0))
+    assert constancy_test(treated, constant, event, weights=weights).p > 0.01

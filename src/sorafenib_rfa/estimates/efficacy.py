@@ -35,6 +35,7 @@ from sorafenib_rfa.estimates.survival import (
 from sorafenib_rfa.stats.cox import CoxFit, cox_fit
 from sorafenib_rfa.stats.kaplan_meier import RmstContrast, rmst_contrast
 from sorafenib_rfa.stats.proportional_hazards import cox_zph
+from sorafenib_rfa.stats.time_varying import constancy_test
 
 COX = "sorafenib_rfa.stats.cox"
 ZPH = "sorafenib_rfa.stats.proportional_hazards"
@@ -398,7 +399,7 @@ def _add_fit(
         engine=COX,
         **common,
     )
-    _add_zph(part, analysis, None if ratio is None else fit, terms, why, common)
+    _add_proportionality(part, analysis, model, frame, None if ratio is None else fit, terms, why, common)
     return {
         "label": model.label,
         "key": model.key,
@@ -413,10 +414,41 @@ def _add_fit(
     }
 
 
-def _add_zph(
-    part: _Part, analysis: str, fit: CoxFit | None, terms: Mapping[str, list[str]], why: str, common: Mapping
+def _add_proportionality(
+    part: _Part,
+    analysis: str,
+    model: Model,
+    frame: pd.DataFrame,
+    fit: CoxFit | None,
+    terms: Mapping[str, list[str]],
+    why: str,
+    common: Mapping,
 ) -> None:
-    """Add the test of proportional hazards of each term and of all together."""
+    """Add the tests of proportional hazards: of a weighted model that of treatment, otherwise of each term and of all."""
+    if model.weight:
+        test = None
+        if fit is not None:
+            test, why = attempt(
+                constancy_test,
+                frame["treated"].astype(float),
+                frame["from_start"],
+                frame["event"],
+                weights=frame[model.weight],
+            )
+        part.ard.add(
+            analysis,
+            "ph_chi2",
+            NAN if test is None else test.chi2,
+            p_value=NAN if test is None else test.p,
+            unit="statistic",
+            variable=TREATMENT,
+            method=why
+            or "robust Wald test of treatment times Kaplan-Meier time on 1 df (the score test of cox.zph takes weights "
+            "as numbers of patients)",
+            engine="sorafenib_rfa.stats.time_varying",
+            **common,
+        )
+        return
     table = None
     if fit is not None:
         table, why = attempt(cox_zph, fit, terms=dict(terms))
@@ -425,7 +457,7 @@ def _add_zph(
         row = None if table is None else table.loc[term]
         part.ard.add(
             analysis,
-            "zph_chi2",
+            "ph_chi2",
             NAN if row is None else float(row["chi2"]),
             p_value=NAN if row is None else float(row["p"]),
             unit="statistic",

@@ -440,7 +440,7 @@ def _add_zph(
         row = None if table is None else table.loc[term]
         ard.add(
             analysis,
-            "zph_chi2",
+            "ph_chi2",
             NAN if row is None else float(row["chi2"]),
             p_value=NAN if row is None else float(row["p"]),
             unit="statistic",

@@ -376,34 +376,12 @@ def _efficacy(source: _Source, cohort: CohortConfig, plan: Plan) -> _Draft:
         patients = "Patients at the landmark, n" if plan.landmark_day else "Patients, n"
         for stat, label in (("n", patients), ("events", "Events, n")):
             draft.add(label, *(source.value("efficacy", key, arm, stat) for arm in arms), level=1)
-        draft.add(
-            "Median",
-            *(source.interval("efficacy", f"{key}_km", arm, "median") for arm in arms),
-            [],
-            source.p("efficacy", f"{key}_log_rank", "contrast", "chi2"),
-            level=1,
-        )
-        for month in () if emulated else plan.horizons_months:
-            at = horizon(month)
-            draft.add(
-                f"At {month:g} months, weighted",
-                *(source.interval("efficacy", f"{key}_km_overlap", arm, at, "survival") for arm in arms),
-                level=1,
-            )
-        at = horizon(plan.rmst_horizon_months)
-        for suffix, words in (("_overlap", "weighted"), ("", "unweighted")):
-            analysis = f"{key}_rmst{suffix}"
-            draft.add(
-                f"Restricted mean to month {plan.rmst_horizon_months:g}, {words}",
-                *(source.interval("efficacy", analysis, arm, at, "rmst") for arm in arms),
-                source.interval("efficacy", analysis, "contrast", at, "difference"),
-                source.p("efficacy", analysis, "contrast", at, "difference"),
-                level=1,
-            )
+        if endpoint != "TTR":
+            _landmark_curves(draft, source, key, arms, plan, with_months=not emulated)
         for model, label in _MODELS.items():
             where = ("efficacy", f"{key}_cox_{model}", "contrast", "hr")
             draft.add(label, [], [], source.interval(*where), source.p(*where), level=1)
-        where = ("efficacy", f"{key}_cox_overlap", "contrast", "global", "zph_chi2")
+        where = ("efficacy", f"{key}_cox_overlap", "contrast", "treatment", "ph_chi2")
         draft.add("Proportional hazards, weighted model", [], [], [], source.p(*where), level=1)
     _first_events(draft, source, arms, plan)
     if source.has("efficacy", "rfs_naive", "contrast", "hr"):
@@ -433,6 +411,35 @@ def _efficacy(source: _Source, cohort: CohortConfig, plan: Plan) -> _Draft:
     return draft
 
 
+def _landmark_curves(
+    draft: _Draft, source: _Source, key: str, arms: Sequence[str], plan: Plan, *, with_months: bool
+) -> None:
+    """Add median, survival at the horizons and restricted means from entry on."""
+    draft.add(
+        "Median",
+        *(source.interval("efficacy", f"{key}_km", arm, "median") for arm in arms),
+        [],
+        source.p("efficacy", f"{key}_log_rank", "contrast", "chi2"),
+        level=1,
+    )
+    for month in plan.horizons_months if with_months else ():
+        draft.add(
+            f"At {month:g} months, weighted",
+            *(source.interval("efficacy", f"{key}_km_overlap", arm, horizon(month), "survival") for arm in arms),
+            level=1,
+        )
+    at = horizon(plan.rmst_horizon_months)
+    for suffix, words in (("_overlap", "weighted"), ("", "unweighted")):
+        analysis = f"{key}_rmst{suffix}"
+        draft.add(
+            f"Restricted mean to month {plan.rmst_horizon_months:g}, {words}",
+            *(source.interval("efficacy", analysis, arm, at, "rmst") for arm in arms),
+            source.interval("efficacy", analysis, "contrast", at, "difference"),
+            source.p("efficacy", analysis, "contrast", at, "difference"),
+            level=1,
+        )
+
+
 def _role(plan: Plan, estimand: str) -> str:
     """Return the role of an estimand in brackets, or '' when the plan does not have it."""
     return f" ({plan.estimands[estimand].role})" if estimand in plan.estimands else ""
@@ -442,6 +449,10 @@ def _emulated_trial(draft: _Draft, source: _Source, endpoint: str, arms: Sequenc
     """Add the clone-censor-weight estimates of one endpoint."""
     analysis = f"{endpoint.lower()}_ccw_overlap"
     draft.head(f"{ENDPOINTS[endpoint]}: emulated trial{_role(plan, EMULATED[endpoint])}")
+    where = ("target_trial", analysis, "contrast", "hr")
+    if endpoint == "TTR":  # with death censored a percentage is no risk: the measure is the hazard ratio alone
+        draft.add("Cause-specific hazard ratio", [], [], source.interval(*where), source.p(*where), level=1)
+        return
     for month in plan.horizons_months:
         at = horizon(month)
         draft.add(
@@ -459,7 +470,6 @@ def _emulated_trial(draft: _Draft, source: _Source, endpoint: str, arms: Sequenc
         source.p("target_trial", analysis, "contrast", at, "difference"),
         level=1,
     )
-    where = ("target_trial", analysis, "contrast", "hr")
     draft.add("Hazard ratio", [], [], source.interval(*where), source.p(*where), level=1)
 
 
@@ -713,7 +723,7 @@ def _prognostic_model(source: _Source, cohort: CohortConfig, plan: Plan) -> _Dra
     draft.add(
         "Test of proportional hazards, p",
         *(
-            source.p("prognosis", f"{e.lower()}_{m}", "global", "zph_chi2") if m == "multivariable" else []
+            source.p("prognosis", f"{e.lower()}_{m}", "global", "ph_chi2") if m == "multivariable" else []
             for e, m in models
         ),
     )

@@ -30,6 +30,7 @@ from .errors import (
     NoEventsError,
     SeparationError,
 )
+from .kaplan_meier import kaplan_meier
 from .propensity import harrell_knots, restricted_cubic_spline
 
 if TYPE_CHECKING:
@@ -297,6 +298,45 @@ def spline_effect(
         constancy=_wald(fit.coef[1:], identity[1:] @ fit.covariance @ identity[1:].T),
         linearity=_wald(fit.coef[2:], identity[2:] @ fit.covariance @ identity[2:].T),
     )
+
+
+def constancy_test(
+    treated: ArrayLike,
+    time: ArrayLike,
+    event: ArrayLike,
+    *,
+    start: ArrayLike | None = None,
+    weights: ArrayLike | None = None,
+    strata: ArrayLike | None = None,
+) -> TestStatistic:
+    """Test whether the effect of treatment is constant, against one that changes with Kaplan-Meier time.
+
+    The robust Wald test, on one degree of freedom, of treatment times g(t) beside treatment in a Cox model, with g one
+    minus the (weighted) Kaplan-Meier estimate just before t, the default transform of ``cox.zph``. Unlike the score
+    test of ``cox.zph``, which takes case weights as numbers of patients, it does not depend on the scale of weights.
+
+    Parameters
+    ----------
+    treated, time, event, start, weights, strata
+        As in :func:`piecewise_effect`.
+
+    Raises
+    ------
+    EstimationError
+        As :func:`spline_effect`.
+    """
+    arm, stop, entry, dead, w, present = _validated(treated, time, event, start, weights)
+    if not (dead & present).any():
+        raise NoEventsError(f"no events among {int(present.sum())} observations")
+    curve = kaplan_meier(stop, dead, start=None if start is None else entry, weights=w)
+
+    def basis(times: FloatArray) -> FloatArray:
+        before = np.searchsorted(curve.time, times, side="left") - 1
+        survival = np.where(before < 0, 1.0, curve.survival[np.maximum(before, 0)])
+        return np.column_stack([np.ones(times.size), 1.0 - survival])
+
+    fit = _two_arm_cox(arm, stop, entry, dead, w, strata, basis)
+    return _wald(fit.coef[1:], fit.covariance[1:, 1:])
 
 
 def _spline_basis(times: FloatArray, log_knots: FloatArray) -> FloatArray:

@@ -49,6 +49,13 @@ for (name in names(sets)) {
   record(paste0("spline.", name, ".se"), sqrt(diag(at %*% vcov(fit) %*% t(at))), what, set$data)
   k <- 2:4
   record(paste0("spline.", name, ".constancy"), coef(fit)[k] %*% solve(vcov(fit)[k, k], coef(fit)[k]), what, set$data)
+
+  km <- survfit(Surv(start, time, event) ~ 1, d, weights = w)
+  g <- function(t) 1 - c(1, km$surv)[findInterval(t, km$time, left.open = TRUE) + 1]
+  split$g <- g(split$time) * split$treated
+  fit <- coxph(Surv(start, time, event) ~ treated + g + strata(s), split, weights = w, cluster = person, control = strict)
+  what <- "survival::coxph(survSplit at all event times, treatment by Kaplan-Meier time, cluster)"
+  record(paste0("constancy.", name), coef(fit)["g"]^2 / vcov(fit)["g", "g"], what, set$data)
 }
 
 # --- competing risks, weighted by patient ----------------------------------------------------------

@@ -37,8 +37,17 @@ from sorafenib_rfa.vocabulary import ENDPOINTS
 ROW_IN = 0.4
 TRUTH = "#0072B2"
 _RISK_STEP_MONTHS = 12
-_LINE = 58
-LOOKS = {"primary": MARKERS["main"], "sensitivity": MARKERS["sensitivity"], "naive": MARKERS["naive"]}
+_LINE = 52
+_NOTE_IN = 0.115
+"""Height of a line of the notes."""
+_MARGINAL = (
+    "Hazard ratios are marginal, but that of the time-varying exposure, which is conditional on the covariates it is "
+    "adjusted for."
+)
+_ONE_TRUTH = (
+    "The truth drawn through all rows is that of the primary analysis: from RFA, in patients in equipoise. Designs with "
+    "another time zero or population estimate a truth of their own."
+)
 
 
 class Truth(NamedTuple):
@@ -89,26 +98,34 @@ def designs_figure(
     endpoint : str
         RFS or OS.
     truths : mapping, optional
-        Measure (``rmst_difference``, ``hr``) -> a true value, drawn as a line through its panel. Only a simulation has
-        one.
+        Measure (``rmst_difference``, ``hr``) -> a true value of the primary estimand, drawn as a line through its
+        panel. Only a simulation has one.
+
+    Notes
+    -----
+    The number of patients of a design comes from :data:`_PATIENTS`.
     """
     rows = inputs.curve(f"designs_{endpoint.lower()}")
     designs = rows.drop_duplicates("key")[["key", "label", "role", "explains"]].reset_index(drop=True)
     naive = (designs["role"] == "naive").to_numpy()
     places = np.arange(len(designs), dtype=float) + np.where(naive, 0.3, 0.0)
-    above_in = 0.6 if truths is None else 0.72
-    height = 0.72 + above_in + ROW_IN * (places.max() + 1)
+    above_in = 0.78 if truths is None else 0.9
+    notes = _notes(rows, truths)
+    below_in = 0.6 + _NOTE_IN * len(notes)
+    height = below_in + above_in + ROW_IN * (places.max() + 1)
     figure, drawn = new_figure(height), Drawn()
-    bottom, top = 0.72 / height, 1 - above_in / height
+    bottom, top = below_in / height, 1 - above_in / height
     arms = arms_of(inputs.cohort)
     panels = (
-        _Panel("rmst_difference", "Difference, months", 0.385, 0.138, 0.530, 0.0, arms.treated, arms.control),
-        _Panel("hr", "Hazard ratio", 0.695, 0.138, 0.840, 1.0, arms.treated, arms.control),
+        _Panel("rmst_difference", "Difference, months", 0.415, 0.128, 0.550, 0.0, arms.treated, arms.control),
+        _Panel("hr", "Hazard ratio", 0.708, 0.128, 0.843, 1.0, arms.treated, arms.control),
     )
     level = f"({100 * inputs.plan.confidence_level:g}% CI)"
     header = {"fontsize": 7.5, "fontweight": "bold", "va": "bottom", "linespacing": 1.2}
     above = top + (0.06 if truths is None else 0.19) / height
+    figure.text(0.012, 1 - 0.05 / height, ENDPOINTS[endpoint], fontsize=9, fontweight="bold", va="top")
     figure.text(0.012, above, "Design and what it compares", **header)
+    figure.text(_N_RIGHT, above, "n", ha="right", **header)
     span = f"Restricted mean to month {inputs.plan.rmst_horizon_months:g},\ndifference in months {level}"
     for panel, words in zip(panels, (span, f"Hazard ratio {level}"), strict=True):
         figure.text(panel.left, above, words, **header)
@@ -132,7 +149,7 @@ def designs_figure(
             _truth(ax, inputs, truth, panel, drawn)
         for place, design in zip(places, designs.itertuples(), strict=True):
             y = _height(ax, place, bottom, top)
-            look = LOOKS[design.role]
+            look = MARKERS[design.role]
             if design.key not in own:
                 figure.text(panel.numbers, y, "not applicable", fontsize=6.5, color=MUTED, va="center")
                 continue
@@ -149,7 +166,10 @@ def designs_figure(
                 high=row["ci_high"], text=text, ard_id=ard_id,
             )  # fmt: skip
     _names(figure, axes[0], designs, places, bottom, top, drawn)
-    figure.text(0.012, 0.06 / height, ENDPOINTS[endpoint], fontsize=7.5, color=MUTED, va="bottom")
+    _write_patients(figure, inputs, axes[0], designs, places, endpoint, (bottom, top), drawn)
+    figure.text(
+        0.012, 0.05 / height, "\n".join(notes), fontsize=6.2, color=MUTED, va="bottom", linespacing=1.2,
+    )  # fmt: skip
     if inputs.cohort.synthetic:
         mark_synthetic(figure, axes, size=9)
     return figure, drawn.frame()
@@ -161,7 +181,7 @@ def _names(
     """Write each design with its line of explanation, and set the naive one apart."""
     for place, design in zip(places, designs.itertuples(), strict=True):
         y = _height(ax, place, bottom, top)
-        look = LOOKS[design.role]
+        look = MARKERS[design.role]
         mark = {"primary": " (primary)", "naive": " (biased)"}.get(design.role, "")
         figure.text(
             0.012, y, design.label + mark, fontsize=7.5, va="bottom", color=look["color"],

@@ -27,10 +27,12 @@ from sorafenib_rfa.vocabulary import ENDPOINTS
 
 ROW_IN = 0.3
 MARKERS = {
-    "main": {"marker": "D", "markersize": 6.5, "markerfacecolor": INK, "color": INK, "linewidth": 2.0},
+    "primary": {"marker": "D", "markersize": 6.5, "markerfacecolor": INK, "color": INK, "linewidth": 2.0},
+    "main": {"marker": "s", "markersize": 6, "markerfacecolor": INK, "color": INK, "linewidth": 2.0},
     "sensitivity": {"marker": "o", "markersize": 5, "markerfacecolor": "white", "color": INK, "linewidth": 1.2},
     "naive": {"marker": "X", "markersize": 6, "markerfacecolor": "#a33", "color": "#a33", "linewidth": 1.2},
 }
+"""The diamond is kept for the primary analysis of the study; the main one of its kind is a filled square."""
 _TICKS = (0.1, 0.2, 0.25, 0.33, 0.5, 0.67, 0.8, 1.0, 1.25, 1.5, 2.0, 3.0, 4.0, 5.0, 10.0)
 
 
