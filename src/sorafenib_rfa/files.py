@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import pandas as pd
@@ -30,3 +31,25 @@ def write_table(frame: pd.DataFrame, stem: str | Path) -> None:
 def read_tables(paths: list[str]) -> dict[str, pd.DataFrame]:
     """Return the parquet files at `paths`, keyed by file name without suffix."""
     return {Path(path).stem: pd.read_parquet(path) for path in paths}
+
+
+class TablesOnDemand(Mapping[str, pd.DataFrame]):
+    """Parquet files, keyed by file name without suffix, each read when it is first asked for."""
+
+    def __init__(self, paths: Iterable[str]) -> None:
+        self._paths = {Path(path).stem: path for path in paths}
+        self._read: dict[str, pd.DataFrame] = {}
+
+    def __getitem__(self, name: str) -> pd.DataFrame:
+        """Return one table."""
+        if name not in self._read:
+            self._read[name] = pd.read_parquet(self._paths[name])
+        return self._read[name]
+
+    def __iter__(self) -> Iterator[str]:
+        """Yield the names, in the order of the paths."""
+        return iter(self._paths)
+
+    def __len__(self) -> int:
+        """Return how many tables there are."""
+        return len(self._paths)

@@ -6,13 +6,17 @@ citeproc sets the references, and three writers with ``lua/layout.lua`` make the
 
 from __future__ import annotations
 
+import base64
 import difflib
+import html
 import json
+import mimetypes
 import os
 import re
 import subprocess
 import tempfile
 import time
+import urllib.parse
 from collections import Counter
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -399,15 +403,16 @@ def _render_embedded(
             problems.extend(_warnings(said, source, f"writing {what}"))
             return made
 
-        def html() -> bytes:
+        def web() -> bytes:
             css = (work / "article.css").read_text(encoding="utf-8").replace("$", "$$")
             template = work / "article-with-css.html"
             text = (work / "article.html").read_text(encoding="utf-8").replace("$styles$", css)
             template.write_text(text, encoding="utf-8")
-            return pandoc(
-                "HTML", "--to=html5", f"--template={template}", "--embed-resources", "--mathml", "--toc",
-                "--toc-depth=3", "--shift-heading-level-by=1",
+            page = pandoc(
+                "HTML", "--to=html5", f"--template={template}", "--mathml", "--toc", "--toc-depth=3",
+                "--shift-heading-level-by=1",
             )  # fmt: skip
+            return _with_images(page, directory)
 
         def pdf() -> bytes:
             typst = pandoc("PDF", "--to=typst-citations", f"--template={work}/article.typ")
@@ -422,7 +427,7 @@ def _render_embedded(
             )  # fmt: skip
             return finish_docx(made, epoch) if made else b""
 
-        makers: dict[str, Callable[[], bytes]] = {"pdf": pdf, "docx": docx, "html": html}
+        makers: dict[str, Callable[[], bytes]] = {"pdf": pdf, "docx": docx, "html": web}
 
         def timed(name: str) -> bytes:
             started = time.perf_counter()
@@ -441,6 +446,22 @@ def _render_embedded(
         "python-docx": importlib.metadata.version("python-docx"),
     }
     return versions, {name: seconds[name] for name in FORMATS if name in seconds}
+
+
+_IMAGE: Final = re.compile(rb'<img\b([^>]*?\bsrc=")([^"]+)"')
+
+
+def _with_images(page: bytes, directory: Path) -> bytes:
+    """Return the page with its images inside of it; pandoc's own embedding reads and writes the whole page anew."""
+
+    def embedded(match: re.Match[bytes]) -> bytes:
+        source = urllib.parse.unquote(html.unescape(match[2].decode("utf-8")))
+        media_type = mimetypes.guess_type(source)[0] or "application/octet-stream"
+        content = base64.b64encode((directory / source).read_bytes())
+        # some screen readers take an SVG for a group of shapes unless told
+        return b'<img role="img"' + match[1] + f"data:{media_type};base64,".encode() + content + b'"'
+
+    return _IMAGE.sub(embedded, page)
 
 
 def _reference_docx(directory: Path, short_title: str, synthetic: bool, epoch: int) -> bytes:
