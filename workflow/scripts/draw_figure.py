@@ -9,12 +9,12 @@ with job(snakemake) as this:
 
     from sorafenib_rfa.config.models import CohortConfig, Plan
     from sorafenib_rfa.exhibits.draw import draw_figure, save_figure
-    from sorafenib_rfa.files import read_tables
+    from sorafenib_rfa.files import TablesOnDemand
 
     figure, drawn = draw_figure(
         snakemake.wildcards.figure,
         ard=pd.read_parquet(snakemake.input.ard),
-        curves=read_tables(snakemake.input.curves),
+        curves=TablesOnDemand(snakemake.input.curves),
         cohort=CohortConfig.model_validate(snakemake.params.cohort_config),
         plan=Plan.model_validate(snakemake.params.plan),
     )
