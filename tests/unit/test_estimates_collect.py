@@ -32,7 +32,7 @@ def test_all_parts_together_have_unique_sorted_readable_ids():
 
 def test_estimands_are_those_of_the_plan():
     ard = collect_ard(PARTS.values())
-    assert set(ard["estimand_id"]) - {""} <= set(PLAN.estimands)
+    assert set(ard["estimand_id"]) - {""} <= PLAN.estimand_ids
     assert {"E1_RFS", "E2_OS", "E3_TTR", "L_RFS", "E4_FIRST_EVENT", "N1_RFS_NAIVE", "S1_SAFETY", "T_RFS"} <= set(
         ard["estimand_id"]
     )
@@ -81,3 +81,17 @@ def test_the_parts_make_exactly_the_curves_the_workflow_declares():
     for name, part in ESTIMATED.items():
         assert set(part.curves) == set(CURVES[name])
         assert all(len(frame.columns) for frame in part.curves.values())
+
+
+def test_every_row_cites_an_estimand_of_the_plan_in_a_population_that_the_plan_names():
+    from exhibit_cohorts import with_arms
+
+    made = with_arms()
+    cited = set(made.ard["estimand_id"]) - {""}
+    assert cited <= made.plan.estimand_ids, sorted(cited - made.plan.estimand_ids)
+    unused = set(made.plan.estimands) - cited - {"P1_PROGNOSIS"}
+    assert not unused, f"planned and not estimated: {sorted(unused)}"
+    overlap = made.ard.set_index("ard_id")["estimand_id"]
+    assert overlap["target_trial.rfs_ccw_overlap.contrast.hr"] == "E1_RFS"
+    assert overlap["target_trial.rfs_ccw_ate.contrast.hr"] == "E1_RFS_ALL"
+    assert overlap["efficacy.rfs_cox_att.contrast.hr"] == "L_RFS_TREATED"

@@ -58,6 +58,10 @@ class Estimand(Strict):
     endpoint: str = Field(description="PARAMCD of ADTTE, or a safety variable.")
     intercurrent_events: dict[str, str] = Field(description="Event -> strategy (ICH E9(R1) section A.3.2).")
     summary_measure: str
+    other_populations: dict[Literal["ALL", "TREATED"], str] = Field(
+        default={},
+        description="The same estimand in another population, in words; rows of the ARD cite the id with this suffix.",
+    )
     role: Literal["primary", "secondary", "sensitivity", "naive comparison", "negative control", "safety", "prognostic"]
 
 
@@ -203,6 +207,14 @@ class Plan(Strict):
         default=None, description="Required for a cohort whose arms are formed by exposure."
     )
     events_of_interest: list[str] = Field(description="AEDECOD terms shown first in the safety exhibits.")
+
+    @property
+    def estimand_ids(self) -> set[str]:
+        """Ids that rows of the ARD may cite: the estimands, and each in its other populations."""
+        return {
+            *self.estimands,
+            *(f"{key}_{suffix}" for key, value in self.estimands.items() for suffix in value.other_populations),
+        }
 
     @model_validator(mode="after")
     def _names_resolve(self) -> Plan:

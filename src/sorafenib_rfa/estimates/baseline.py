@@ -417,7 +417,7 @@ def _add_balance(
 
 
 def _add_largest(ard: ArdBuilder, drawn: list[dict], population: str) -> None:
-    """Add the largest absolute standardised difference: of all variables described, and of the adjustment set.
+    """Add the largest absolute standardised difference, of all and of adjusted variables, and extreme variance ratios.
 
     Overlap weights from a logistic score balance what is in the score exactly; only the others can tell how far
     weighting goes.
@@ -439,6 +439,25 @@ def _add_largest(ard: ArdBuilder, drawn: list[dict], population: str) -> None:
                 method=f"largest absolute standardised difference of a variable, of {words}"
                 if rows
                 else "not estimable: no standardised difference could be estimated",
+                engine=BALANCE,
+                population=population,
+            )
+        analysis = "landmark" if weighting == "none" else weighting
+        found = [
+            row["value"]
+            for row in ard.rows
+            if row["analysis_id"] == analysis and row["stat_name"] == "variance_ratio" and not np.isnan(row["value"])
+        ]
+        for stat, function in (("smallest", min), ("largest", max)):
+            ard.add(
+                analysis,
+                f"{stat}_variance_ratio",
+                function(found) if found else NAN,
+                unit="ratio",
+                group="contrast",
+                method=f"{stat} variance ratio of a continuous variable described"
+                if found
+                else "not estimable: no variance ratio could be estimated",
                 engine=BALANCE,
                 population=population,
             )

@@ -8,6 +8,7 @@ that day, so that nobody is credited with time in which they had to survive to b
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import pandas as pd
 
@@ -21,6 +22,15 @@ COMPARED = {"RFS": "L_RFS", "OS": "L_OS", "TTR": "L_TTR"}
 
 EMULATED = {"RFS": "E1_RFS", "OS": "E2_OS", "TTR": "E3_TTR"}
 """Endpoints of the emulated trial, from time zero on, and the estimand of each."""
+
+Target = Literal["overlap", "all", "treated"]
+"""Population that an analysis speaks of: clinical equipoise (the estimands' own), everybody, the treated."""
+
+
+def in_population(estimand: str, target: Target) -> str:
+    """Return the id of an estimand in the population that an analysis speaks of."""
+    return estimand if target == "overlap" or not estimand else f"{estimand}_{target.upper()}"
+
 
 WEIGHTS = ("ps", "w_overlap", "w_iptw", "w_att", "w_trimmed")
 """Columns of the propensity score's weights; NaN for patients without a score, 0 in w_trimmed for those trimmed."""

@@ -19,7 +19,16 @@ from sorafenib_rfa.config.models import CohortConfig, Plan
 from sorafenib_rfa.estimates.ard import ArdBuilder, Estimates
 from sorafenib_rfa.estimates.bootstrap import BootstrapDifference, OverlapResamples
 from sorafenib_rfa.estimates.common import NAN, attempt, hazard_ratio, horizon, untested
-from sorafenib_rfa.estimates.comparison import COMPARED, Comparison, compare, entered, entrants, parameter
+from sorafenib_rfa.estimates.comparison import (
+    COMPARED,
+    Comparison,
+    Target,
+    compare,
+    entered,
+    entrants,
+    in_population,
+    parameter,
+)
 from sorafenib_rfa.estimates.covariates import Design, covariate_design, texts
 from sorafenib_rfa.estimates.survival import (
     FIRST_EVENTS,
@@ -53,11 +62,19 @@ class Model:
     words: str
     weight: str | None = None
     adjusted: bool = False
+    target: Target = "all"
 
 
 _WEIGHTED = "robust (Lin-Wei) variance, the weights taken as known"
 MODELS = (
-    Model("overlap", "Overlap-weighted", "main", "weighted by overlap of the propensity score", weight="w_overlap"),
+    Model(
+        "overlap",
+        "Overlap-weighted",
+        "main",
+        "weighted by overlap of the propensity score",
+        weight="w_overlap",
+        target="overlap",
+    ),
     Model(
         "iptw",
         "Inverse probability weighted",
@@ -73,7 +90,14 @@ MODELS = (
         "limits, the score fitted anew among them",
         weight="w_trimmed",
     ),
-    Model("att", "Weighted to the treated", "sensitivity", "weighted to the treated (ATT)", weight="w_att"),
+    Model(
+        "att",
+        "Weighted to the treated",
+        "sensitivity",
+        "weighted to the treated (ATT)",
+        weight="w_att",
+        target="treated",
+    ),
     Model("adjusted", "Covariate-adjusted", "sensitivity", "adjusted for the plan's covariates", adjusted=True),
     Model("unadjusted", "Unadjusted", "sensitivity", "unadjusted"),
 )
@@ -227,7 +251,8 @@ def _compare(part: _Part, endpoint: str) -> None:
     key, arms, start = endpoint.lower(), at_risk.arms, at_risk.start_months
     frame, scored = at_risk.frame, at_risk.scored
     reason = untested(at_risk.sizes, part.plan)
-    common = {"population": at_risk.population, "estimand_id": at_risk.estimand}
+    weighted = {"population": at_risk.population, "estimand_id": at_risk.estimand}
+    common = {**weighted, "estimand_id": in_population(at_risk.estimand, "all")}
     words = f"patients enter {at_risk.start_words}; months since {part.cohort.index_event}"
     drawn: list[pd.DataFrame] = []
     for arm, group in ((None, "overall"), *((arm, arms.slug(arm)) for arm in arms.labels)):
@@ -258,7 +283,7 @@ def _compare(part: _Part, endpoint: str) -> None:
             start=start,
             weights=weighted_own["w_overlap"],
             words=f"{words}; weighted by overlap of the propensity score",
-            **common,
+            **weighted,
         )
         drawn.append(curve_frame(curve, group, arm, "overlap", start))
     part.curves[f"km_{key}"] = pd.concat(drawn, ignore_index=True)
@@ -376,7 +401,11 @@ def _add_fit(
 ) -> dict:
     """Add one fitted model: patients, events, hazard ratio, tests of proportional hazards."""
     analysis = f"{at_risk.endpoint.lower()}_cox_{model.key}"
-    common = {"group": "contrast", "population": at_risk.population, "estimand_id": at_risk.estimand}
+    common = {
+        "group": "contrast",
+        "population": at_risk.population,
+        "estimand_id": in_population(at_risk.estimand, model.target),
+    }
     words = f"Cox model with Efron's ties, follow-up {at_risk.start_words}, {model.words}"
     if model.weight:
         words += f"; {_WEIGHTED}"
@@ -424,7 +453,7 @@ def _add_proportionality(
     why: str,
     common: Mapping,
 ) -> None:
-    """Add the tests of proportional hazards: of a weighted model that of treatment, otherwise of each term and of all."""
+    """Add tests of proportional hazards: of a weighted model that of treatment, otherwise of each term and of all."""
     if model.weight:
         test = None
         if fit is not None:
@@ -512,7 +541,7 @@ def _add_rmst(part: _Part, at_risk: Comparison, reason: str) -> None:
             "unit": "months",
             "variable": horizon(end),
             "population": at_risk.population,
-            "estimand_id": at_risk.estimand,
+            "estimand_id": in_population(at_risk.estimand, "all" if weighting == "none" else "overlap"),
             "engine": KM if weighting == "none" else "sorafenib_rfa.estimates.bootstrap",
             "method": why or words,
         }
@@ -592,7 +621,7 @@ def _add_first_event(part: _Part) -> None:
         causes=FIRST_EVENTS if part.cohort.offers("imaging") else RECURRENCE_OR_DEATH,
         start=at_risk.start_months,
         population=at_risk.population,
-        estimand_id="E4_FIRST_EVENT",
+        estimand_id=in_population("E4_FIRST_EVENT", "all"),
         reason=untested(at_risk.sizes, part.plan),
         words=f"Aalen-Johansen {at_risk.start_words}, other first events competing",
     )
@@ -631,7 +660,7 @@ def _add_naive(part: _Part, endpoint: str) -> None:
     rows["arm"] = np.where(ever, arms.treated, arms.control)
     common = {
         "population": "All analysed patients from RFA, by ever-exposure (biased)",
-        "estimand_id": "N1_RFS_NAIVE" if endpoint == "RFS" else "",
+        "estimand_id": "N1_RFS_NAIVE" if endpoint == "RFS" else "N2_OS_NAIVE",
     }
     words = f"from RFA; {_BIASED}"
     drawn = []

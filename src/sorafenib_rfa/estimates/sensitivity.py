@@ -19,7 +19,7 @@ from sorafenib_rfa.config.models import CohortConfig, Plan, Sensitivity
 from sorafenib_rfa.estimates.ard import ArdBuilder, Estimates
 from sorafenib_rfa.estimates.bootstrap import OverlapResamples
 from sorafenib_rfa.estimates.common import NAN, attempt, hazard_ratio, horizon, untested
-from sorafenib_rfa.estimates.comparison import COMPARED, Comparison, compare, entered
+from sorafenib_rfa.estimates.comparison import COMPARED, Comparison, Target, compare, entered, in_population
 from sorafenib_rfa.estimates.covariates import Design, covariate_design, logarithm, numbers, texts
 from sorafenib_rfa.estimates.evalue import add_evalue
 from sorafenib_rfa.estimates.imputation import Completed, complete, outcome_columns
@@ -169,9 +169,10 @@ def estimate_sensitivity(
     return Estimates(part.ard.frame(), curves)
 
 
-def _common(comparison: Comparison, extra: str = "") -> dict[str, Any]:
+def _common(comparison: Comparison, extra: str = "", target: Target = "overlap") -> dict[str, Any]:
     """Return what all rows of one endpoint share."""
-    return {"group": "contrast", "population": comparison.population + extra, "estimand_id": comparison.estimand}
+    estimand = in_population(comparison.estimand, target)
+    return {"group": "contrast", "population": comparison.population + extra, "estimand_id": estimand}
 
 
 def _add_ratio(
@@ -226,7 +227,7 @@ def _add_matched(part: _Part, comparison: Comparison) -> None:
         "matched"
     )
     population = "; treated patients with a partner and their partners"
-    common = _common(comparison, population)
+    common = _common(comparison, population, "treated")
     counts = (NAN,) * 3
     if matching is not None:
         counts = (len(matching.pairs), matching.unmatched_treated, matching.unmatched_control)

@@ -9,7 +9,7 @@ specifications take seconds; the intervals of the main analyses come from bootst
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from itertools import product
@@ -22,7 +22,7 @@ from sorafenib_rfa.arms import Arms, arms_of
 from sorafenib_rfa.config.models import CohortConfig, Estimator, Plan, Specification, Specifications
 from sorafenib_rfa.estimates.ard import ArdBuilder
 from sorafenib_rfa.estimates.common import NAN, attempt, untested
-from sorafenib_rfa.estimates.comparison import COMPARED
+from sorafenib_rfa.estimates.comparison import COMPARED, EMULATED, Target, in_population
 from sorafenib_rfa.estimates.covariates import Design, covariate_design, texts
 from sorafenib_rfa.estimates.imputation import Completed
 from sorafenib_rfa.estimates.target_trial import conduct, followed, start_stop
@@ -73,6 +73,13 @@ IMPUTATIONS = 5
 """Imputations used, at most: with half of the information missing their estimate has 1 / (1 + 0.5 / 5) = 91 % of the
 efficiency of infinitely many (Rubin 1987), enough to describe."""
 
+_TARGETS: Mapping[str, Target] = {
+    "clone_censor_overlap": "overlap",
+    "landmark_overlap": "overlap",
+    "landmark_att": "treated",
+    "landmark_matched": "treated",
+}
+"""Population of the estimators that do not speak of everybody."""
 _WEIGHTS: dict[str, Estimand] = {"landmark_overlap": "overlap", "landmark_iptw": "ATE", "landmark_att": "ATT"}
 _TILTS: dict[str, Tilt] = {"clone_censor_overlap": "overlap", "clone_censor_ate": "ate"}
 _WITHOUT_COVARIATES = ("unadjusted", "naive")
@@ -540,7 +547,18 @@ def _add_row(ard: ArdBuilder, row: dict[str, Any], choices: Specifications, curv
         method=row["reason"] or f"{curve.arms.treated} against {curve.arms.control}: {'; '.join(words)}",
         engine=ENGINE,
         population=row["eligibility_label"],
+        estimand_id=_estimand(row["estimator"], row["endpoint"]),
     )
+
+
+def _estimand(estimator: str, endpoint: str) -> str:
+    """Return the estimand that an estimator aims at, in the population it speaks of."""
+    if estimator == "naive":
+        return {"RFS": "N1_RFS_NAIVE", "OS": "N2_OS_NAIVE"}[endpoint]
+    if estimator == "time_varying_adjusted":
+        return f"T_{endpoint}"
+    home = EMULATED if estimator.startswith("clone_censor") else COMPARED
+    return in_population(home[endpoint], _TARGETS.get(estimator, "all"))
 
 
 def _add_summary(ard: ArdBuilder, frame: pd.DataFrame) -> None:
@@ -575,3 +593,19 @@ def _add_summary(ard: ArdBuilder, frame: pd.DataFrame) -> None:
                 engine=ENGINE,
                 population="As each specification says",
             )
+        if name == "all":
+            continue
+        for choice in ("grace_period_days", "eligibility"):
+            for level, own in ratios.groupby(choice, sort=False):
+                ard.add(
+                    "specifications",
+                    "median",
+                    float(own["hr"].median()),
+                    unit="ratio",
+                    variable=f"{name}_{choice}",
+                    level=level,
+                    group="contrast",
+                    method=f"median hazard ratio of the {len(own)} specifications with this choice; description",
+                    engine=ENGINE,
+                    population="As each specification says",
+                )

@@ -20,7 +20,7 @@ from sorafenib_rfa.config.models import CohortConfig, Plan
 from sorafenib_rfa.estimates.ard import ArdBuilder, Estimates
 from sorafenib_rfa.estimates.bootstrap import logistic_scores
 from sorafenib_rfa.estimates.common import NAN, attempt, hazard_ratio, horizon, untested
-from sorafenib_rfa.estimates.comparison import EMULATED, parameter
+from sorafenib_rfa.estimates.comparison import EMULATED, Target, in_population, parameter
 from sorafenib_rfa.estimates.covariates import Design, covariate_design, texts
 from sorafenib_rfa.estimates.evalue import add_evalue
 from sorafenib_rfa.stats.clone_censor import (
@@ -371,9 +371,10 @@ class _Part:
     def population(self) -> str:
         return f"All analysed patients from {self.index_event}, with all covariates of the adjustment set"
 
-    def common(self, endpoint: str) -> dict[str, str]:
-        """Columns shared by the rows of an endpoint."""
-        return {"population": self.population, "estimand_id": EMULATED[endpoint]}
+    def common(self, endpoint: str, tilt: Tilt) -> dict[str, str]:
+        """Columns shared by the rows of an endpoint, weighted to a population."""
+        target: Target = "overlap" if tilt == "overlap" else "all"
+        return {"population": self.population, "estimand_id": in_population(EMULATED[endpoint], target)}
 
 
 def estimate_target_trial(
@@ -575,12 +576,12 @@ def _add_form(part: _Part, endpoint: str, rows: pd.DataFrame, form: Form) -> Non
             float(event.mean()) if len(event) else NAN,
             reason=why,
             of="the hazard ratio of the emulated trial",
-            common={**part.common(endpoint), "group": "contrast"},
+            common={**part.common(endpoint, form.tilt), "group": "contrast"},
         )
     if endpoint not in COMPARED_IN_FULL:
         return
     if found is None or part.emulation is None:
-        _add_no_weights(part, endpoint, analysis, why)
+        _add_no_weights(part, endpoint, analysis, why, form)
         return
     if form.key == "overlap":
         part.curves[f"km_ccw_{endpoint.lower()}"] = _curves(part, endpoint, found)
@@ -597,7 +598,7 @@ def _add_contrasts(
     form: Form,
 ) -> None:
     """Add restricted means, their contrasts and the hazard ratio."""
-    plan, common = part.plan, {**part.common(endpoint), "engine": ENGINE}
+    plan, common = part.plan, {**part.common(endpoint, form.tilt), "engine": ENGINE}
     month = horizon(plan.rmst_horizon_months)
     span = (
         f"restricted mean time to month {plan.rmst_horizon_months:g} from {part.index_event}, "
@@ -661,7 +662,7 @@ def _add_survival(
     """Add survival under both strategies and its difference at the horizons."""
     from scipy.special import ndtr, ndtri
 
-    plan, common = part.plan, {**part.common(endpoint), "engine": ENGINE, "unit": "percent"}
+    plan, common = part.plan, {**part.common(endpoint, "overlap"), "engine": ENGINE, "unit": "percent"}
     z = float(ndtri(0.5 + plan.confidence_level / 2))
     months = list(plan.horizons_months)
     at = None if found is None else found.at(months)
@@ -739,7 +740,7 @@ def _add_weights(part: _Part, endpoint: str, analysis: str, time: FloatArray, ev
     rows = design.rows(emulation.initiation(form)[0], tilt=form.tilt, cap=emulation.caps(design, form))
     grace = emulation.grace
     months = sorted({0.0, *np.linspace(0, grace, 5)[1:].round(4), *range(3, int(time.max()) + 1, 3)})
-    common = {**part.common(endpoint), "engine": ENGINE}
+    common = {**part.common(endpoint, form.tilt), "engine": ENGINE}
     frames = []
     for arm, (slug, label) in enumerate(zip(part.slugs, part.arms.labels, strict=True)):
         own = rows["arm"] == arm
@@ -780,7 +781,7 @@ def _add_weights(part: _Part, endpoint: str, analysis: str, time: FloatArray, ev
     part.weights.append(pd.concat(frames, ignore_index=True)[order])
 
 
-def _add_no_weights(part: _Part, endpoint: str, analysis: str, why: str) -> None:
+def _add_no_weights(part: _Part, endpoint: str, analysis: str, why: str, form: Form) -> None:
     """Add the rows of :func:`_add_weights` without values: the text and the notebooks print them."""
     horizons = ["grace_end", *(horizon(month) for month in part.plan.horizons_months)]
     rows = [("patient_years", "years", ""), ("max_weight", "measure", "")]
@@ -789,7 +790,7 @@ def _add_no_weights(part: _Part, endpoint: str, analysis: str, why: str) -> None
         for stat, unit, variable in rows:
             part.ard.add(
                 analysis, stat, NAN, unit=unit, group=slug, variable=variable, method=why,
-                **{**part.common(endpoint), "engine": ENGINE},
+                **{**part.common(endpoint, form.tilt), "engine": ENGINE},
             )  # fmt: skip
 
 
@@ -832,7 +833,7 @@ def start_stop(time: FloatArray, event: BoolArray, exposed_from: FloatArray) -> 
 def _add_time_varying(part: _Part, endpoint: str) -> None:
     """Add the hazard ratio of current exposure, crude and adjusted."""
     plan = part.plan
-    common = {"engine": COX, "estimand_id": "T_RFS" if endpoint == "RFS" else ""}
+    common = {"engine": COX, "estimand_id": f"T_{endpoint}"}
     for adjusted in (False, True):
         subjects = part.design.x.index if adjusted else part.conduct.index
         analysis = f"{endpoint.lower()}_time_varying" + ("_adjusted" if adjusted else "")
