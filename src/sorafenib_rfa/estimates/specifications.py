@@ -193,9 +193,12 @@ class _Curve:
         completed = self.completed
         assert completed is not None
 
+        # all imputations have the same rows
+        places = self._once(("places", population), lambda: completed.frames[0].index.get_indexer(members))
+
         def columns(name: str, number: int) -> np.ndarray:
-            column = completed.frames[number].loc[:, [self.plan.covariates[name].variable]]
-            return covariate_design(column.loc[members], self.plan, [name]).x.to_numpy(dtype=float)
+            column = completed.frames[number][[self.plan.covariates[name].variable]].iloc[places]
+            return covariate_design(column, self.plan, [name]).x.to_numpy(dtype=float)
 
         own = [
             self._once(("columns", population, name, used), partial(columns, name, used))
