@@ -66,6 +66,7 @@ class CodeIdentity:
     cache: Path | None = None
     _known: dict[str, dict] = field(default_factory=dict, init=False)
     _parsed: dict[Path, tuple[str, list[str]]] = field(default_factory=dict, init=False)
+    _modules: dict[str, list[tuple[Path, str]]] = field(default_factory=dict, init=False)
     _data: dict[Path, dict[str, str]] = field(default_factory=dict, init=False)
     _dirty: bool = field(default=False, init=False)
 
@@ -99,17 +100,22 @@ class CodeIdentity:
             self._parsed[path] = (entry["digest"], entry["imports"])
         return self._parsed[path]
 
-    def _module_files(self, name: str) -> list[Path]:
-        """Return the file of a module and the ``__init__`` of every package above it; none if it is no module."""
-        parts = name.split(".")
-        found: list[Path] = []
-        for depth in range(1, len(parts) + 1):
-            base = self.root / "src" / Path(*parts[:depth])
-            if (base / "__init__.py").is_file():
-                found.append(base / "__init__.py")
-            elif base.with_suffix(".py").is_file():
-                found.append(base.with_suffix(".py"))
-        return found
+    def _module_files(self, name: str) -> list[tuple[Path, str]]:
+        """Return the file of a module and the ``__init__`` of every package above it; none if it is no module.
+
+        Each with the package in which its relative imports are resolved.
+        """
+        if name not in self._modules:  # the same few modules are imported from everywhere
+            parts = name.split(".")
+            found: list[Path] = []
+            for depth in range(1, len(parts) + 1):
+                base = self.root / "src" / Path(*parts[:depth])
+                if (base / "__init__.py").is_file():
+                    found.append(base / "__init__.py")
+                elif base.with_suffix(".py").is_file():
+                    found.append(base.with_suffix(".py"))
+            self._modules[name] = [(file, self._package_of(file)) for file in found]
+        return self._modules[name]
 
     def files(self, *entries: str) -> dict[str, str]:
         """Return path -> digest of every file that running `entries` may execute or read from the package.
@@ -132,7 +138,7 @@ class CodeIdentity:
             if package:
                 result.update(self._package_data(path.parent))
             for name in imports:
-                queue.extend((file, self._package_of(file)) for file in self._module_files(name))
+                queue.extend(module for module in self._module_files(name) if module[0] not in seen)
         self._save()
         return dict(sorted(result.items()))
 
