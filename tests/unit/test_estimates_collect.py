@@ -33,7 +33,7 @@ def test_all_parts_together_have_unique_sorted_readable_ids():
 def test_estimands_are_those_of_the_plan():
     ard = collect_ard(PARTS.values())
     assert set(ard["estimand_id"]) - {""} <= PLAN.estimand_ids
-    assert {"E1_RFS", "E2_OS", "E3_TTR", "L_RFS", "E4_FIRST_EVENT", "N1_RFS_NAIVE", "S1_SAFETY", "T_RFS"} <= set(
+    assert {"E1_RFS", "E2_OS", "E3_TTR", "L_RFS", "E4_FIRST_EVENT_ALL", "N1_RFS_NAIVE", "S1_SAFETY", "T_RFS"} <= set(
         ard["estimand_id"]
     )
 

@@ -346,7 +346,7 @@ def test_a_prediction_interval_covers_a_new_study_when_there_are_many():
 
 
 def test_constancy_does_not_depend_on_the_scale_of_weights_and_sees_an_effect_that_wanes():
-    """The score test of `cox.zph` takes weights as numbers of patients: with weights times ten its chi2 grows tenfold."""
+    """The score test of `cox.zph` takes weights as numbers of patients: weights times ten, a chi2 tenfold."""
     from sorafenib_rfa.stats.cox import cox_fit
     from sorafenib_rfa.stats.proportional_hazards import cox_zph
     from sorafenib_rfa.stats.time_varying import constancy_test
