@@ -78,6 +78,23 @@ def test_the_primary_is_first_and_the_naive_last_and_flagged():
     assert sum(text == "Synthetic data" for text in texts) >= 3
 
 
+def test_each_design_says_how_many_patients_it_uses():
+    """Everyone from RFA in the naive design; fewer with all covariates; fewer still event-free at the landmark."""
+    figure, drawn = draw("designs")
+    adsl = estimated()[0]["adsl"]
+    patients = drawn[drawn["element"] == "patients"].set_index("series")
+    assert patients.loc["Naive, ever against never", "x"] == len(adsl)
+    complete = adsl[[FEW.covariates[name].variable for name in FEW.adjustment_set]].notna().all(axis=1)
+    for design in ("Clone-censor-weight, overlap", "Clone-censor-weight, Cox", "Time-varying exposure"):
+        assert patients.loc[design, "x"] == complete.sum()
+    scored = estimated()[1]["baseline"].curves["weights"]["w_overlap"].notna().sum()
+    assert patients.loc["Landmark, overlap", "x"] == scored
+    assert scored < complete.sum()
+    printed = [text.get_text() for text in figure.findobj(Text)]
+    assert set(patients["text"]) <= set(printed)
+    assert "Recurrence-free survival" in printed
+
+
 def test_text_stays_on_the_page():
     for figure in (draw("designs")[0], draw("km_ccw_rfs")[0], drawn_truth()[0]):
         canvas = FigureCanvasAgg(figure)
@@ -100,7 +117,12 @@ def test_the_truth_is_a_line_through_each_panel_and_only_where_given():
     lines = drawn[drawn["element"] == "truth"].set_index("panel")["x"]
     assert lines["Difference, months"] == TRUE_DIFFERENCE
     assert lines["Hazard ratio"] == pytest.approx(np.exp(TRUE_LOG_HR))
-    assert "truth 1.2" in [text.get_text() for text in figure.findobj(Text)]
+    printed = [text.get_text() for text in figure.findobj(Text)]
+    assert "truth 1.2" in printed
+    assert any("truth drawn through all rows is that of the primary analysis" in text for text in printed)
+    plain = [text.get_text() for text in draw("designs")[0].findobj(Text)]
+    assert not any("truth" in text for text in plain)
+    assert any("time-varying exposure, which is conditional" in text for text in plain)
     assert not (draw("designs")[1]["element"] == "truth").any()
 
 

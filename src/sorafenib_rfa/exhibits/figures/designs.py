@@ -20,6 +20,7 @@ from sorafenib_rfa.exhibits.figures.canvas import (
     Drawn,
     Inputs,
     arm_looks,
+    count_text,
     mark_synthetic,
     new_figure,
 )
@@ -35,9 +36,20 @@ from sorafenib_rfa.exhibits.figures.survival import (
 from sorafenib_rfa.vocabulary import ENDPOINTS
 
 ROW_IN = 0.4
+_N_RIGHT = 0.392
+"""Right edge of the numbers of patients."""
+_CLONED = ("target_trial.cloning.patients",)
+_PATIENTS = {
+    "landmark": ("efficacy.{endpoint}_cox_overlap.contrast.n",),
+    "time_varying": ("target_trial.{endpoint}_time_varying_adjusted.contrast.n",),
+    "naive": ("efficacy.{endpoint}_naive.{treated}.n", "efficacy.{endpoint}_naive.{control}.n"),
+}
+"""Design -> the ARD rows that add up to its patients; the others are of the patients cloned."""
 TRUTH = "#0072B2"
 _RISK_STEP_MONTHS = 12
 _LINE = 52
+_NOTE = 140
+"""Letters to a line of explanation, and of the notes."""
 _NOTE_IN = 0.115
 """Height of a line of the notes."""
 _MARGINAL = (
@@ -45,8 +57,8 @@ _MARGINAL = (
     "adjusted for."
 )
 _ONE_TRUTH = (
-    "The truth drawn through all rows is that of the primary analysis: from RFA, in patients in equipoise. Designs with "
-    "another time zero or population estimate a truth of their own."
+    "The truth drawn through all rows is that of the primary analysis: from RFA, in patients in equipoise. Designs "
+    "with another time zero or population estimate a truth of their own."
 )
 
 
@@ -109,7 +121,7 @@ def designs_figure(
     designs = rows.drop_duplicates("key")[["key", "label", "role", "explains"]].reset_index(drop=True)
     naive = (designs["role"] == "naive").to_numpy()
     places = np.arange(len(designs), dtype=float) + np.where(naive, 0.3, 0.0)
-    above_in = 0.78 if truths is None else 0.9
+    above_in = 0.7 if truths is None else 0.82
     notes = _notes(rows, truths)
     below_in = 0.6 + _NOTE_IN * len(notes)
     height = below_in + above_in + ROW_IN * (places.max() + 1)
@@ -166,7 +178,8 @@ def designs_figure(
                 high=row["ci_high"], text=text, ard_id=ard_id,
             )  # fmt: skip
     _names(figure, axes[0], designs, places, bottom, top, drawn)
-    _write_patients(figure, inputs, axes[0], designs, places, endpoint, (bottom, top), drawn)
+    heights = [_height(axes[0], place, bottom, top) for place in places]
+    _write_patients(figure, inputs, designs, heights, endpoint, drawn)
     figure.text(
         0.012, 0.05 / height, "\n".join(notes), fontsize=6.2, color=MUTED, va="bottom", linespacing=1.2,
     )  # fmt: skip
@@ -187,7 +200,9 @@ def _names(
             0.012, y, design.label + mark, fontsize=7.5, va="bottom", color=look["color"],
             fontweight="bold" if design.role == "primary" else "normal",
         )  # fmt: skip
-        explained = textwrap.fill(design.explains, _LINE)
+        # lines of about equal length: no word alone on the last
+        width = len(design.explains) // -(-len(design.explains) // _LINE) + 8
+        explained = textwrap.fill(design.explains, min(width, _LINE))
         figure.text(0.012, y, explained, fontsize=6, va="top", color=MUTED, linespacing=1.1)
         drawn.add(
             "text", panel="designs", series=design.label, y=place, text=f"{design.label}{mark}: {design.explains}"
@@ -195,6 +210,35 @@ def _names(
         if design.role == "naive":
             line = _height(ax, place - 0.65, bottom, top)
             figure.add_artist(Line2D([0.012, 0.99], [line, line], color=RULE, linewidth=0.6, linestyle=(0, (2, 2))))
+
+
+def _notes(rows: pd.DataFrame, truths: Mapping[str, Truth] | None) -> list[str]:
+    """Return the lines of the notes below the panels."""
+    notes = [_MARGINAL] if (rows["key"] == "time_varying").any() else []
+    notes += [_ONE_TRUTH] if truths else []
+    return [line for note in notes for line in textwrap.wrap(note, _NOTE)]
+
+
+def _write_patients(
+    figure: Figure, inputs: Inputs, designs: pd.DataFrame, heights: list[float], endpoint: str, drawn: Drawn
+) -> None:
+    """Write how many patients each design uses; nothing where it could not be carried out."""
+    arms = arms_of(inputs.cohort)
+    names = {"endpoint": endpoint.lower(), "treated": arms.slug(arms.treated), "control": arms.slug(arms.control)}
+    for y, design in zip(heights, designs.itertuples(), strict=True):
+        ids = [ard_id.format(**names) for ard_id in _PATIENTS.get(design.key, _CLONED)]
+        patients = float(sum(inputs.rows[ard_id]["value"] for ard_id in ids))
+        if not np.isfinite(patients):
+            continue
+        look = MARKERS[design.role]
+        figure.text(
+            _N_RIGHT, y, count_text(patients), fontsize=7, ha="right", va="center", color=look["color"],
+            fontweight="bold" if design.role == "primary" else "normal",
+        )  # fmt: skip
+        drawn.add(
+            "patients", panel="designs", series=design.label, x=patients, text=count_text(patients),
+            ard_id=ids[0] if len(ids) == 1 else pd.NA,
+        )  # fmt: skip
 
 
 def _height(ax: Axes, place: float, bottom: float, top: float) -> float:

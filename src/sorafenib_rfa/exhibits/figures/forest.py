@@ -54,7 +54,7 @@ def draw_forest(inputs: Inputs, endpoint: str) -> tuple[Figure, pd.DataFrame]:
     ax.set_ylim(heights.max() + 0.6, -0.6)
     ax.set_xlim(*axis_limits(rows))
     style_ratio_axis(ax, inputs, f"Hazard ratio, {ENDPOINTS[endpoint].lower()} (log scale)")
-    columns = {"Analysis": (0.012, "left"), "n": (0.345, "right"), "Events": (0.408, "right"),
+    columns = {"Analysis": (0.012, "left"), "n": (0.345, "right"), "Events": (0.415, "right"),
                "Hazard ratio (95% CI)": (0.70, "left"), "p": (0.985, "right")}  # fmt: skip
     for title, (x, ha) in columns.items():
         figure.text(x, top + 0.06 / height, title, ha=ha, va="bottom", fontweight="bold", fontsize=7.5)
