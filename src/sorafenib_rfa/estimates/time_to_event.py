@@ -36,6 +36,7 @@ from sorafenib_rfa.stats.competing_risks import CumulativeIncidence, aalen_johan
 from sorafenib_rfa.stats.cox import cox_fit
 from sorafenib_rfa.stats.errors import EstimationError
 from sorafenib_rfa.stats.kaplan_meier import RmstContrast, confidence_limits, rmst_contrast
+from sorafenib_rfa.vocabulary import EVENT_EHS, EVENT_IDR, EVENT_LTP
 
 FIRST_EVENT = "E4_FIRST_EVENT"
 BOOTSTRAP = "sorafenib_rfa.estimates.bootstrap"
@@ -125,9 +126,12 @@ def estimate_time_to_event(
 def causes_of(cause: pd.Series, cohort: CohortConfig) -> Mapping[str, tuple[str, tuple[int, ...]]]:
     """Return the causes to tell apart: kinds of first event, or recurrence and death where no site is recorded.
 
-    Where a recurrence lay is known from imaging only. A kind that nobody had keeps its rows.
+    Where a recurrence lay is known from imaging only. A kind that nobody had keeps its rows, unless recurrences were
+    recorded and none with its site.
     """
-    if not cohort.offers("imaging"):
+    unspecified = FIRST_EVENTS["recurrence_unspecified"][1]
+    sites_lost = cause.isin(unspecified).any() and not cause.isin([EVENT_LTP, EVENT_IDR, EVENT_EHS]).any()
+    if sites_lost or not cohort.offers("imaging"):
         return RECURRENCE_OR_DEATH
     return {
         key: value
