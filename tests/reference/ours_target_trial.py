@@ -47,6 +47,7 @@ def values() -> Values:
         GRACE,
         seed=1,
         resamples=20,
+        truncate_at=0.99,
     )
     starter = np.isfinite(emulation.start)
     exit_day = np.where(starter, emulation.start, np.minimum(emulation.leaves, GRACE))

@@ -132,6 +132,9 @@ class Specifications(Strict):
     adjustment_sets: dict[str, list[str]] = Field(description="Name -> covariates of the plan.")
     grace_period_days: list[int]
     missing: list[Literal["complete_case", "imputed"]]
+    imputations: int = Field(
+        ge=2, description="Imputed data sets a specification uses; fewer than the imputed analysis, enough to describe."
+    )
     eligibility: dict[str, Eligibility]
     primary: Specification = Field(description="The combination that is the plan's primary analysis.")
 
@@ -168,13 +171,16 @@ class Sensitivity(Strict):
     """Choices of the sensitivity analyses."""
 
     imputations: int = Field(ge=2, description="Imputed data sets.")
+    truncate_weights_at: float = Field(
+        gt=0.5, lt=1, description="Quantile of each arm's weights above which the truncated form cuts them."
+    )
     caliper_sd: float = Field(gt=0, description="Caliper of matching in standard deviations of the logit of the score.")
     specifications: Specifications
     tipping: Tipping
 
 
 class Plan(Strict):
-    """``config/plan.yaml``: decided before the data are looked at; every analysis cites an id from here."""
+    """``config/plan.yaml``: with real patients, decided before the data are looked at; analyses cite its ids."""
 
     version: str
     grace_period_days: int = Field(gt=0, description="Sorafenib started within this many days of RFA counts.")

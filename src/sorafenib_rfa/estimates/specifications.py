@@ -69,10 +69,6 @@ LABELS: dict[Estimator, str] = {
 }
 """Estimator -> its name in a figure."""
 
-IMPUTATIONS = 5
-"""Imputations used, at most: with half of the information missing their estimate has 1 / (1 + 0.5 / 5) = 91 % of the
-efficiency of infinitely many (Rubin 1987), enough to describe."""
-
 _TARGETS: Mapping[str, Target] = {
     "clone_censor_overlap": "overlap",
     "landmark_overlap": "overlap",
@@ -183,7 +179,7 @@ class _Curve:
                 design = covariate_design(self.adsl.loc[members], self.plan, names)
                 return _Cohort(design.x.index, [_varying(design)])
             assert self.completed is not None
-            data_sets = range(len(self.completed.frames[:IMPUTATIONS]))
+            data_sets = range(len(self.completed.frames[: self.choices.imputations]))
             return _Cohort(members, [self._imputed(population, members, names, number) for number in data_sets])
 
         return self._once(key, make)
@@ -529,7 +525,7 @@ def _add_row(ard: ArdBuilder, row: dict[str, Any], choices: Specifications, curv
         names = ", ".join(choices.adjustment_sets[row["adjustment_set"]])
         words.append(f"adjustment set {row['adjustment_set']} ({names})")
         if row["missing"] == "imputed":
-            used = 0 if curve.completed is None else len(curve.completed.frames[:IMPUTATIONS])
+            used = 0 if curve.completed is None else len(curve.completed.frames[: choices.imputations])
             words.append(f"missing covariates imputed ({used} imputations, Rubin's rules)")
         else:
             words.append("complete cases")

@@ -50,7 +50,6 @@ ENGINE = "sorafenib_rfa.stats.clone_censor"
 COX = "sorafenib_rfa.stats.cox"
 COMPARED_IN_FULL = ("RFS", "OS")
 """Endpoints that are also analysed by the sensitivity forms and the other designs."""
-TRUNCATED_AT = 0.99
 HAZARD_MODEL_SHARE = 5
 """One in how many resamples also refits the Cox model of initiation, which cannot be fitted to all at once."""
 
@@ -142,6 +141,8 @@ class Emulation:
         Resamples in which the propensity score converged.
     scored, scored_resampled : ScoredInitiation
         Chances of starting by the propensity score.
+    truncate_at : float
+        Quantile of each arm's weights above which the truncated form cuts them.
     """
 
     x: FloatArray
@@ -155,6 +156,7 @@ class Emulation:
     usable: BoolArray
     scored: ScoredInitiation
     scored_resampled: ScoredInitiation
+    truncate_at: float
 
     @classmethod
     def draw(
@@ -168,6 +170,7 @@ class Emulation:
         *,
         seed: int | np.random.SeedSequence,
         resamples: int,
+        truncate_at: float = 1.0,
     ) -> Emulation:
         """Resample patients and fit the propensity scores.
 
@@ -181,6 +184,8 @@ class Emulation:
             As the attributes.
         seed, resamples
             Of the bootstrap.
+        truncate_at : float
+            Quantile of each arm's weights above which the truncated form cuts them.
 
         Raises
         ------
@@ -216,6 +221,7 @@ class Emulation:
             usable=usable,
             scored=ScoredInitiation.fitted(times, scores, begun, one, known),
             scored_resampled=ScoredInitiation.fitted(times, resampled, begun, drawn, known),
+            truncate_at=truncate_at,
         )
 
     @cached_property
@@ -262,7 +268,7 @@ class Emulation:
 
     def caps(self, design: CloneDesign, form: Form) -> tuple[float, float] | None:
         """Return the largest weights of a truncated form."""
-        return design.caps(self.initiation(form)[0], TRUNCATED_AT) if form.truncated else None
+        return design.caps(self.initiation(form)[0], self.truncate_at) if form.truncated else None
 
     def compare(
         self, time: FloatArray, event: BoolArray, tau: float, *, form: FormName = "overlap", level: float = 0.95
@@ -429,6 +435,7 @@ def estimate_target_trial(
             plan.grace_period_days / DAYS_PER_MONTH,
             seed=seed,
             resamples=plan.bootstrap_resamples,
+            truncate_at=plan.sensitivity.truncate_weights_at if plan.sensitivity else 1.0,
         )
     part = _Part(
         ard=ArdBuilder(cohort_name, "target_trial", record),
