@@ -126,15 +126,33 @@ def test_the_truth_is_a_line_through_each_panel_and_only_where_given():
     assert not (draw("designs")[1]["element"] == "truth").any()
 
 
-def test_km_of_the_strategies_shows_curve_and_weights_at_risk():
+def test_km_of_the_strategies_shows_curve_weights_and_effective_numbers_at_risk():
     _, drawn = draw("km_ccw_rfs")
-    curve = inputs()[1]["km_ccw_rfs"]
+    curves = inputs()[1]
+    curve, weights = curves["km_ccw_rfs"], curves["ccw_weights"].query("endpoint == 'RFS' and form == 'overlap'")
     for label, own in curve.groupby("label"):
         rows = drawn[(drawn["element"] == "curve") & (drawn["series"] == label)]
-        np.testing.assert_allclose(rows["y"], 100 * own["survival"])
+        followed = weights[weights["label"] == label].set_index("time_months")["effective_n"]
+        end = rows["x"].max()
+        assert followed[followed.index <= end].min() >= 10
+        assert followed[followed.index > end].max() < 10
+        whole = own[own["time_months"] <= end]
+        np.testing.assert_allclose(rows["y"].iloc[:-1], 100 * whole["survival"])
+        assert rows["y"].iloc[-1] == rows["y"].iloc[-2]
         at_risk = drawn[(drawn["element"] == "at_risk") & (drawn["series"] == label)].set_index("x")["y"]
         assert at_risk[24.0] == pytest.approx(own.loc[own["time_months"] >= 24, "n_risk"].iloc[0])
+        effective = drawn[(drawn["element"] == "effective_n") & (drawn["series"] == label)].set_index("x")["y"]
+        assert effective[24.0] == followed[24.0]
+        assert effective[0.0] > at_risk[0.0]
     assert not len(drawn[drawn["element"] == "censored"].dropna(subset=["x"]))
+
+
+def test_strategies_with_too_few_at_risk_are_not_drawn():
+    curves = inputs()[1]
+    few = curves["ccw_weights"].assign(effective_n=9.0)
+    figure, drawn = draw("km_ccw_rfs", curves=curves | {"ccw_weights": few})
+    assert "Fewer than 10 at risk" in [text.get_text() for text in figure.axes[0].texts]
+    assert not (drawn["element"] == "curve").any()
 
 
 def test_designs_that_cannot_be_estimated_say_so():

@@ -26,6 +26,9 @@ INK: Final = "#222222"
 MUTED: Final = "#5f6670"
 RULE: Final = "#9aa1a9"
 
+FEWEST_AT_RISK: Final = 10
+"""Where fewer are at risk, one event moves a curve by more than a tenth of what is left: it is not drawn on."""
+
 DRAWN_COLUMNS: Final = ("element", "panel", "series", "x", "y", "low", "high", "text", "ard_id")
 
 
@@ -226,6 +229,18 @@ def _turns(*values: np.ndarray) -> np.ndarray:
         kept[1:] |= (value[1:] != value[:-1]) & ~(missing[1:] & missing[:-1])
         kept[:-1] |= missing[1:] & ~missing[:-1]
     return kept
+
+
+def enough_at_risk(curve: pd.DataFrame) -> pd.DataFrame:
+    """Return a curve as long as :data:`FEWEST_AT_RISK` patients, or as much weight, were at risk (``n_risk``)."""
+    return curve[curve["n_risk"] >= FEWEST_AT_RISK]
+
+
+def too_few(ax: Axes) -> None:
+    """Say that a panel is empty because fewer were at risk than curves are drawn for."""
+    ax.text(
+        0.5, 0.5, f"Fewer than {FEWEST_AT_RISK} at risk", transform=ax.transAxes, ha="center", va="center", color=MUTED
+    )
 
 
 def not_estimable(ax: Axes) -> None:

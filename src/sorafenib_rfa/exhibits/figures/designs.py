@@ -15,6 +15,7 @@ from matplotlib.ticker import MaxNLocator
 
 from sorafenib_rfa.arms import arms_of
 from sorafenib_rfa.exhibits.figures.canvas import (
+    FEWEST_AT_RISK,
     MUTED,
     RULE,
     Drawn,
@@ -23,6 +24,7 @@ from sorafenib_rfa.exhibits.figures.canvas import (
     count_text,
     mark_synthetic,
     new_figure,
+    too_few,
 )
 from sorafenib_rfa.exhibits.figures.forest import MARKERS, draw_interval, ratio_ticks
 from sorafenib_rfa.exhibits.figures.survival import (
@@ -282,18 +284,27 @@ def _truth(ax: Axes, inputs: Inputs, truth: Truth, panel: _Panel, drawn: Drawn) 
 def draw_km_ccw_rfs(inputs: Inputs) -> tuple[Figure, pd.DataFrame]:
     """Draw recurrence-free survival under the two strategies of the emulated trial, from time zero on.
 
-    Curve ``km_ccw_rfs``; ARD rows of ``target_trial.rfs_ccw_overlap``. Bands are pointwise bootstrap intervals;
-    numbers below are sums of weights at risk.
+    Curves ``km_ccw_rfs`` and ``ccw_weights``; ARD rows of ``target_trial.rfs_ccw_overlap``. Bands are pointwise
+    bootstrap intervals; numbers below are sums of weights at risk, and Kish's effective numbers of copies. A curve ends
+    at the last month of ``ccw_weights`` at which the effective number is
+    :data:`~sorafenib_rfa.exhibits.figures.canvas.FEWEST_AT_RISK` or more.
     """
-    curves = inputs.curve("km_ccw_rfs")
+    curves, weights = inputs.curve("km_ccw_rfs"), inputs.curve("ccw_weights")
+    weights = weights[(weights["endpoint"] == "RFS") & (weights["form"] == "overlap")]
     groups = list(dict.fromkeys(curves["group"]))
     labels = dict(zip(curves["group"], curves["label"], strict=True))
     looks = arm_looks(groups, arms_of(inputs.cohort))
-    longest = float(curves["time_months"].max())
-    figure, drawn = new_figure(3.9, width_in=5.2), Drawn()
-    ax = figure.subplots(gridspec_kw={"left": 0.235, "right": 0.98, "bottom": 0.255, "top": 0.9})
+    enough = weights[weights["effective_n"] >= FEWEST_AT_RISK]
+    ends = enough.groupby("group")["time_months"].max()
+    longest = float(ends.max()) if len(ends) else inputs.plan.rmst_horizon_months
+    figure, drawn = new_figure(4.7, width_in=5.2), Drawn()
+    ax = figure.subplots(gridspec_kw={"left": 0.235, "right": 0.98, "bottom": 0.365, "top": 0.915})
     for group in groups:
-        draw_survival(ax, curves[curves["group"] == group], looks[group], labels[group], "", drawn)
+        if group in ends:
+            curve = curves[curves["group"] == group]
+            draw_survival(ax, _until(curve, ends[group]), looks[group], labels[group], "", drawn)
+    if ends.empty:
+        too_few(ax)
     axis_of_months(ax, inputs, longest, landmark=False)
     ax.set_ylim(0, 102)
     ax.set_yticks(range(0, 101, 20))
@@ -316,12 +327,38 @@ def draw_km_ccw_rfs(inputs: Inputs) -> tuple[Figure, pd.DataFrame]:
         fontsize=7.5, linespacing=1.35, zorder=4,
         bbox={"facecolor": "white", "alpha": 0.75, "edgecolor": "none", "pad": 1.5}, **where,
     )  # fmt: skip
-    months = np.arange(0, longest, _RISK_STEP_MONTHS, dtype=float)
+    months = np.arange(0, longest + 0.1, _RISK_STEP_MONTHS, dtype=float)
     risk = pd.DataFrame([{"group": group, "time_months": m} for group in groups for m in months])
     draw_risk_table(
         ax, weighted_risk(curves, risk), groups, looks, labels, "Sum of weights at risk", "", drawn, names=True
     )
+    draw_risk_table(
+        ax, _effective_risk(weights, risk), groups, looks, labels, "Effective number of copies at risk", "", drawn,
+        names=True, element="effective_n", above=len(groups) + 1,
+    )  # fmt: skip
+    figure.text(
+        0.98, 0.012, f"Curves end where the effective number falls below {FEWEST_AT_RISK}.", ha="right", va="bottom",
+        fontsize=6.5, color=MUTED,
+    )  # fmt: skip
     top_legend(figure, [(labels[group], looks[group]) for group in groups])
     if inputs.cohort.synthetic:
         mark_synthetic(figure, [ax])
     return figure, drawn.frame()
+
+
+def _until(curve: pd.DataFrame, end: float) -> pd.DataFrame:
+    """Return a survival curve up to a month, at which it keeps its last value."""
+    kept = curve[curve["time_months"] <= end]
+    last = kept.iloc[[-1]].assign(time_months=min(end, float(curve["time_months"].max())), n_event=0.0, n_censor=0.0)
+    return pd.concat([kept, last], ignore_index=True)
+
+
+def _effective_risk(weights: pd.DataFrame, risk: pd.DataFrame) -> pd.DataFrame:
+    """Return the risk table of effective numbers: that of the last month of `weights` up to each month of `risk`."""
+    rows = []
+    for row in risk.itertuples():
+        own = weights[weights["group"] == row.group]
+        # beyond the last month nobody is at risk
+        known = own[(own["time_months"] <= row.time_months) & (own["time_months"].max() >= row.time_months)]
+        rows.append(0.0 if known.empty else float(known["effective_n"].iloc[-1]))
+    return risk.assign(n_risk=rows)

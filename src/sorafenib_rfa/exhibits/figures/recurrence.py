@@ -9,15 +9,19 @@ from matplotlib.figure import Figure
 
 from sorafenib_rfa.arms import arms_of
 from sorafenib_rfa.exhibits.figures.canvas import (
+    FEWEST_AT_RISK,
+    MUTED,
     Drawn,
     Inputs,
     Look,
     arm_looks,
     band,
+    enough_at_risk,
     mark_synthetic,
     new_figure,
     not_estimable,
     steps,
+    too_few,
 )
 from sorafenib_rfa.exhibits.figures.survival import (
     axis_of_months,
@@ -33,15 +37,17 @@ def draw_mcf_repeat_rfa(inputs: Inputs) -> tuple[Figure, pd.DataFrame]:
 
     Curves ``mcf_repeat_rfa`` and ``risk_table_repeat_rfa``; rate ratios from ARD
     ``repeat_rfa.rate[_overlap].contrast.rate_ratio``, ratios of means from ``repeat_rfa.mean[_overlap].contrast
-    .mean_ratio``. Numbers at risk under weighted curves are sums of weights.
+    .mean_ratio``. Numbers at risk under weighted curves are sums of weights. Curves end where fewer than
+    :data:`~sorafenib_rfa.exhibits.figures.canvas.FEWEST_AT_RISK` (by number or weight) are at risk.
     """
     curves, risk = inputs.curve("mcf_repeat_rfa"), inputs.curve("risk_table_repeat_rfa")
     groups = list(dict.fromkeys(risk["group"]))
     labels = dict(zip(risk["group"], risk["label"], strict=True))
     looks = arm_looks(groups, arms_of(inputs.cohort))
-    longest = float(curves["time_months"].max())
-    figure, drawn = new_figure(3.9), Drawn()
-    grid = {"left": 0.155, "right": 0.985, "bottom": 0.255, "top": 0.87, "wspace": 0.09}
+    seen = enough_at_risk(curves)
+    longest = float(seen["time_months"].max()) if len(seen) else inputs.plan.rmst_horizon_months
+    figure, drawn = new_figure(4.05), Drawn()
+    grid = {"left": 0.155, "right": 0.985, "bottom": 0.285, "top": 0.875, "wspace": 0.09}
     axes = figure.subplots(1, 2, sharey=True, gridspec_kw=grid)
     panels = (
         ("none", "Unweighted", "", "Number at risk"),
@@ -50,10 +56,13 @@ def draw_mcf_repeat_rfa(inputs: Inputs) -> tuple[Figure, pd.DataFrame]:
     for ax, (weighting, title, suffix, at_risk_title) in zip(axes, panels, strict=True):
         ax.set_title(title)
         mine = curves[curves["weighting"] == weighting]
+        shown = seen[seen["weighting"] == weighting]
         if mine.empty:
             not_estimable(ax)
+        elif shown.empty:
+            too_few(ax)
         for group in groups:
-            curve = mine[mine["group"] == group]
+            curve = shown[shown["group"] == group]
             if not curve.empty:
                 _mean_curve(ax, curve, looks[group], labels[group], title, drawn)
         axis_of_months(ax, inputs, longest, landmark=True)
@@ -63,9 +72,13 @@ def draw_mcf_repeat_rfa(inputs: Inputs) -> tuple[Figure, pd.DataFrame]:
             table = risk if weighting == "none" else weighted_risk(mine, risk)
             draw_risk_table(ax, table, groups, looks, labels, at_risk_title, title, drawn, names=ax is axes[0])
     # the upper limits of the last few patients must not flatten the curves
-    top = max(float(np.nanmax(curves["mcf"], initial=0.0)) * 1.35, 0.1)
+    top = max(float(np.nanmax(seen["mcf"], initial=0.0)) * 1.35, 0.1)
     axes[0].set_ylim(0, np.ceil(10 * top) / 10)
     axes[0].set_ylabel("Repeat RFA sessions per patient, mean")
+    figure.text(
+        0.985, 0.012, f"Curves end where fewer than {FEWEST_AT_RISK} are at risk.", ha="right", va="bottom",
+        fontsize=6.5, color=MUTED,
+    )  # fmt: skip
     top_legend(figure, [(labels[group], looks[group]) for group in groups])
     if inputs.cohort.synthetic:
         mark_synthetic(figure, axes)

@@ -178,12 +178,14 @@ def draw_risk_table(
     drawn: Drawn,
     *,
     names: bool,
+    element: str = "at_risk",
+    above: int = 0,
 ) -> None:
-    """Print numbers at risk below the time axis, each under its month."""
+    """Print numbers at risk below the time axis, each under its month, with `above` lines of another table between."""
     ticks = set(ax.get_xticks())
     months = [m for m in dict.fromkeys(table["time_months"]) if m in ticks or m == table["time_months"].min()]
     points = 72 * ROW_IN
-    offset = -34.0
+    offset = -34.0 - above * points - (4.0 if above else 0.0)
     ax.annotate(
         title, (0, 0), xycoords="axes fraction", xytext=(0, offset), textcoords="offset points", fontsize=7, va="top",
         color=INK, fontweight="bold",
@@ -202,7 +204,7 @@ def draw_risk_table(
                 text, (month, 0), xycoords=("data", "axes fraction"), xytext=(0, height), textcoords="offset points",
                 ha="center", va="top", fontsize=7, color=looks[group].colour,
             )  # fmt: skip
-            drawn.add("at_risk", panel=panel, series=labels[group], x=month, y=own[month], text=text)
+            drawn.add(element, panel=panel, series=labels[group], x=month, y=own[month], text=text)
 
 
 def top_legend(
