@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fnmatch
+import json
 import re
 from functools import cache
 from pathlib import Path
@@ -12,6 +14,7 @@ import yaml
 from exhibit_cohorts import ROOT, Exhibits, with_arms, without_arms
 from manuscript_paper import CSL, ard, write_figure
 
+from sorafenib_rfa.estimates.parts import estimate_parts
 from sorafenib_rfa.exhibits.draw import draw_figure
 from sorafenib_rfa.exhibits.tables import make_table
 from sorafenib_rfa.manuscript import ManuscriptError, expand_manuscript, load_claims
@@ -132,8 +135,30 @@ def tables_of(data: Exhibits, folder: Path) -> dict[str, Path]:
     return written
 
 
+WRONG = ("no events in an arm", "one arm empty", "all censored", "perfect separation")
+
+
+def cited_by(notebook: Path, parts: list[str]) -> set[str]:
+    """Return the ARD ids, with ``*`` for any text, that stand in the code of a notebook."""
+    cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+    code = "".join(line for cell in cells if cell["cell_type"] == "code" for line in cell["source"])
+    found = re.findall(rf"\b(?:{'|'.join(parts)})\.[a-z0-9_.*]+", code)
+    return {f"{pattern}*" if pattern.endswith(".") else pattern for pattern in found}
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+def test_what_the_notebooks_cite_has_a_row_whatever_cannot_be_estimated(wrong):
+    data = with_arms(wrong)
+    ids = set(data.ard["ard_id"])
+    parts = estimate_parts(data.cohort.config)
+    notebooks = [ROOT / f"notebooks/{name}.ipynb" for name in data.cohort.config.notebooks]
+    cited = set().union(*(cited_by(notebook, parts) for notebook in notebooks))
+    assert len(cited) > 100
+    assert [pattern for pattern in sorted(cited) if not fnmatch.filter(ids, pattern)] == []
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("wrong", ["no events in an arm", "one arm empty", "all censored", "perfect separation"])
+@pytest.mark.parametrize("wrong", WRONG)
 def test_the_paper_of_the_repository_prints_what_is_not_estimable_as_such(tmp_path, wrong):
     """Its own text, tables and figures, with a cohort that breaks the primary analysis."""
     data, real = with_arms(wrong), without_arms()
