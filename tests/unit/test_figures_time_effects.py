@@ -97,6 +97,13 @@ def test_pieces_and_spline_lie_where_the_curve_says_and_the_rug_has_every_event(
     assert (drawn["element"] == "event").sum() == (curve["kind"] == "event").sum()
 
 
+def test_centres_say_what_diamond_and_bar_are():
+    figure, _ = draw("centres")
+    printed = {text.get_text() for text in texts_of(figure)}
+    assert {"Random-effects mean", "diamond: Hartung-Knapp interval"} <= printed
+    assert {"Prediction interval", "bar: where a new centre is expected"} <= printed
+
+
 def test_centres_the_diamond_spans_the_interval_and_a_bigger_weight_has_a_bigger_square():
     figure, _ = draw("centres")
     (ax,) = figure.axes
@@ -109,6 +116,26 @@ def test_centres_the_diamond_spans_the_interval_and_a_bigger_weight_has_a_bigger
     centres = rows.loc["centre"].sort_values("hr")
     assert [hr for hr, _ in squares] == centres["hr"].tolist()
     assert np.argsort([size for _, size in squares]).tolist() == np.argsort(centres["weight_percent"]).tolist()
+
+
+def test_incidence_panels_have_their_own_scale_and_end_where_few_are_at_risk():
+    """A rare cause fills its panel as a frequent one does, and no curve hangs on a few patients."""
+    found = estimated()
+    curve = found.curves["cif_weighted"]
+    # as in a cohort in which more are lost: weights at risk that fall to nothing
+    few = curve.assign(n_risk=curve["n_risk"] - 0.5 * curve["n_risk"].max())
+    figure, drawn = draw_figure(
+        "cif_weighted", ard=found.ard, curves=found.curves | {"cif_weighted": few}, cohort=cohort(), plan=PLAN
+    )
+    for ax in figure.axes:
+        own = drawn[(drawn["element"] == "curve") & (drawn["panel"] == ax.get_title(loc="left"))]
+        assert 0.5 <= own["y"].max() / ax.get_ylim()[1] <= 1 or own["y"].max() < 2
+        for label, rows in own.groupby("series"):
+            source = few[(few["label"] == label) & (few["cause_label"] == ax.get_title(loc="left"))]
+            assert rows["x"].max() == source.loc[source["n_risk"] >= 10, "time_months"].max()
+            assert rows["x"].max() < source["time_months"].max()
+    assert len({ax.get_ylim() for ax in figure.axes}) == len(figure.axes)
+    assert any("sum to less than 10. Dotted line: landmark, day" in text.get_text() for text in texts_of(figure))
 
 
 @pytest.mark.parametrize("name", FIGURES)

@@ -295,7 +295,7 @@ def _add_pooled(
     summary = {"hr": float(np.exp(pooled.random.estimate)), "reason": "", **counts}
     return [
         {
-            "label": "Random effects",
+            "label": "Random-effects mean",
             "key": "random",
             "role": "pooled",
             "lo": float(np.exp(pooled.random.ci_low)),
@@ -305,7 +305,7 @@ def _add_pooled(
             **summary,
         },
         {
-            "label": "Prediction for a new centre",
+            "label": "Prediction interval",
             "key": "prediction",
             "role": "prediction",
             "lo": float(np.exp(pooled.prediction_low)),

@@ -9,9 +9,11 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 
 from sorafenib_rfa.arms import arms_of
 from sorafenib_rfa.exhibits.figures.canvas import (
+    FEWEST_AT_RISK,
     INK,
     MUTED,
     RULE,
@@ -22,6 +24,7 @@ from sorafenib_rfa.exhibits.figures.canvas import (
     arm_looks,
     band,
     count_text,
+    enough_at_risk,
     mark_synthetic,
     month_ticks,
     months_label,
@@ -29,6 +32,7 @@ from sorafenib_rfa.exhibits.figures.canvas import (
     not_estimable,
     steps,
     text_width_in,
+    too_few,
 )
 from sorafenib_rfa.vocabulary import ENDPOINTS
 
@@ -220,7 +224,7 @@ def top_legend(
 
 
 def draw_cif_first_event(inputs: Inputs) -> tuple[Figure, pd.DataFrame]:
-    """Draw the cumulative incidence of each kind of first event by arm, a panel a kind, on shared axes.
+    """Draw the cumulative incidence of each kind of first event by arm, a panel a kind, each on its own scale.
 
     Curve ``cif_first_event``; Gray's tests from ARD ``efficacy.first_event.contrast.<cause>.gray_chi2``.
     """
@@ -229,58 +233,74 @@ def draw_cif_first_event(inputs: Inputs) -> tuple[Figure, pd.DataFrame]:
         ard_id = f"efficacy.first_event.contrast.{cause}.gray_chi2"
         return f"Gray's test, {inputs.number(ard_id, 'p')}", ard_id
 
-    return draw_incidence_panels(inputs, inputs.curve("cif_first_event"), test)
+    return draw_incidence_panels(inputs, inputs.curve("cif_first_event"), test, weighted=False)
 
 
 def draw_incidence_panels(
-    inputs: Inputs, curves: pd.DataFrame, text_of: Callable[[str], tuple[str, str]]
+    inputs: Inputs, curves: pd.DataFrame, text_of: Callable[[str], tuple[str, str]], *, weighted: bool
 ) -> tuple[Figure, pd.DataFrame]:
-    """Draw cumulative incidence by arm, a panel a cause, on shared axes.
+    """Draw cumulative incidence by arm, a panel a cause, each on its own scale: rare causes are seen beside frequent.
 
     Parameters
     ----------
     curves : DataFrame
-        ``group, label, cause, cause_label, time_months, incidence, ci_low, ci_high``.
+        ``group, label, cause, cause_label, time_months, incidence, ci_low, ci_high, n_risk``. A curve ends where
+        fewer than :data:`~sorafenib_rfa.exhibits.figures.canvas.FEWEST_AT_RISK` (by number or weight) are at risk.
     text_of : callable
-        Cause -> the text printed in its panel and the ARD row it says.
+        Cause -> the text printed above its panel and the ARD row it says.
+    weighted : bool
+        Whether ``n_risk`` is a sum of weights.
     """
     groups = list(dict.fromkeys(curves["group"]))
     labels = dict(zip(curves["group"], curves["label"], strict=True))
     looks = arm_looks(groups, arms_of(inputs.cohort))
     causes = dict(zip(curves["cause"], curves["cause_label"], strict=True))
     known = curves["incidence"].notna()
-    longest = float(curves["time_months"].max()) if known.any() else inputs.plan.rmst_horizon_months
+    seen = enough_at_risk(curves[known])
+    longest = float(seen["time_months"].max()) if len(seen) else inputs.plan.rmst_horizon_months
+    lines = max(text_of(cause)[0].count("\n") + 1 for cause in causes)
     n_columns = 2 if len(causes) <= 4 else 3
     n_rows = -(-len(causes) // n_columns)
-    height = 0.75 + 2.0 * n_rows
+    row_in, between_in = 1.6, 0.45 + 0.14 * lines
+    height = 0.65 + (row_in + between_in) * n_rows
     figure, drawn = new_figure(height), Drawn()
     grid = {
-        "left": 0.085, "right": 0.985, "bottom": 0.45 / height, "top": 1 - 0.5 / height, "wspace": 0.08, "hspace": 0.3,
+        "left": 0.085, "right": 0.985, "bottom": 0.45 / height, "top": 1 - (0.2 + between_in) / height, "wspace": 0.2,
+        "hspace": between_in / row_in,
     }  # fmt: skip
-    axes = figure.subplots(n_rows, n_columns, sharex=True, sharey=True, squeeze=False, gridspec_kw=grid)
+    axes = figure.subplots(n_rows, n_columns, sharex=True, squeeze=False, gridspec_kw=grid)
     used = list(axes.flat)[: len(causes)]
     for ax in list(axes.flat)[len(causes) :]:
         ax.remove()
     for ax, (cause, title) in zip(used, causes.items(), strict=True):
-        ax.set_title(title)
+        ax.set_title(title, pad=6 + 10 * lines)
+        own = seen[seen["cause"] == cause]
+        if known[curves["cause"] == cause].any() and own.empty:
+            too_few(ax)
         for group in groups:
-            curve = curves[(curves["group"] == group) & (curves["cause"] == cause)]
-            if curve["incidence"].notna().any():
+            curve = own[own["group"] == group]
+            if len(curve):
                 incidence(ax, curve, looks[group], labels[group], title, drawn)
+        _scale_of_incidence(ax, own)
         text, ard_id = text_of(cause)
-        ax.text(0.05, 0.95, text, transform=ax.transAxes, va="top", fontsize=7.5, linespacing=1.3)
+        ax.annotate(
+            text, (0, 1), xycoords="axes fraction", xytext=(0, 3), textcoords="offset points", va="bottom", fontsize=7,
+            linespacing=1.2,
+        )  # fmt: skip
         drawn.add("text", panel=title, text=text.replace("\n", ", "), ard_id=ard_id)
         axis_of_months(ax, inputs, longest, landmark=True)
         below = ax.get_subplotspec().rowspan.stop == n_rows or used.index(ax) + n_columns >= len(used)
         ax.tick_params(labelbottom=below)
         ax.set_xlabel(months_label(inputs.cohort) if below else "")
-    lines = max(text_of(cause)[0].count("\n") + 1 for cause in causes)
-    landmark_text(used[0], inputs, top=0.97 - 0.09 * lines)
     for row in axes[:, 0]:
-        row.set_ylabel("Cumulative incidence (%)")
-    # the upper limits of late, sparse steps must not flatten all curves
-    top = max(float(100 * curves["incidence"][known].max()) * 1.25, 5.0) if known.any() else 100.0
-    used[0].set_ylim(0, min(100.0, 10 * np.ceil(top / 10)))
+        row.set_ylabel("Cumulative incidence")
+    ends = "the weights at risk sum to less than" if weighted else "fewer than"
+    said = (
+        f"Each panel has its own scale. Curves end where {ends} {FEWEST_AT_RISK}{'' if weighted else ' are at risk'}."
+    )
+    if inputs.plan.landmark_day:
+        said += f" Dotted line: landmark, day {inputs.plan.landmark_day}."
+    figure.text(0.985, 1 - 0.24 / height, said, ha="right", va="top", fontsize=6.5, color=MUTED)
     figure.legend(
         handles=[
             Line2D([], [], color=looks[group].colour, linestyle=looks[group].line, label=labels[group])
@@ -291,6 +311,18 @@ def draw_incidence_panels(
     if inputs.cohort.synthetic:
         mark_synthetic(figure, used, size=18)
     return figure, drawn.frame()
+
+
+def _scale_of_incidence(ax: Axes, curves: pd.DataFrame) -> None:
+    """Set the axis in percent, from the curves and their bands.
+
+    Upper limits beyond one and a half times the highest curve are cut: late, sparse steps must not flatten the curves.
+    """
+    percent = 100 * curves[["incidence", "ci_high"]].astype(float).fillna(0.0)
+    highest, limit = (float(percent[name].max()) if len(percent) else 0.0 for name in percent)
+    ax.set_ylim(0, min(max(1.05 * min(limit, 1.5 * highest), 1.05 * highest, 2.0), 102.0))
+    ax.yaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
+    ax.yaxis.set_major_formatter(lambda value, _: f"{value:g}%")
 
 
 def incidence(ax: Axes, curve: pd.DataFrame, look: Look, label: str, panel: str, drawn: Drawn) -> None:

@@ -38,6 +38,10 @@ ROW_IN = 0.24
 _RUG_IN = 0.11
 _AXES_WIDTH = 0.87
 _LABEL_IN, _LABEL_WIDTH_IN = 0.27, 0.82
+_EXPLAINED = {
+    "pooled": "diamond: Hartung-Knapp interval",
+    "prediction": "bar: where a new centre is expected",
+}
 _MONTHS = (0.25, 0.5, 1, 2, 3, 4, 6, 9, 12, 18, 24, 36, 48, 60, 96, 120, 180, 240)
 
 
@@ -56,12 +60,12 @@ def draw_effect_over_time(inputs: Inputs, endpoint: str = "RFS") -> tuple[Figure
     first = inputs.landmark_months or (float(events["time_months"].min()) if len(events) else 1.0)
     pieces = pieces.assign(left=pieces["time_months"].clip(lower=first), right=pieces["end_months"].clip(upper=longest))
     lines = _label_lines(pieces, WIDTH_IN * _AXES_WIDTH / np.log(longest / first))
-    height = 3.95 + _LABEL_IN * max(lines, default=0)
+    height = 4.0 + _LABEL_IN * max(lines, default=0)
     figure, drawn = new_figure(height), Drawn()
     arms = arms_of(inputs.cohort)
     rug_in = _RUG_IN * 2 + 0.06
     bottom = 1.1 / height
-    top_in = 0.72 + _LABEL_IN * max(lines, default=0)
+    top_in = 0.77 + _LABEL_IN * max(lines, default=0)
     ax = figure.add_axes((0.115, bottom, _AXES_WIDTH, 1 - (1.1 + top_in) / height))
     ax.set_xscale("log")
     ax.set_xlim(first, longest)
@@ -162,7 +166,7 @@ def _draw_rug(ax: Axes, inputs: Inputs, events: pd.DataFrame, height: float, pan
 
 
 def _say_tests(figure: Figure, inputs: Inputs, endpoint: str, drawn: Drawn) -> None:
-    """Print the Wald tests at the top right."""
+    """Print the Wald tests on a line of their own below the legend."""
     tests = {"pieces_equal": "pieces equal", "spline_constant": "spline constant"}
     said = []
     for variable, words in tests.items():
@@ -170,19 +174,21 @@ def _say_tests(figure: Figure, inputs: Inputs, endpoint: str, drawn: Drawn) -> N
         text = f"{words}: {inputs.number(ard_id, 'p')}"
         said.append(text)
         drawn.add("text", panel=endpoint, text=text, ard_id=ard_id)
-    figure.text(0.985, 0.955, "Wald tests, " + "; ".join(said), ha="right", va="top", fontsize=7)
+    y = 1 - 0.24 / figure.get_figheight()
+    figure.text(0.115, y, "Wald tests, " + "; ".join(said), ha="left", va="top", fontsize=7)
 
 
 def draw_centres(inputs: Inputs, endpoint: str = "RFS") -> tuple[Figure, pd.DataFrame]:
     """Draw the hazard ratio within each centre, the random-effects summary and the prediction interval.
 
     Curve ``centres`` (columns in :mod:`sorafenib_rfa.estimates.time_to_event`). The side of a square goes with its
-    weight; a centre left out is listed with the reason.
+    weight; a centre left out is listed with the reason. What diamond and bar are is said in their rows.
     """
     rows = inputs.curve("centres")
     rows = rows[rows["endpoint"] == endpoint].reset_index(drop=True)
     summary = rows["role"].isin(["pooled", "prediction"])
-    heights = np.arange(len(rows), dtype=float) + np.where(summary, 0.5, 0.0)
+    # the two rows of the summary have a line of explanation each
+    heights = np.arange(len(rows), dtype=float) + 0.5 * np.cumsum(summary)
     height = 1.55 + ROW_IN * (heights.max() + 1)
     figure, drawn = new_figure(height), Drawn()
     bottom, top = 1.0 / height, 1 - 0.5 / height
@@ -198,6 +204,10 @@ def draw_centres(inputs: Inputs, endpoint: str = "RFS") -> tuple[Figure, pd.Data
         _draw_centre(ax, row, place)
         y = bottom + (top - bottom) * (ax.get_ylim()[0] - place) / (ax.get_ylim()[0] - ax.get_ylim()[1])
         texts = _centre_texts(inputs, row)
+        if row.role in _EXPLAINED:
+            figure.text(
+                columns["Centre"][0], y - 0.065 / height, _EXPLAINED[row.role], va="top", fontsize=6.2, color=MUTED
+            )
         for title, text in texts.items():
             x, ha = columns[title]
             figure.text(
@@ -287,7 +297,7 @@ def draw_cif_weighted(inputs: Inputs) -> tuple[Figure, pd.DataFrame]:
         ard_id = f"time_to_event.first_event_overlap.contrast.{cause}.{horizon(month)}.difference"
         return f"Difference at {month:g} months\n{inputs.number(ard_id, 'ci')}", ard_id
 
-    return draw_incidence_panels(inputs, inputs.curve("cif_weighted"), difference)
+    return draw_incidence_panels(inputs, inputs.curve("cif_weighted"), difference, weighted=True)
 
 
 def _shown_horizon(inputs: Inputs) -> float:
