@@ -438,9 +438,14 @@ def printed(figure) -> list[str]:
     return [text.get_text() for text in figure.findobj(Text) if text.get_text().strip() and text.get_visible()]
 
 
-def test_mcf_figure_draws_its_curves_and_prints_its_ratios():
+def test_mcf_figure_draws_its_curves_as_long_as_ten_are_at_risk_and_prints_its_ratios():
+    """Ten by number, or by weight: beyond that a curve would hang on a few patients."""
     figure, drawn = draw("mcf_repeat_rfa", repeat())
     frame = repeat().curves["mcf_repeat_rfa"]
+    enough = frame["n_risk"] >= 10
+    assert 0 < (~enough).sum() < 20
+    frame = frame[enough]
+    assert "Curves end where fewer than 10 are at risk." in printed(figure)
     for panel, weighting in (("Unweighted", "none"), ("Overlap-weighted", "overlap")):
         for label in (SORAFENIB, CONTROL):
             own = drawn[(drawn["element"] == "curve") & (drawn["panel"] == panel) & (drawn["series"] == label)]
@@ -463,6 +468,7 @@ def test_mcf_figure_draws_its_curves_and_prints_its_ratios():
 def test_subgroup_figure_has_a_line_for_each_row_and_larger_squares_for_more_information():
     figure, drawn = draw("subgroups", grouped())
     frame, rows = grouped().curves["subgroups"], grouped().ard.set_index("ard_id")
+    drawn = drawn[drawn["element"] != "text"]
     assert len(drawn) == len(frame)
     assert drawn["ard_id"].tolist() == frame["ard_id"].tolist()
     texts = printed(figure)
@@ -489,8 +495,29 @@ def test_subgroup_figure_has_a_line_for_each_row_and_larger_squares_for_more_inf
     assert by_width[0] > by_width[-1]
 
 
+def test_subgroup_figure_marks_borrowed_weights_and_counts_those_in_no_level():
+    """One level too small for a score of its own; those of other sites and stages are in none."""
+    levels = {"Some": {"SITEID": ["alpha"]}, "Few": {"SITEID": ["beta"], "BCLC": ["0"]}}
+    using = plan(bootstrap_resamples=RESAMPLES, small_group=3, subgroups={"S": Subgroup(label="S", levels=levels)})
+    found = subgroups(adam(), using)
+    curve = found.curves["subgroups"]
+    assert curve.loc[curve["endpoint"] == "RFS", "weights"].tolist() == ["all_patients", "", "level", "all_patients"]
+    figure, drawn = draw("subgroups", found)
+    texts = printed(figure)
+    assert texts.count("Few \u2020") == curve["endpoint"].nunique()
+    assert "Some" in texts
+    (notes,) = [text for text in texts if "dashed line" in text]
+    assert "\u2020 Overlap weights of all patients" in notes
+    outside = value(found.ard, "subgroups.rfs.s.outside")["value"]
+    assert outside > 0
+    assert f"In no level of S (a value is missing or not listed): {outside:.0f}" in notes
+    assert drawn.loc[drawn["element"] == "text", "ard_id"].tolist()[0] == "subgroups.rfs.s.outside"
+
+
 def test_subgroup_figure_says_what_is_not_estimable():
     data = shrunk(adam(), treated=4)
     figure, drawn = draw("subgroups", subgroups(data))
+    drawn = drawn[drawn["element"] != "text"]
     assert sum("not estimable" in text for text in printed(figure)) >= len(drawn)
     assert drawn["x"].isna().all()
+    assert not any("\u2020" in text for text in printed(figure))

@@ -80,26 +80,6 @@ def test_km_curve_ends_at_the_estimate_of_its_frame():
     assert [ax.get_title(loc="left") for ax in figure.axes] == ["Unweighted", "Overlap-weighted"]
 
 
-def test_mean_sessions_are_drawn_as_long_as_ten_are_at_risk():
-    """By their number, or by their weight: beyond that a curve would hang on a few patients."""
-    curves = exhibits("arms").curves
-    frame, cut = curves["mcf_repeat_rfa"], 0
-    # nobody leaves the sessions of this cohort early; here all do, a little every month
-    frame = frame.assign(n_risk=frame["n_risk"] * (1 - frame["time_months"] / 79))
-    figure, drawn = draw("arms", "mcf_repeat_rfa", curves=curves | {"mcf_repeat_rfa": frame})
-    for panel, weighting in (("Unweighted", "none"), ("Overlap-weighted", "overlap")):
-        for label in ("RFA + sorafenib", "RFA alone"):
-            rows = drawn[(drawn["element"] == "curve") & (drawn["panel"] == panel) & (drawn["series"] == label)]
-            source = frame[(frame["weighting"] == weighting) & (frame["label"] == label)]
-            beyond = source[source["time_months"] > rows["x"].max()]
-            assert rows["y"].tolist() == source["mcf"].iloc[: len(rows)].tolist()
-            assert source["n_risk"].iloc[: len(rows)].min() >= 10
-            assert (beyond["n_risk"] < 10).all()
-            cut += len(beyond)
-    assert cut > 20
-    assert "Curves end where fewer than 10 are at risk." in [text.get_text() for text in shown_texts(figure)]
-
-
 def test_risk_table_counts_patients_and_sums_weights():
     """Recounted from the patients: at risk just before a month; weighted, the sum of their overlap weights."""
     _, drawn = draw("arms", "km_rfs")

@@ -56,6 +56,7 @@ CURVE_COLUMNS = (
     "lo",
     "hi",
     "p_interaction",
+    "weights",
     "ard_id",
 )
 
@@ -75,6 +76,8 @@ class _Level:
     resamples : OverlapResamples or None
     order : Index
         USUBJIDs of the resamples' columns.
+    own : bool
+        Whether the weights come from a score fitted within the level.
     words : str
         Which weights.
     label : str
@@ -87,6 +90,7 @@ class _Level:
     weights: pd.Series
     resamples: OverlapResamples | None
     order: pd.Index
+    own: bool
     words: str
     label: str
 
@@ -154,7 +158,8 @@ def estimate_subgroups(
     Estimates
         ARD part ``subgroups``. Curve ``subgroups``: a row for each line of the forest plot, ``endpoint, subgroup``
         (label)``, level, role`` (overall, heading, level)``, n_treated, n_control, events_treated, events_control,
-        hr, lo, hi, p_interaction`` (headings)``, ard_id`` (of the hazard ratio, or of the test).
+        hr, lo, hi, p_interaction`` (headings)``, weights`` (level: of a score fitted within the level; all_patients;
+        empty in headings)``, ard_id`` (of the hazard ratio, or of the test).
 
     Raises
     ------
@@ -286,6 +291,7 @@ def _levels(
                     given,
                     resamples,
                     order,
+                    fitted is not None,
                     words,
                     f"{plan.subgroups[key].label} ({name})",
                 )
@@ -423,6 +429,7 @@ def _compare(part: _Part, comparison: Comparison) -> None:
     everyone = rows.assign(weight=rows["w_overlap"])
     part.drawn.append(
         _line(part, comparison, "", "All patients", "overall", everyone)
+        | {"weights": "all_patients"}
         | _add_hazard_ratio(part, key, comparison, everyone, None, common)
     )
     for name, levels in part.levels.items():
@@ -448,7 +455,7 @@ def _compare(part: _Part, comparison: Comparison) -> None:
             line = _line(part, comparison, subgroup.label, level.name, "level", own)
             _add_counts(part, key, level, line, common)
             ratio = _add_hazard_ratio(part, key, comparison, own, level, common)
-            part.drawn.append(line | ratio)
+            part.drawn.append(line | {"weights": "level" if level.own else "all_patients"} | ratio)
             if np.isfinite(ratio["hr"]):
                 estimable.append(level)
             mean = _add_rmst(part, key, comparison, level, own, common)
@@ -468,6 +475,7 @@ def _compare(part: _Part, comparison: Comparison) -> None:
             "lo": NAN,
             "hi": NAN,
             "p_interaction": test.p,
+            "weights": "",
             "ard_id": f"subgroups.{key}.contrast.{slug(name)}.{test.stat}_chi2",
         }
 

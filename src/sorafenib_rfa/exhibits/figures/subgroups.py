@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from textwrap import wrap
 from typing import Any
 
 import numpy as np
@@ -11,13 +12,26 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Polygon
 
 from sorafenib_rfa.arms import arms_of
-from sorafenib_rfa.exhibits.figures.canvas import INK, RULE, Drawn, Inputs, count_text, mark_synthetic, new_figure
+from sorafenib_rfa.exhibits.figures.canvas import (
+    INK,
+    MUTED,
+    RULE,
+    Drawn,
+    Inputs,
+    count_text,
+    mark_synthetic,
+    new_figure,
+)
 from sorafenib_rfa.exhibits.figures.forest import axis_limits, draw_interval, style_ratio_axis
 from sorafenib_rfa.vocabulary import ENDPOINTS
 
 ROW_IN = 0.185
 HEAD_IN = 0.62
 FOOT_IN = 0.68
+NOTE_IN = 0.125
+NOTE_WIDTH = 140
+"""Height and letters of a line of the notes."""
+DAGGER = "\u2020"
 LARGEST, SMALLEST = 8.5, 2.5
 """Sides of the squares in points: area goes with the information, 1 / (standard error of the log ratio) squared."""
 AXES = (0.475, 0.225)
@@ -28,14 +42,18 @@ def draw_subgroups(inputs: Inputs) -> tuple[Figure, pd.DataFrame]:
     """Draw the overlap-weighted hazard ratios by subgroup, with events over patients and p values of interaction.
 
     Curve ``subgroups`` (columns in :mod:`sorafenib_rfa.estimates.subgroups`); hazard ratios and p values are those of
-    the ARD rows named there. The dashed line is the ratio in all patients.
+    the ARD rows named there. The dashed line is the ratio in all patients. A dagger marks levels whose weights are
+    those of all patients; patients who are in no level of a subgroup (ARD ``subgroups.<endpoint>.<subgroup>.outside``)
+    are counted below.
     """
     rows = inputs.curve("subgroups")
     endpoints = list(dict.fromkeys(rows["endpoint"]))
     blocks = [rows[rows["endpoint"] == endpoint].reset_index(drop=True) for endpoint in endpoints]
     heights = [HEAD_IN + FOOT_IN + ROW_IN * len(block) for block in blocks]
-    total = sum(heights)
-    figure, drawn = new_figure(total), Drawn()
+    drawn = Drawn()
+    notes = _notes(inputs, rows, drawn)
+    total = sum(heights) + NOTE_IN * len(notes) + 0.05
+    figure = new_figure(total)
     limits = axis_limits(rows)
     top, axes = total, []
     for endpoint, block, height in zip(endpoints, blocks, heights, strict=True):
@@ -48,9 +66,40 @@ def draw_subgroups(inputs: Inputs) -> tuple[Figure, pd.DataFrame]:
         _block(ax, inputs, block, drawn)
         axes.append(ax)
         top -= height
+    figure.text(
+        0.012, 0.05 / total, "\n".join(notes), fontsize=6.5, color=MUTED, va="bottom", linespacing=1.25
+    )  # fmt: skip
     if inputs.cohort.synthetic:
         mark_synthetic(figure, axes, size=15)
     return figure, drawn.frame()
+
+
+def _notes(inputs: Inputs, rows: pd.DataFrame, drawn: Drawn) -> list[str]:
+    """Return the lines below the blocks: what the dashed line and the dagger are, and who is in no level."""
+    notes = ["Diamond and dashed line: all patients."]
+    if _borrowed(rows).any():
+        notes.append(
+            f"{DAGGER} Overlap weights of all patients, since the level cannot carry a propensity score of its own; "
+            "the other levels have the weights of theirs."
+        )
+    counts: dict[str, dict[str, str]] = {}
+    for row in rows[rows["role"] == "heading"].itertuples():
+        part, endpoint, _, subgroup = row.ard_id.split(".")[:4]
+        ard_id = f"{part}.{endpoint}.{subgroup}.outside"
+        if inputs.rows[ard_id]["value"] > 0:
+            counts.setdefault(row.subgroup, {})[row.endpoint] = inputs.number(ard_id)
+            drawn.add("text", panel=row.endpoint, series=row.subgroup, text=inputs.number(ard_id), ard_id=ard_id)
+    for subgroup, by_endpoint in counts.items():
+        said = list(dict.fromkeys(by_endpoint.values()))
+        if len(said) > 1 or len(by_endpoint) < rows["endpoint"].nunique():
+            said = [f"{count} ({endpoint})" for endpoint, count in by_endpoint.items()]
+        notes.append(f"In no level of {subgroup} (a value is missing or not listed): {', '.join(said)} patients.")
+    return [line for note in notes for line in wrap(note, NOTE_WIDTH)]
+
+
+def _borrowed(rows: pd.DataFrame) -> pd.Series:
+    """Return which lines are levels estimated with the weights of all patients."""
+    return (rows["role"] == "level") & (rows["weights"] == "all_patients") & rows["hr"].notna()
 
 
 def _head(figure: Figure, inputs: Inputs, endpoint: str, y: float, total: float) -> None:
@@ -82,15 +131,17 @@ def _block(ax: Axes, inputs: Inputs, block: pd.DataFrame, drawn: Drawn) -> None:
     figure = ax.get_figure()
     box = ax.get_position()
     information = _information(block)
+    borrowed = _borrowed(block)
     most = information[block["role"] == "level"].max()
     for place, row in enumerate(block.itertuples()):
         y = box.y1 - box.height * (place + 0.5) / len(block)
         texts = _texts(inputs, row)
         name = {"overall": row.level, "heading": row.subgroup, "level": row.level}[row.role]
+        shown = f"{name} {DAGGER}" if borrowed[place] else name
         bold = "bold" if row.role == "overall" else "normal"
         style = {"va": "center", "fontsize": 7.2, "color": INK}
         figure.text(
-            0.03 if row.role == "level" else 0.012, y, name,
+            0.03 if row.role == "level" else 0.012, y, shown,
             fontweight="normal" if row.role == "level" else "bold", **style,
         )  # fmt: skip
         for column, text in texts.items():
