@@ -51,16 +51,10 @@ def _study():
 
 
 def quick(plan: Plan) -> Plan:
-    """Return a plan with few resamples, imputations and specifications: exhibits do not care how precise they are."""
+    """Return a plan with few resamples and imputations: exhibits do not care how precise they are."""
     assert plan.sensitivity is not None
-    choices = plan.sensitivity.specifications
-    fewer = choices.model_copy(
-        update={
-            "adjustment_sets": {name: choices.adjustment_sets[name] for name in ("plan", "tumour_and_liver")},
-            "grace_period_days": [60],
-        }
-    )
-    settings = plan.sensitivity.model_copy(update={"imputations": 2, "specifications": fewer})
+    choices = plan.sensitivity.specifications.model_copy(update={"imputations": 2})
+    settings = plan.sensitivity.model_copy(update={"imputations": 2, "specifications": choices})
     return plan.model_copy(update={"bootstrap_resamples": 200, "sensitivity": settings})
 
 

@@ -73,8 +73,7 @@ def _quick_plan(plan):
     """Ask for few resamples and imputations: what is tested here is which job runs, not how precise it is."""
     plan["bootstrap_resamples"] = 200
     plan["sensitivity"]["imputations"] = 2
-    plan["sensitivity"]["specifications"]["grace_period_days"] = [60]
-    plan["sensitivity"]["specifications"]["eligibility"] = {"all": {"label": "BCLC 0 to B1", "filter": {}}}
+    plan["sensitivity"]["specifications"]["imputations"] = 2
 
 
 def copy_of_repository(folder, screened):

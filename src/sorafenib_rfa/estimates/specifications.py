@@ -595,7 +595,9 @@ def _add_summary(ard: ArdBuilder, frame: pd.DataFrame) -> None:
         if name == "all":
             continue
         for choice in ("grace_period_days", "eligibility"):
-            for level, own in ratios.groupby(choice, sort=False):
+            for level in dict.fromkeys(rows[choice]):
+                own = ratios[ratios[choice] == level]
+                none = "" if len(own) else "not estimable: no specification with this choice has an estimate"
                 ard.add(
                     "specifications",
                     "median",
@@ -604,7 +606,8 @@ def _add_summary(ard: ArdBuilder, frame: pd.DataFrame) -> None:
                     variable=f"{name}_{choice}",
                     level=level,
                     group="contrast",
-                    method=f"median hazard ratio of the {len(own)} specifications with this choice; description",
+                    method=none
+                    or f"median hazard ratio of the {len(own)} specifications with this choice; description",
                     engine=ENGINE,
                     population="As each specification says",
                 )
