@@ -92,6 +92,16 @@ def test_specifications_without_an_estimate_are_counted_not_drawn():
     assert any("1 not estimable" in text.get_text() for text in shown(figure))
 
 
+def test_tipping_says_to_which_month_its_ratio_is_and_nothing_hides_a_line():
+    """The ratio under informative censoring is cut at the horizon: it is not the one of the whole follow-up."""
+    figure, _ = draw("tipping")
+    months = small_plan().rmst_horizon_months
+    assert f"Hazard ratio to month {months:g}" in [ax.get_title(loc="left") for ax in figure.axes]
+    contour = figure.axes[0]
+    assert not any(text.get_bbox_patch() for text in contour.texts)
+    assert any("would lie below 1" in text.get_text() for text in contour.texts)
+
+
 def test_tipping_lines_and_points_are_those_of_the_curves():
     _, drawn = draw("tipping")
     curves = estimates().curves

@@ -254,32 +254,39 @@ def draw_tipping(inputs: Inputs) -> tuple[Figure, pd.DataFrame]:
     confounding = inputs.curve("tipping_confounding")
     censoring = inputs.curve("tipping_censoring")
     endpoint = _endpoint(inputs, confounding)
-    height = 4.55
+    height = 4.85
     figure, drawn = new_figure(height), Drawn()
-    left = figure.add_axes((0.092, 1.18 / height, 0.415, 0.415 * WIDTH_IN / height))
-    ratio = figure.add_axes((0.665, 2.55 / height, 0.32, 1.35 / height))
-    months = figure.add_axes((0.665, 0.72 / height, 0.32, 1.35 / height))
+    left = figure.add_axes((0.092, 1.31 / height, 0.415, 0.415 * WIDTH_IN / height))
+    ratio = figure.add_axes((0.665, 2.62 / height, 0.32, 1.33 / height))
+    months = figure.add_axes((0.665, 0.78 / height, 0.32, 1.33 / height))
     _draw_contour(left, confounding[confounding["endpoint"] == endpoint], drawn)
     own = censoring[censoring["endpoint"] == endpoint]
-    for ax, stat, low, high, null, label in (
-        (ratio, "hr", "lo", "hi", 1.0, "Hazard ratio"),
-        (months, "difference", "difference_lo", "difference_hi", 0.0, "Difference, months"),
-    ):
+    until = f"to month {inputs.plan.rmst_horizon_months:g}"
+    for ax, stat, low, high, null, title, label in (
+        (ratio, "hr", "lo", "hi", 1.0, f"Hazard ratio {until}", "Ratio (log scale)"),
+        (
+            months, "difference", "difference_lo", "difference_hi", 0.0,
+            f"Difference in restricted mean {until}", "Difference, months",
+        ),
+    ):  # fmt: skip
         _draw_censoring(ax, own, stat, low, high, null, drawn)
+        ax.set_title(title, fontsize=7.5, pad=7, x=-0.19)
         ax.set_ylabel(label)
         ax.yaxis.set_label_coords(-0.16, 0.5)
     months.set_xlabel("Hazard after censoring against\nthat of those still followed (log scale)", fontsize=7.5)
     ratio.set_xticklabels([])
-    end = inputs.plan.rmst_horizon_months
-    ratio.set_title(f"B  Informative censoring: to month {end:g}", pad=26, x=-0.19)
-    left.set_title(f"A  Unmeasured confounder: {ENDPOINTS[endpoint].lower()}", pad=16, x=-0.2)
+    for x, words in (
+        (0.012, f"A  Unmeasured confounder: {ENDPOINTS[endpoint].lower()}"),
+        (0.603, "B  Informative censoring"),
+    ):
+        figure.text(x, 1 - 0.24 / height, words, fontsize=8, fontweight="bold", va="center")
     arms = list(dict.fromkeys(own["label"]))
     handles = [
         Line2D([], [], color=look.colour, linestyle=look.line, marker=look.marker, markersize=4, label=arm)
         for arm, look in zip(arms, LOOKS, strict=False)
     ]
     ratio.legend(
-        handles=handles, loc="lower left", bbox_to_anchor=(-0.21, 1.0), ncols=2, fontsize=7, columnspacing=1.2,
+        handles=handles, loc="lower left", bbox_to_anchor=(-0.21, 1.16), ncols=2, fontsize=7, columnspacing=1.2,
         title="Arm whose censored patients fare differently", title_fontsize=6.5, alignment="left", borderaxespad=0.1,
     )  # fmt: skip
     if inputs.cohort.synthetic:
@@ -324,15 +331,16 @@ def _draw_contour(ax: Axes, own: pd.DataFrame, drawn: Drawn) -> None:
         1.015, 1.0, "Hazard\nratio of\nconfounder", transform=ax.transAxes, fontsize=6.5, ha="left", va="top",
         linespacing=1.1,
     )  # fmt: skip
-    for x, y, words, ha, va in (
-        (0.98, 0.03, "beyond the lines: the\ninterval would lie below 1", "right", "bottom"),
-        (0.02, 0.97, "beyond the lines: the\ninterval would lie above 1", "left", "top"),
-    ):
-        ax.text(
-            x, y, words, ha=ha, va=va, fontsize=6.5, color=MUTED, style="italic", linespacing=1.15, zorder=5,
-            bbox={"facecolor": "white", "alpha": 0.85, "edgecolor": "none", "pad": 1.0},
-        )  # fmt: skip
+    _write_below(ax, 0, "Below the lower lines the interval would lie below 1, above the upper ones above 1.")
     _draw_benchmarks(ax, own[own["kind"] == "benchmark"], drawn)
+
+
+def _write_below(ax: Axes, line: int, words: str) -> None:
+    """Write one line of the notes below a panel."""
+    ax.annotate(
+        words, (0.0, 0.0), xycoords="axes fraction", xytext=(-40, -35 - 9.5 * line), textcoords="offset points",
+        fontsize=6.5, va="top", color=INK,
+    )  # fmt: skip
 
 
 def _name_line(ax: Axes, x: np.ndarray, y: np.ndarray, text: str, colour: str) -> None:
@@ -385,11 +393,8 @@ def _draw_benchmarks(ax: Axes, points: pd.DataFrame, drawn: Drawn) -> None:
         for number, at in enumerate(named, start=1)
     ]
     key = "\u25cb\u25cf  Measured covariates as binary confounders (hazard ratio); numbered: could bias most"
-    for line, words in enumerate([key, *texts]):
-        ax.annotate(
-            words, (0.0, 0.0), xycoords="axes fraction", xytext=(-40, -35 - 9.5 * line), textcoords="offset points",
-            fontsize=6.5, va="top", color=INK,
-        )  # fmt: skip
+    for line, words in enumerate([key, *texts], start=1):
+        _write_below(ax, line, words)
     drawn.add(
         "benchmark", panel="confounding", series=labels, x=treated, y=control,
         text=[format_value({"value": value, "unit": "ratio"}) for value in hr], ard_id=points["ard_id"].to_numpy(),
