@@ -82,7 +82,7 @@ def test_headline_rows_have_intervals_that_fit_each_other():
             assert risk["ci_low"] < risk["value"] < risk["ci_high"]
         resamples = [value(ard, f"{base}.contrast.{stat}")["value"] for stat in ("resamples", "resamples_failed")]
         assert sum(resamples) == FEW.bootstrap_resamples
-    assert ard["estimand_id"].isin([*PLAN.estimands, ""]).all()
+    assert ard["estimand_id"].isin([*PLAN.estimand_ids, ""]).all()
 
 
 def test_overlap_weights_stay_below_one_and_truncation_cuts_the_largest():
