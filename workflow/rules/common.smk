@@ -60,14 +60,6 @@ wildcard_constraints:
     notebook=r"[a-z][a-z0-9_]*",
 
 
-onstart:
-    # Snakemake limits submissions to 100 a second. To do so it looks again at all waiting jobs each second, and for each
-    # job that it has started begins one more such round: some 10 s of computing a run, and up to a second's wait at its
-    # end. On one machine there is nothing to limit: jobs start when a core is free.
-    if workflow.local_exec:
-        workflow.scheduler.job_rate_limiter = None
-
-
 # --- tracked parameters --------------------------------------------------------------------------------------------------
 
 
