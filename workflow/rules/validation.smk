@@ -60,6 +60,7 @@ rule validation_results:
         recovery="validation/recovery.csv",
     output:
         ard="results/synthetic/validation/ard/ard.parquet",
+        table=multiext("results/synthetic/validation/tables/recovery", ".md", ".csv"),
         record="results/synthetic/records/validation_results/synthetic.json",
     log:
         "logs/synthetic/validation_results.log",
@@ -76,6 +77,7 @@ rule validation_results:
         seed=STUDY.run.seed,
         source_date_epoch=SOURCE_DATE_EPOCH,
         cohort="synthetic",
+        cohort_config=lambda wildcards: STUDY.cohorts["synthetic"].config.model_dump(mode="json"),
         plan=lambda wildcards: STUDY.plans["synthetic"].model_dump(mode="json"),
     script:
         "../scripts/validation_results.py"
@@ -110,35 +112,6 @@ rule draw_truth:
         plan=lambda wildcards: STUDY.plans["synthetic"].model_dump(mode="json"),
     script:
         "../scripts/draw_truth.py"
-
-
-rule make_validation_table:
-    """Make one table of the validation, each cell bound to its ARD rows."""
-    input:
-        ard="results/synthetic/validation/ard/ard.parquet",
-    output:
-        markdown="results/synthetic/validation/tables/{table}.md",
-        data="results/synthetic/validation/tables/{table}.csv",
-        record="results/synthetic/records/make_validation_table/{table}.json",
-    log:
-        "logs/synthetic/make_validation_table/{table}.log",
-    benchmark:
-        "benchmarks/rules/synthetic/make_validation_table/{table}.tsv"
-    conda:
-        ENVIRONMENT
-    threads: 1
-    resources:
-        mem_mb=500,
-        runtime=10,
-    params:
-        code=code("make_table"),
-        seed=STUDY.run.seed,
-        source_date_epoch=SOURCE_DATE_EPOCH,
-        cohort="synthetic",
-        cohort_config=lambda wildcards: STUDY.cohorts["synthetic"].config.model_dump(mode="json"),
-        plan=lambda wildcards: STUDY.plans["synthetic"].model_dump(mode="json"),
-    script:
-        "../scripts/make_table.py"
 
 
 rule simulate_recovery:

@@ -3,13 +3,10 @@
 from sorafenib_rfa.records.job import job
 
 with job(snakemake) as this:
-    from pathlib import Path
-
     import pandas as pd
 
     from sorafenib_rfa.config.models import CohortConfig, Plan
-    from sorafenib_rfa.exhibits.tables import make_table
-    from sorafenib_rfa.files import write_csv
+    from sorafenib_rfa.exhibits.tables import make_table, write_table
 
     table = make_table(
         snakemake.wildcards.table,
@@ -17,5 +14,4 @@ with job(snakemake) as this:
         cohort=CohortConfig.model_validate(snakemake.params.cohort_config),
         plan=Plan.model_validate(snakemake.params.plan),
     )
-    Path(snakemake.output.markdown).write_text(table.markdown, encoding="utf-8")
-    write_csv(table.data, snakemake.output.data)
+    write_table(table, snakemake.output.markdown, snakemake.output.data)

@@ -5,8 +5,9 @@ from sorafenib_rfa.records.job import job
 with job(snakemake) as this:
     import pandas as pd
 
-    from sorafenib_rfa.config.models import Plan
+    from sorafenib_rfa.config.models import CohortConfig, Plan
     from sorafenib_rfa.estimates.collect import collect_ard
+    from sorafenib_rfa.exhibits.tables import make_table, write_table
     from sorafenib_rfa.files import write_parquet
     from sorafenib_rfa.validation.results import validation_ard
     from sorafenib_rfa.validation.stored import recovery_ard
@@ -24,4 +25,12 @@ with job(snakemake) as this:
         record=this.record,
         shown_as=snakemake.input.recovery,
     )
-    write_parquet(collect_ard([rows, stored]), snakemake.output.ard)
+    collected = collect_ard([rows, stored])
+    write_parquet(collected, snakemake.output.ard)
+    table = make_table(
+        "recovery",
+        ard=collected,
+        cohort=CohortConfig.model_validate(snakemake.params.cohort_config),
+        plan=Plan.model_validate(snakemake.params.plan),
+    )
+    write_table(table, *snakemake.output.table)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -16,6 +17,7 @@ from sorafenib_rfa.estimates.ard import ard_id, slug
 from sorafenib_rfa.estimates.common import horizon
 from sorafenib_rfa.estimates.comparison import COMPARED, EMULATED, start_words
 from sorafenib_rfa.exhibits.format import Form, escape_markdown, format_value, value_span
+from sorafenib_rfa.files import write_csv
 from sorafenib_rfa.vocabulary import ENDPOINTS, LAB_TESTS, TABLES
 
 INDENT = "\u00a0\u00a0\u00a0"
@@ -247,6 +249,12 @@ def make_table(name: str, *, ard: pd.DataFrame, cohort: CohortConfig, plan: Plan
             )
         )
     return maker(source, cohort, plan).finish(cohort.synthetic)
+
+
+def write_table(table: Table, markdown: str, data: str) -> None:
+    """Write a table as Markdown and its cells as CSV."""
+    Path(markdown).write_text(table.markdown, encoding="utf-8")
+    write_csv(table.data, data)
 
 
 def _with_n(label: str, source: _Source, *parts: object) -> _Cell:
