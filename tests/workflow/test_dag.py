@@ -139,10 +139,12 @@ def test_a_changed_helper_module_reruns_what_imports_it(tiny, change):
     change("src/sorafenib_rfa/exhibits/tables.py", lambda content: content + b"\nADDED = 1\n")
     planned = tiny.planned("paper")
     assert {job.split()[0] for job in planned} == {
+        "draw_truth",
         "make_table",
         "paper",
         "render_manuscript",
         "run_notebook",
+        "validation_results",
     }
 
 
