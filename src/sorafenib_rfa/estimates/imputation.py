@@ -28,11 +28,6 @@ class Completed:
     frames: list[pd.DataFrame]
     missing: dict[str, int]
 
-    @property
-    def any_missing(self) -> bool:
-        """Whether a value had to be imputed."""
-        return any(self.missing.values())
-
 
 def outcome_columns(index: pd.Index, followed: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """Return the outcome as predictors: event indicator and cumulative hazard of each endpoint.

@@ -546,18 +546,20 @@ def _add_row(ard: ArdBuilder, row: dict[str, Any], choices: Specifications, curv
         method=row["reason"] or f"{curve.arms.treated} against {curve.arms.control}: {'; '.join(words)}",
         engine=ENGINE,
         population=row["eligibility_label"],
-        estimand_id=_estimand(row["estimator"], row["endpoint"]),
+        estimand_id=_estimand(row["estimator"], row["endpoint"], curve.plan),
     )
 
 
-def _estimand(estimator: str, endpoint: str) -> str:
-    """Return the estimand that an estimator aims at, in the population it speaks of."""
+def _estimand(estimator: str, endpoint: str, plan: Plan) -> str:
+    """Return the estimand that an estimator aims at, in the population it speaks of; '' when the plan has none."""
     if estimator == "naive":
-        return {"RFS": "N1_RFS_NAIVE", "OS": "N2_OS_NAIVE"}[endpoint]
-    if estimator == "time_varying_adjusted":
-        return f"T_{endpoint}"
-    home = EMULATED if estimator.startswith("clone_censor") else COMPARED
-    return in_population(home[endpoint], _TARGETS.get(estimator, "all"))
+        cited = {"RFS": "N1_RFS_NAIVE", "OS": "N2_OS_NAIVE"}.get(endpoint, "")
+    elif estimator == "time_varying_adjusted":
+        cited = f"T_{endpoint}"
+    else:
+        home = EMULATED if estimator.startswith("clone_censor") else COMPARED
+        cited = in_population(home.get(endpoint, ""), _TARGETS.get(estimator, "all"))
+    return cited if cited in plan.estimand_ids else ""
 
 
 def _add_summary(ard: ArdBuilder, frame: pd.DataFrame) -> None:
