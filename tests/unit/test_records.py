@@ -7,7 +7,8 @@ import time
 import pytest
 
 from sorafenib_rfa.records.code_identity import CodeIdentity
-from sorafenib_rfa.records.job import derived_seed, sha256_of
+from sorafenib_rfa.records.digests import sha256_of
+from sorafenib_rfa.records.job import derived_seed
 
 
 @pytest.fixture

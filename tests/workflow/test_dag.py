@@ -211,7 +211,7 @@ def test_no_rule_but_validation_reads_the_truth(tiny):
 
 
 def test_every_job_left_a_record_that_matches_its_files(tiny):
-    from sorafenib_rfa.records.job import sha256_of
+    from sorafenib_rfa.records.digests import sha256_of
 
     records = [json.loads(p.read_text()) for p in (tiny.folder / "results").glob("*/records/*/*.json")]
     for record in records:

@@ -21,6 +21,7 @@ rule build_adam:
         runtime=10,
     params:
         code=code("build_adam"),
+        environment=environment("build_adam"),
         seed=STUDY.run.seed,
         source_date_epoch=SOURCE_DATE_EPOCH,
         cohort_config=cohort_config,

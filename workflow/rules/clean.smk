@@ -25,6 +25,7 @@ rule clean_cohort:
         runtime=10,
     params:
         code=code("clean_cohort"),
+        environment=environment("clean_cohort"),
         seed=STUDY.run.seed,
         source_date_epoch=SOURCE_DATE_EPOCH,
         cohort_config=cohort_config,

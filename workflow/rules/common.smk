@@ -1,6 +1,9 @@
 """Configuration, paths and code identity shared by all rules; no rules here."""
 
 import calendar
+import datetime
+import os
+import platform
 import sys
 from pathlib import Path
 
@@ -19,8 +22,12 @@ from sorafenib_rfa.config.paths import (
 from sorafenib_rfa.errors import UserError
 from sorafenib_rfa.estimates.parts import CURVES, curve_names, estimate_parts
 from sorafenib_rfa.notebooks.iri_grammar import leave_out_iri_grammar
-from sorafenib_rfa.records.code_identity import CodeIdentity
 from sorafenib_rfa.records.checkout import jobs_import_from
+from sorafenib_rfa.records.code_identity import CACHE, CodeIdentity, combine
+from sorafenib_rfa.records.digests import sha256_of
+from sorafenib_rfa.records.environment import Installed
+from sorafenib_rfa.records.job import RUN_ID
+from sorafenib_rfa.records.seals import refuse_broken_seals
 from sorafenib_rfa.vocabulary import RAW_TABLES
 
 jobs_import_from(ROOT / "src")
@@ -33,14 +40,20 @@ def stop(error):
     sys.exit(1)
 
 
+MADE_RAW = {"synthetic", "colon_adjuvant"}
+
 try:
     STUDY = load_study(ROOT, config)
-    missing_raw_files(STUDY, made_by_workflow={"synthetic", "colon_adjuvant"})
+    missing_raw_files(STUDY, made_by_workflow=MADE_RAW)
+    if workflow.is_main_process:  # jobs sent to a cluster read this file too, while others are being made
+        refuse_broken_seals(ROOT)
 except UserError as error:
     stop(error)
 
 COHORTS = STUDY.run.cohorts
-CODE = CodeIdentity(ROOT, cache=ROOT / ".snakemake" / "code_identity.json")
+CODE = CodeIdentity(ROOT, cache=ROOT / CACHE)
+INSTALLED = Installed(cache=ROOT / ".snakemake" / "requirements.json")
+os.environ.setdefault(RUN_ID, f"{datetime.datetime.now(datetime.UTC):%Y%m%dT%H%M%S}-{os.getpid()}")
 ENVIRONMENT = "../../envs/paper.yaml"
 SOURCE_DATE_EPOCH = calendar.timegm(STUDY.run.publication_date.timetuple())
 
@@ -66,6 +79,22 @@ wildcard_constraints:
 def code(script):
     """Digest of all code that a rule's script may run."""
     return CODE.digest(f"workflow/scripts/{script}.py")
+
+
+def environment(script, *notebooks):
+    """Versions of Python and of every distribution on which a rule's code rests: an upgrade reruns what rests on it."""
+    imports = CODE.imports(f"workflow/scripts/{script}.py", *notebooks)
+    return {"python": platform.python_version(), **INSTALLED.behind(imports)}
+
+
+def content(paths):
+    """Digest of source files, beside their times: a file put back with its old time is noticed too."""
+    return combine((path, sha256_of(ROOT / path)) for path in paths)
+
+
+def raw_content(wildcards):
+    """Digest of one site's raw files, where they are sources and not made by the workflow."""
+    return None if wildcards.cohort in MADE_RAW else content(site_raw_files(wildcards))
 
 
 def cohort_config(wildcards):

@@ -23,6 +23,7 @@ rule estimate_flow:
         runtime=10,
     params:
         code=code("estimate_flow"),
+        environment=environment("estimate_flow"),
         seed=STUDY.run.seed,
         source_date_epoch=SOURCE_DATE_EPOCH,
         cohort_config=cohort_config,
@@ -50,6 +51,7 @@ rule estimate_baseline:
         runtime=10,
     params:
         code=code("estimate_baseline"),
+        environment=environment("estimate_baseline"),
         seed=STUDY.run.seed,
         source_date_epoch=SOURCE_DATE_EPOCH,
         cohort_config=cohort_config,
@@ -80,6 +82,7 @@ rule estimate_efficacy:
         runtime=10,
     params:
         code=code("estimate_efficacy"),
+        environment=environment("estimate_efficacy"),
         seed=STUDY.run.seed,
         source_date_epoch=SOURCE_DATE_EPOCH,
         cohort_config=cohort_config,
@@ -109,6 +112,7 @@ rule estimate_target_trial:
         runtime=20,
     params:
         code=code("estimate_target_trial"),
+        environment=environment("estimate_target_trial"),
         seed=STUDY.run.seed,
         source_date_epoch=SOURCE_DATE_EPOCH,
         cohort_config=cohort_config,
@@ -139,6 +143,7 @@ rule estimate_time_to_event:
         runtime=20,
     params:
         code=code("estimate_time_to_event"),
+        environment=environment("estimate_time_to_event"),
         seed=STUDY.run.seed,
         source_date_epoch=SOURCE_DATE_EPOCH,
         cohort_config=cohort_config,
@@ -169,6 +174,7 @@ rule estimate_subgroups:
         runtime=20,
     params:
         code=code("estimate_subgroups"),
+        environment=environment("estimate_subgroups"),
         seed=STUDY.run.seed,
         source_date_epoch=SOURCE_DATE_EPOCH,
         cohort_config=cohort_config,
@@ -199,6 +205,7 @@ rule estimate_repeat_rfa:
         runtime=20,
     params:
         code=code("estimate_repeat_rfa"),
+        environment=environment("estimate_repeat_rfa"),
         seed=STUDY.run.seed,
         source_date_epoch=SOURCE_DATE_EPOCH,
         cohort_config=cohort_config,
@@ -230,6 +237,7 @@ rule estimate_sensitivity:
         runtime=20,
     params:
         code=code("estimate_sensitivity"),
+        environment=environment("estimate_sensitivity"),
         seed=STUDY.run.seed,
         source_date_epoch=SOURCE_DATE_EPOCH,
         cohort_config=cohort_config,
@@ -262,6 +270,7 @@ rule estimate_safety:
         runtime=10,
     params:
         code=code("estimate_safety"),
+        environment=environment("estimate_safety"),
         seed=STUDY.run.seed,
         source_date_epoch=SOURCE_DATE_EPOCH,
         cohort_config=cohort_config,
@@ -291,6 +300,7 @@ rule estimate_prognosis:
         runtime=10,
     params:
         code=code("estimate_prognosis"),
+        environment=environment("estimate_prognosis"),
         seed=STUDY.run.seed,
         source_date_epoch=SOURCE_DATE_EPOCH,
         cohort_config=cohort_config,
@@ -316,6 +326,7 @@ rule quote_published:
         runtime=5,
     params:
         code=code("quote_published"),
+        environment=environment("quote_published"),
         seed=STUDY.run.seed,
         source_date_epoch=SOURCE_DATE_EPOCH,
         cohort_config=cohort_config,
@@ -342,6 +353,7 @@ rule estimate_agreement:
         runtime=10,
     params:
         code=code("estimate_agreement"),
+        environment=environment("estimate_agreement"),
         seed=STUDY.run.seed,
         source_date_epoch=SOURCE_DATE_EPOCH,
     script:
@@ -367,6 +379,7 @@ rule collect_ard:
         runtime=10,
     params:
         code=code("collect_ard"),
+        environment=environment("collect_ard"),
         seed=STUDY.run.seed,
         source_date_epoch=SOURCE_DATE_EPOCH,
     script:

@@ -22,6 +22,7 @@ rule draw_figure:
         runtime=10,
     params:
         code=code("draw_figure"),
+        environment=environment("draw_figure"),
         seed=STUDY.run.seed,
         source_date_epoch=SOURCE_DATE_EPOCH,
         cohort_config=cohort_config,
@@ -50,6 +51,7 @@ rule make_table:
         runtime=10,
     params:
         code=code("make_table"),
+        environment=environment("make_table"),
         seed=STUDY.run.seed,
         source_date_epoch=SOURCE_DATE_EPOCH,
         cohort_config=cohort_config,

@@ -21,10 +21,12 @@ rule ingest_site:
         runtime=10,
     params:
         code=code("ingest_site"),
+        environment=environment("ingest_site"),
         seed=STUDY.run.seed,
         source_date_epoch=SOURCE_DATE_EPOCH,
         cohort_config=cohort_config,
         site_config=site_config,
+        raw_content=raw_content,
         folder=lambda wildcards: raw_folder(STUDY.cohorts[wildcards.cohort], wildcards.site),
     script:
         "../scripts/ingest_site.py"

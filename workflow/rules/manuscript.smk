@@ -28,6 +28,8 @@ rule render_manuscript:
         runtime=10,
     params:
         code=code("render_manuscript"),
+        environment=environment("render_manuscript"),
+        sources=content(MANUSCRIPT_SOURCES),
         seed=STUDY.run.seed,
         source_date_epoch=SOURCE_DATE_EPOCH,
         cohorts=lambda wildcards: {

@@ -26,6 +26,7 @@ rule run_notebook:
         runtime=10,
     params:
         code=code("run_notebook"),
+        environment=lambda wildcards: environment("run_notebook", f"notebooks/{wildcards.notebook}.ipynb"),
         seed=STUDY.run.seed,
         source_date_epoch=SOURCE_DATE_EPOCH,
         notebook_code=lambda wildcards: CODE.digest(f"notebooks/{wildcards.notebook}.ipynb"),

@@ -18,6 +18,7 @@ rule fetch_colon_adjuvant:
         runtime=5,
     params:
         code=code("fetch_colon_adjuvant"),
+        environment=environment("fetch_colon_adjuvant"),
         seed=STUDY.run.seed,
         source_date_epoch=SOURCE_DATE_EPOCH,
         cohort="colon_adjuvant",

@@ -22,6 +22,7 @@ rule simulate_raw:
         runtime=10,
     params:
         code=code("simulate_raw"),
+        environment=environment("simulate_raw"),
         seed=STUDY.run.seed,
         source_date_epoch=SOURCE_DATE_EPOCH,
         cohort="synthetic",

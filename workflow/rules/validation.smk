@@ -44,6 +44,7 @@ rule true_estimands:
         runtime=10,
     params:
         code=code("true_estimands"),
+        environment=environment("true_estimands"),
         seed=STUDY.run.seed,
         source_date_epoch=SOURCE_DATE_EPOCH,
         cohort="synthetic",
@@ -74,6 +75,7 @@ rule validation_results:
         runtime=10,
     params:
         code=code("validation_results"),
+        environment=environment("validation_results"),
         seed=STUDY.run.seed,
         source_date_epoch=SOURCE_DATE_EPOCH,
         cohort="synthetic",
@@ -105,6 +107,7 @@ rule draw_truth:
         runtime=10,
     params:
         code=code("draw_truth"),
+        environment=environment("draw_truth"),
         seed=STUDY.run.seed,
         source_date_epoch=SOURCE_DATE_EPOCH,
         cohort="synthetic",
@@ -133,6 +136,7 @@ rule simulate_recovery:
         runtime=30,
     params:
         code=code("simulate_recovery"),
+        environment=environment("simulate_recovery"),
         seed=STUDY.run.seed,
         source_date_epoch=SOURCE_DATE_EPOCH,
         cohort="synthetic",
@@ -167,6 +171,7 @@ rule summarise_recovery:
         runtime=30,
     params:
         code=code("summarise_recovery"),
+        environment=environment("summarise_recovery"),
         seed=STUDY.run.seed,
         source_date_epoch=SOURCE_DATE_EPOCH,
         cohort="synthetic",

@@ -8,7 +8,7 @@ with job(snakemake) as this:
     from sorafenib_rfa.notebooks.runner import NotebookJob, run_notebooks
 
     executed = Path(snakemake.output.executed)
-    run_notebooks(
+    imported = run_notebooks(
         [
             NotebookJob(
                 source=Path(snakemake.input.notebook),
@@ -20,3 +20,4 @@ with job(snakemake) as this:
             )
         ]
     )
+    this.imported_elsewhere(imported.distributions, imported.modules)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import sys
@@ -18,7 +19,7 @@ from sorafenib_rfa.notebooks.iri_grammar import leave_out_iri_grammar
 from sorafenib_rfa.notebooks.normalise import normalise, to_bytes
 from sorafenib_rfa.notebooks.parameters import check_parameters, code_cells, read_notebook
 
-__all__ = ["NotebookError", "NotebookJob", "code_cells", "run_notebooks"]
+__all__ = ["KernelImports", "NotebookError", "NotebookJob", "code_cells", "run_notebooks"]
 
 TEMPLATE: Final = Path(__file__).parent / "template"
 _ANSI: Final = re.compile(r"\x1b\[[0-9;]*m")
@@ -58,7 +59,7 @@ class NotebookJob:
     partial: Path
 
 
-def run_notebooks(jobs: Sequence[NotebookJob], *, cell_timeout_s: int | None = 600) -> None:
+def run_notebooks(jobs: Sequence[NotebookJob], *, cell_timeout_s: int | None = 600) -> KernelImports:
     """Execute notebooks, normalise the executed copies and make their HTML.
 
     All parameters of all notebooks are checked before the first kernel starts. Kernels run this interpreter
@@ -71,6 +72,11 @@ def run_notebooks(jobs: Sequence[NotebookJob], *, cell_timeout_s: int | None = 6
     jobs : sequence of NotebookJob
     cell_timeout_s : int, optional
         Seconds after which a cell counts as hanging.
+
+    Returns
+    -------
+    KernelImports
+        What the kernels imported.
 
     Raises
     ------
@@ -95,8 +101,49 @@ def run_notebooks(jobs: Sequence[NotebookJob], *, cell_timeout_s: int | None = 6
         failures = [
             _execute(job, values, manager, folder, cell_timeout_s) for job, values in zip(jobs, parameters, strict=True)
         ]
-    if any(failures):
-        raise NotebookError(failure for failure in failures if failure is not None)
+        if any(failures):
+            raise NotebookError(failure for failure in failures if failure is not None)
+        return KernelImports.read(folder)
+
+
+@dataclass(frozen=True)
+class KernelImports:
+    """What notebooks imported, as their kernels said when they ended.
+
+    Attributes
+    ----------
+    distributions : dict
+        Name -> version of the distributions imported from.
+    modules : tuple of str
+        Files of the modules of this package.
+    """
+
+    distributions: dict[str, str]
+    modules: tuple[str, ...]
+
+    @classmethod
+    def read(cls, folder: Path) -> KernelImports:
+        """Return what the kernels with their files in `folder` wrote."""
+        said = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob(f"{_IMPORTS}*"))]
+        distributions: dict[str, str] = {}
+        for kernel in said:
+            distributions |= kernel["distributions"]
+        return cls(distributions, tuple(sorted({name for kernel in said for name in kernel["modules"]})))
+
+
+_IMPORTS: Final = "imports-"
+_AT_START: Final = f"""\
+import atexit, functools, os, pathlib
+def _say_imports(folder):
+    import json, sys
+    from sorafenib_rfa.records.environment import imported_distributions
+    files = [getattr(m, "__file__", None) for n, m in list(sys.modules.items()) if n.split(".")[0] == "sorafenib_rfa"]
+    said = {{"distributions": imported_distributions(), "modules": sorted(filter(None, files))}}
+    pathlib.Path(folder, f"{_IMPORTS}{{os.getpid()}}").write_text(json.dumps(said), encoding="utf-8")
+atexit.register(functools.partial(_say_imports, {{folder!r}}))
+del _say_imports, atexit, functools, os, pathlib
+"""
+"""Runs in a kernel before its first cell, so that the job's record knows what the notebook rests on."""
 
 
 @contextmanager
@@ -104,6 +151,9 @@ def _kernel_folder() -> Iterator[Path]:
     """Yield a private folder for sockets and IPython's files."""
     base = tempfile.gettempdir()
     folder = Path(tempfile.mkdtemp(prefix="nb-", dir=base if len(base) < _SOCKET_PATH_LIMIT else "/tmp"))
+    startup = folder / "ipython" / "profile_default" / "startup"
+    startup.mkdir(parents=True)
+    (startup / "00-imports.py").write_text(_AT_START.format(folder=str(folder)), encoding="utf-8")
     try:
         yield folder
     finally:

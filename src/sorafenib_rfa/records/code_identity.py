@@ -12,11 +12,14 @@ from __future__ import annotations
 import ast
 import hashlib
 import json
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 PACKAGE = "sorafenib_rfa"
+CACHE = ".snakemake/code_identity.json"
+"""Where the workflow remembers what it parsed, relative to the repository."""
 
 
 def _without_docstrings(tree: ast.AST) -> ast.AST:
@@ -32,21 +35,27 @@ def _without_docstrings(tree: ast.AST) -> ast.AST:
     return tree
 
 
-def _imports(tree: ast.AST, package: str) -> set[str]:
-    """Return the dotted names of this package that `tree` imports; `package` resolves relative imports."""
+def _imports(tree: ast.AST, package: str) -> tuple[set[str], set[str]]:
+    """Return the dotted names of this package that `tree` imports, and the top-level names of other packages.
+
+    `package` resolves relative imports.
+    """
     names: set[str] = set()
+    others: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             names.update(alias.name for alias in node.names if alias.name.split(".")[0] == PACKAGE)
+            others.update(alias.name.split(".")[0] for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             base = node.module or ""
             if node.level:
                 parents = package.split(".")[: len(package.split(".")) - node.level + 1]
                 base = ".".join([*parents, base]) if base else ".".join(parents)
+            others.add(base.split(".")[0])
             if base.split(".")[0] == PACKAGE:
                 names.add(base)
                 names.update(f"{base}.{alias.name}" for alias in node.names)
-    return names
+    return names, others - {PACKAGE, "", "__future__"}
 
 
 @dataclass
@@ -65,7 +74,7 @@ class CodeIdentity:
     root: Path
     cache: Path | None = None
     _known: dict[str, dict] = field(default_factory=dict, init=False)
-    _parsed: dict[Path, tuple[str, list[str]]] = field(default_factory=dict, init=False)
+    _parsed: dict[Path, dict] = field(default_factory=dict, init=False)
     _modules: dict[str, list[tuple[Path, str]]] = field(default_factory=dict, init=False)
     _data: dict[Path, dict[str, str]] = field(default_factory=dict, init=False)
     _dirty: bool = field(default=False, init=False)
@@ -78,13 +87,14 @@ class CodeIdentity:
             except (OSError, ValueError):
                 self._known = {}
 
-    def _parse(self, path: Path, package: str) -> tuple[str, list[str]]:
-        """Return the digest of one file and the local modules it imports."""
+    def _parse(self, path: Path, package: str) -> dict:
+        """Return the ``digest`` of one file, the local modules it ``imports`` and the ``others``."""
         if path not in self._parsed:
             content = path.read_bytes()
-            key = hashlib.sha256(package.encode() + b"\0" + path.suffix.encode() + b"\0" + content).hexdigest()
+            head = f"{package}\0{path.suffix}\0".encode()
+            key = hashlib.sha256(head + content).hexdigest()
             entry = self._known.get(key)
-            if entry is None:
+            if entry is None or "others" not in entry:
                 if path.suffix == ".ipynb":
                     cells = json.loads(content)["cells"]
                     source = "\n\n".join("".join(c["source"]) for c in cells if c["cell_type"] == "code")
@@ -92,12 +102,13 @@ class CodeIdentity:
                 else:
                     source, prose = content.decode("utf-8"), ""
                 tree = ast.parse(source, filename=str(path))
-                imports = sorted(_imports(tree, package))
+                imports, others = _imports(tree, package)
                 text = ast.dump(_without_docstrings(tree)) + "\0" + prose
-                entry = {"digest": hashlib.sha256(text.encode()).hexdigest(), "imports": imports}
+                digest = hashlib.sha256(text.encode()).hexdigest()
+                entry = {"digest": digest, "imports": sorted(imports), "others": sorted(others)}
                 self._known[key] = entry
                 self._dirty = True
-            self._parsed[path] = (entry["digest"], entry["imports"])
+            self._parsed[path] = entry
         return self._parsed[path]
 
     def _module_files(self, name: str) -> list[tuple[Path, str]]:
@@ -117,6 +128,26 @@ class CodeIdentity:
             self._modules[name] = [(file, self._package_of(file)) for file in found]
         return self._modules[name]
 
+    def _walk(self, entries: tuple[str, ...]) -> tuple[dict[str, str], set[str]]:
+        queue = [(self.root / entry, "") for entry in entries]
+        result: dict[str, str] = {}
+        others: set[str] = set()
+        seen: set[Path] = set()
+        while queue:
+            path, package = queue.pop()
+            if path in seen:
+                continue
+            seen.add(path)
+            parsed = self._parse(path, package)
+            result[path.relative_to(self.root).as_posix()] = parsed["digest"]
+            others.update(parsed["others"])
+            if package:
+                result.update(self._package_data(path.parent))
+            for name in parsed["imports"]:
+                queue.extend(module for module in self._module_files(name) if module[0] not in seen)
+        self._save()
+        return dict(sorted(result.items())), others
+
     def files(self, *entries: str) -> dict[str, str]:
         """Return path -> digest of every file that running `entries` may execute or read from the package.
 
@@ -125,22 +156,11 @@ class CodeIdentity:
         *entries : str
             Scripts and notebooks, relative to the root.
         """
-        queue = [(self.root / entry, "") for entry in entries]
-        result: dict[str, str] = {}
-        seen: set[Path] = set()
-        while queue:
-            path, package = queue.pop()
-            if path in seen:
-                continue
-            seen.add(path)
-            digest, imports = self._parse(path, package)
-            result[path.relative_to(self.root).as_posix()] = digest
-            if package:
-                result.update(self._package_data(path.parent))
-            for name in imports:
-                queue.extend(module for module in self._module_files(name) if module[0] not in seen)
-        self._save()
-        return dict(sorted(result.items()))
+        return self._walk(entries)[0]
+
+    def imports(self, *entries: str) -> set[str]:
+        """Return the top-level names of other packages that the code of `entries` imports, also inside functions."""
+        return self._walk(entries)[1]
 
     def _package_data(self, folder: Path) -> dict[str, str]:
         """Return path -> digest of the data files of one package: those not below a package inside of it."""
@@ -169,7 +189,7 @@ class CodeIdentity:
     def _save(self) -> None:
         if self.cache is not None and self._dirty:
             self.cache.parent.mkdir(parents=True, exist_ok=True)
-            partial = self.cache.with_suffix(".partial")
+            partial = self.cache.with_suffix(f".{os.getpid()}")  # jobs may save at the same time
             partial.write_text(json.dumps(self._known, sort_keys=True), encoding="utf-8")
             partial.replace(self.cache)
             self._dirty = False

@@ -1,14 +1,16 @@
-"""The one context manager in which every script job runs.
+"""The one context manager in which every script and notebook job runs.
 
-It sends what the job prints to its log, makes the process deterministic, times it, and leaves a record beside the
-outputs: what went in, what came out, with digests, which code, which packages. An error that a person can mend
-(:class:`~sorafenib_rfa.errors.UserError`) ends the job with its message and no traceback.
+It refuses inputs that are not what their makers recorded, sends what the job prints to its log, makes the process
+deterministic, times it, and leaves a record beside the outputs: what went in, what came out, with digests, which code
+(a copy is kept), which packages. A job that fails leaves a record too, and both leave their lines in the run log. An
+error that a person can mend (:class:`~sorafenib_rfa.errors.UserError`) ends the job with its message and no traceback.
 """
 
 from __future__ import annotations
 
 import contextlib
 import datetime as dt
+import getpass
 import hashlib
 import json
 import logging
@@ -17,29 +19,24 @@ import platform
 import resource
 import sys
 import traceback
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
-from sorafenib_rfa.errors import UserError
+from sorafenib_rfa.errors import Problem, SealError, UserError
+from sorafenib_rfa.records import run_log
+from sorafenib_rfa.records.code_identity import CACHE, CodeIdentity, combine
+from sorafenib_rfa.records.code_store import NAME as CODE_STORE
+from sorafenib_rfa.records.code_store import keep_code
+from sorafenib_rfa.records.declared import Declared, watch_undeclared_reading
+from sorafenib_rfa.records.digests import describe_files
+from sorafenib_rfa.records.environment import imported_distributions
+from sorafenib_rfa.records.record import FAILED, FORMAT, VOLATILE, load_records, plain, seal_of, split_params
+from sorafenib_rfa.records.seals import paper_seal
 
-IMPORT_NAMES = {
-    "yaml": "PyYAML",
-    "dateutil": "python-dateutil",
-    "PIL": "pillow",
-    "docx": "python-docx",
-    "zmq": "pyzmq",
-    "pypandoc": "pypandoc-binary",
-    "mpl_toolkits": "matplotlib",
-    "attr": "attrs",
-    "bs4": "beautifulsoup4",
-    "blib2to3": "black",
-    "rpds": "rpds-py",
-    "jupyter_core": "jupyter-core",
-    "snakemake_interface_logger_plugins": "snakemake-interface-logger-plugins",
-}
-"""Distributions whose import name differs from theirs, for those this repository's jobs import."""
+RUN_ID = "SORAFENIB_RFA_RUN_ID"
+"""Environment variable by which the jobs of one call of Snakemake know that they belong together."""
 
 
 @dataclass(frozen=True)
@@ -56,12 +53,25 @@ class Job:
         Path of the job's record relative to the cohort's results, as ARD rows cite it.
     seed : int
         Seed of this job, derived from the study's seed, the rule and its wildcards.
+    inputs_seal : str
+        Digest of all inputs: path and sha256 of each.
+    distributions, modules
+        Distributions (name -> version) and files of this package's modules that processes started by the job, such as
+        kernels, have imported.
     """
 
     rule: str
     cohort: str
     record: str
     seed: int
+    inputs_seal: str
+    distributions: dict[str, str] = field(default_factory=dict)
+    modules: set[str] = field(default_factory=set)
+
+    def imported_elsewhere(self, distributions: Mapping[str, str], modules: Iterable[str]) -> None:
+        """Say what a process started by the job has imported."""
+        self.distributions.update(distributions)
+        self.modules.update(modules)
 
 
 def derived_seed(base: int, *names: str) -> int:
@@ -70,74 +80,96 @@ def derived_seed(base: int, *names: str) -> int:
     return int.from_bytes(digest[:8], "big") >> 1
 
 
-def _members(folder: Path) -> list[Path]:
-    """Return the files of a folder; the time stamp that Snakemake leaves in a folder it made is not one of them."""
-    return sorted(m for m in folder.rglob("*") if m.is_file() and m.name != ".snakemake_timestamp")
-
-
-def sha256_of(path: Path) -> str:
-    """Return the sha256 of a file's bytes, or, for a folder, of its files' relative paths and digests."""
-    if path.is_dir():
-        listing = "".join(f"{m.relative_to(path).as_posix()}\0{sha256_of(m)}\n" for m in _members(path))
-        return hashlib.sha256(listing.encode()).hexdigest()
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def describe_files(paths: list[str]) -> list[dict[str, Any]]:
-    """Return path, sha256 and size in bytes of each file or folder, sorted by path."""
-    described = []
-    for name in sorted(set(paths)):
-        path = Path(name)
-        size = sum(m.stat().st_size for m in _members(path)) if path.is_dir() else path.stat().st_size
-        described.append({"path": name, "sha256": sha256_of(path), "bytes": size})
-    return described
-
-
-def imported_distributions() -> dict[str, str]:
-    """Return name -> version of the installed distributions from which this process has imported."""
-    from importlib import metadata
-
-    versions: dict[str, str] = {}
-    tops = {name.partition(".")[0] for name, module in list(sys.modules.items()) if module is not None}
-    # the map from import names to distributions reads every RECORD (0.2 s); only names not listed here need it
-    missing = set()
-    for top in tops - sys.stdlib_module_names:
-        module = sys.modules.get(top)
-        if top.startswith("_") or top == "sorafenib_rfa" or not getattr(module, "__file__", None):
-            continue
-        if top.endswith("__mypyc"):  # what compiled modules share: belongs to no distribution by name
-            continue
-        try:
-            described = metadata.distribution(IMPORT_NAMES.get(top, top)).metadata  # parsed at each access
-            versions[described["Name"]] = described["Version"]
-        except metadata.PackageNotFoundError:
-            missing.add(top)
-    if missing:
-        packages = metadata.packages_distributions()
-        for top in missing:
-            for name in packages.get(top, []):
-                versions[name] = metadata.version(name)
-    return dict(sorted(versions.items(), key=lambda item: item[0].lower()))
-
-
-def _plain(value: Any) -> Any:
-    """Return `value` as JSON can hold it."""
-    if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple | set | frozenset):
-        return [_plain(item) for item in value]
-    return value if isinstance(value, str | int | float | bool | None) else str(value)
+def snakemake_script(rule: str) -> str:
+    """Return the script of a rule, relative to the repository: rule and script share their name."""
+    return f"workflow/scripts/{rule}.py"
 
 
 def _named(container: Any) -> dict[str, Any]:
     """Return the named entries of a Snakemake container."""
-    return {key: _plain(value) for key, value in container.items()}
+    return {key: plain(value) for key, value in container.items()}
 
 
-def snakemake_script(rule: str) -> str:
-    """Return the script of a rule, relative to the repository: rule and script share their name."""
-    return f"workflow/scripts/{rule}.py"
+def sealed_inputs(root: Path, paths: Iterable[str], refused_above: str = "results/") -> list[dict[str, Any]]:
+    """Describe the inputs of a job, each with the record of the job that made it, and hold them against it.
+
+    Parameters
+    ----------
+    root : Path
+        The repository.
+    paths : iterable of str
+        Files, relative to the repository.
+    refused_above : str
+        Files below this folder must have been made by a job; elsewhere lie the sources, which nobody made.
+
+    Raises
+    ------
+    SealError
+        If an input is not what the job that made it recorded, or lies among the results and no job made it.
+    """
+    records = load_records(root)
+    described, problems = describe_files(paths), []
+    for entry in described:
+        path, maker = entry["path"], records.maker(entry["path"])
+        entry["made_by"] = None if maker is None else {"record": maker.path, "seal": maker.seal}
+        recorded = next((o["sha256"] for o in maker.outputs if o["path"] == path), None) if maker else None
+        if recorded is not None and recorded != entry["sha256"]:
+            problems.append(
+                Problem(
+                    "it was changed after the job that made it had finished",
+                    file=path,
+                    found=f"sha256 {entry['sha256'][:16]}...",
+                    expected=f"sha256 {recorded[:16]}..., says {maker.path}",
+                    hint="a result is changed by changing what makes it; delete the file and it will be made again",
+                )
+            )
+        elif maker is None and path.startswith(refused_above):
+            problems.append(
+                Problem("no job says that it made this file", file=path, hint="delete it and it will be made again")
+            )
+    if problems:
+        raise SealError(problems)
+    return described
+
+
+def _states(paths: Iterable[str]) -> dict[str, tuple[int, int]]:
+    """Return size and modification time of each file, to see afterwards that none changed under the job."""
+    return {path: (Path(path).stat().st_size, Path(path).stat().st_mtime_ns) for path in paths}
+
+
+def _code(root: Path, entries: list[str], tracked: dict[str, str], store: Path) -> dict[str, Any]:
+    """Keep a copy of the code this job may run and say what it is.
+
+    Raises
+    ------
+    SealError
+        If it is not the code for which the job was planned.
+    """
+    identity = CodeIdentity(root, cache=root / CACHE)
+    digests = [identity.digest(entry) for entry in entries]
+    if digests != list(tracked.values()):
+        raise SealError(
+            Problem(
+                "the code changed while the workflow was running",
+                file=", ".join(entries),
+                hint="run it again: the jobs that rest on the changed code will be planned anew",
+            )
+        )
+    files = identity.files(*entries)
+    copies = keep_code(store, [root / name for name in files])
+    described = {name: {"identity": files[name], "sha256": copies[root / name]} for name in files}
+    return {"digest": combine(files.items()), "files": described}
+
+
+def _unlisted_code(root: Path, listed: Iterable[str], elsewhere: Iterable[str]) -> list[str]:
+    """Return the modules of this package that the job has run, here or elsewhere, and `listed` does not hold."""
+    here = {
+        str(module.__file__)
+        for name, module in list(sys.modules.items())
+        if name.partition(".")[0] == "sorafenib_rfa" and getattr(module, "__file__", None)
+    }
+    loaded = {Path(os.path.relpath(path, root)).as_posix() for path in here.union(elsewhere)}
+    return sorted(loaded - set(listed))
 
 
 @contextlib.contextmanager
@@ -154,55 +186,134 @@ def job(snakemake: Any) -> Iterator[Job]:
     ------
     Job
     """
+    started = dt.datetime.now(dt.UTC)
+    root = Path.cwd()
     rule, wildcards = snakemake.rule, dict(snakemake.wildcards.items())
     cohort = wildcards.get("cohort") or snakemake.params.get("cohort")
     record_path = Path(snakemake.output.record)
+    params, tracked_code = split_params(snakemake.params.items())
     seed = derived_seed(int(snakemake.params.seed), rule, *(str(wildcards[key]) for key in sorted(wildcards)))
     os.environ["SOURCE_DATE_EPOCH"] = str(snakemake.params.source_date_epoch)
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ[name] = "1"  # sums must not depend on the number of cores; set before numpy loads its BLAS
     os.environ["TZ"] = "UTC"
-    started = dt.datetime.now(dt.UTC)
-    log_path = Path(snakemake.log[0])
-    terminal = sys.stderr
-    with log_path.open("w", encoding="utf-8", buffering=1) as log:
-        with contextlib.redirect_stdout(log), contextlib.redirect_stderr(log):
-            logging.basicConfig(stream=log, level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
-            try:
-                yield Job(rule, cohort, f"records/{rule}/{record_path.name}", seed)
-            except UserError as error:
-                print(error, file=log)
-                print(f"\n{error}\n", file=terminal)
-                log.flush()
-                terminal.flush()
-                # leave without unwinding into Snakemake's wrapper, which would print a traceback
-                os._exit(1)
-            except Exception:
-                traceback.print_exc(file=log)
-                print(f"\n{rule} failed; this is a defect, please report it with {log_path}\n", file=terminal)
-                raise
-    outputs = [str(path) for path in snakemake.output if str(path) != str(record_path)]
-    usage = resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)
-    record = {
+    notebook = snakemake.input.get("notebook")
+    outputs = sorted({str(path) for path in snakemake.output} - {str(record_path)})
+    log_path, terminal = Path(snakemake.log[0]), sys.stderr
+    records_folder = record_path.parents[1]
+    event = {"rule": rule, "wildcards": wildcards, "run": os.environ.get(RUN_ID, "")}
+    log_of_runs = records_folder / run_log.NAME
+    content: dict[str, Any] = {
+        "format": FORMAT,
         "rule": rule,
         "wildcards": wildcards,
         "cohort": cohort,
         "status": "finished",
-        "inputs": describe_files([str(path) for path in snakemake.input]),
-        "outputs": describe_files(outputs),
-        "names": {"input": _named(snakemake.input), "output": _named(snakemake.output)},
-        "params": {key: value for key, value in _named(snakemake.params).items() if key != "code"},
-        "seed": seed,
-        "code": _named(snakemake.params)["code"],
-        "python": platform.python_version(),
-        "distributions": imported_distributions(),
-        "platform": platform.platform(),
-        "host": platform.node(),
-        "started": started.isoformat(timespec="milliseconds"),
-        "ended": dt.datetime.now(dt.UTC).isoformat(timespec="milliseconds"),
-        "peak_memory_mb": round(max(usage[0].ru_maxrss, usage[1].ru_maxrss) / 1024, 1),
-        "log": str(log_path),
         "script": snakemake_script(rule),
+        "notebook": notebook and str(notebook),
+        "inputs": [],
+        "outputs": [],
+        "names": {"input": _named(snakemake.input), "output": _named(snakemake.output)},
+        "params": params,
+        "seed": seed,
+        "code": {"digest": combine(tracked_code.items()), "files": {}},
     }
-    record_path.parent.mkdir(parents=True, exist_ok=True)
-    record_path.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+    def write(path: Path, **more: Any) -> None:
+        """Write the record, with its seal and what is volatile, and its line in the run log."""
+        ended = dt.datetime.now(dt.UTC)
+        usage = resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)
+        content.update(more)
+        content["seal"] = seal_of(content)
+        content[VOLATILE] = {
+            "id": event["run"],
+            "started": started.isoformat(timespec="milliseconds"),
+            "ended": ended.isoformat(timespec="milliseconds"),
+            "seconds": round((ended - started).total_seconds(), 3),
+            "host": platform.node(),
+            "user": _user(),
+            "platform": platform.platform(),
+            "peak_memory_mb": round(max(usage[0].ru_maxrss, usage[1].ru_maxrss) / 1024, 1),
+            "log": str(log_path),
+        }
+        text = json.dumps(content, indent=1, ensure_ascii=False) + "\n"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_name(f".{path.name}.partial")  # other jobs read records: they see a whole one or none
+        partial.write_text(text, encoding="utf-8")
+        partial.replace(path)
+        run_log.append(
+            log_of_runs,
+            event=content["status"],
+            time=ended.isoformat(timespec="milliseconds"),
+            record=str(path),
+            record_sha256=hashlib.sha256(text.encode()).hexdigest(),
+            seal=content["seal"],
+            seconds=content[VOLATILE]["seconds"],
+            error=content["error"]["message"] if "error" in content else None,
+            **event,
+        )
+
+    def write_failure(error: BaseException) -> None:
+        moment = started.strftime("%Y%m%dT%H%M%S.%f")
+        path = records_folder / FAILED / rule / f"{record_path.stem}.{moment}.json"
+        message = {"type": type(error).__name__, "message": str(error), "traceback": traceback.format_exc()}
+        if isinstance(error, UserError):
+            message["traceback"] = None
+        write(path, status="failed", outputs=[], error=message, environment=_environment(this))
+
+    run_log.append(log_of_runs, event="started", time=started.isoformat(timespec="milliseconds"), **event)
+    this = Job(rule, cohort, f"records/{rule}/{record_path.name}", seed, "")
+    declared = Declared([*map(str, snakemake.input), *outputs, str(record_path), str(log_path)])
+    with log_path.open("w", encoding="utf-8", buffering=1) as log:
+        with contextlib.redirect_stdout(log), contextlib.redirect_stderr(log):
+            logging.basicConfig(stream=log, level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+            try:
+                content["inputs"] = sealed_inputs(root, map(str, snakemake.input))
+                before = _states(map(str, snakemake.input))
+                entries = [snakemake_script(rule), *([str(notebook)] if notebook else [])]
+                content["code"] = _code(root, entries, tracked_code, records_folder / CODE_STORE)
+                this = Job(rule, cohort, this.record, seed, paper_seal(content["inputs"]))
+                with watch_undeclared_reading(root, declared):
+                    yield this
+                _check_afterwards(root, this, before, content["code"]["files"])
+            except UserError as error:
+                print(error, file=log)
+                print(f"\n{error}\n", file=terminal)
+                write_failure(error)
+                _leave(log, terminal)
+            except BaseException as error:
+                traceback.print_exc(file=log)
+                print(f"\n{rule} failed; this is a defect, please report it with {log_path}\n", file=terminal)
+                write_failure(error)
+                raise
+    write(record_path, outputs=describe_files(outputs), environment=_environment(this))
+
+
+def _check_afterwards(root: Path, this: Job, before: dict[str, tuple[int, int]], files: Iterable[str]) -> None:
+    """Check that the record will tell the truth: no input changed under the job, no code ran that it does not list."""
+    changed = sorted(path for path, state in _states(before).items() if state != before[path])
+    if changed:
+        raise SealError(Problem("it changed while the job was reading it", file=path) for path in changed)
+    unlisted = _unlisted_code(root, files, this.modules)
+    if unlisted:
+        raise RuntimeError(f"{this.rule} ran code that its digest does not cover: {', '.join(unlisted)}")
+
+
+def _leave(*streams: Any) -> NoReturn:
+    """End the process without unwinding into Snakemake's wrapper, which would print a traceback."""
+    for stream in streams:
+        stream.flush()
+    os._exit(1)
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user without a name
+        return str(os.getuid())
+
+
+def _environment(this: Job) -> dict[str, Any]:
+    versions = imported_distributions() | this.distributions
+    ordered = dict(sorted(versions.items(), key=lambda item: item[0].lower()))
+    return {"python": platform.python_version(), "distributions": ordered}

@@ -1,0 +1,242 @@
+"""Whether the files of a tree are what the jobs that made them recorded.
+
+Snakemake looks at times and parameters: a result edited by hand is "nothing to be done" to it, or is even carried on
+into what is made from it. Here every file is held against the record of its maker, every record against its seal and
+the run log, and the code that ran against its digest.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from sorafenib_rfa.errors import Problem, SealError
+from sorafenib_rfa.records.code_store import NAME as CODE
+from sorafenib_rfa.records.code_store import code_path
+from sorafenib_rfa.records.digests import members, sha256_of_each
+from sorafenib_rfa.records.record import FAILED, FOLDER, Record, Records, read_record, record_paths, seal_of
+from sorafenib_rfa.records.run_log import NAME as RUN_LOG
+from sorafenib_rfa.records.run_log import ends, read_log
+
+BROKEN: Final = ("output_changed", "record_changed", "record_unlogged", "code_changed", "run_log_broken")
+"""Kinds of a breach that no honest way of working leaves behind: the paper is refused."""
+MOVED_ON: Final = ("source_changed", "upstream_changed", "output_missing", "unclaimed")
+"""Kinds that say the tree has moved on since: the next run brings it up to date."""
+
+
+@dataclass(frozen=True)
+class Breach:
+    """One file that is not what was recorded.
+
+    Attributes
+    ----------
+    path : str
+        The file, relative to the repository.
+    kind : str
+        One of :data:`BROKEN` or :data:`MOVED_ON`.
+    record : str or None
+        Record that says what the file should be.
+    expected, found : str or None
+        Digests.
+    message : str
+        What happened, for people.
+    """
+
+    path: str
+    kind: str
+    record: str | None
+    expected: str | None
+    found: str | None
+    message: str
+
+    @property
+    def broken(self) -> bool:
+        """Whether this is a broken seal, and not merely a tree that moved on."""
+        return self.kind in BROKEN
+
+
+_MESSAGES: Final = {
+    "output_changed": "it was changed after the job that made it had finished",
+    "record_changed": "the record was changed after it was written",
+    "record_unlogged": "the run log knows of no job that wrote this record",
+    "code_changed": "the copy of the code that ran is missing or was changed",
+    "source_changed": "it is no longer what was read; what rests on it is to be made again",
+    "upstream_changed": "it was made from an earlier state of this file",
+    "output_missing": "it was made and is no longer there",
+    "unclaimed": "no job says that it made this file",
+}
+
+
+def _breach(
+    path: str, kind: str, record: str | None = None, expected: str | None = None, found: str | None = None
+) -> Breach:
+    return Breach(path, kind, record, expected, found, _MESSAGES[kind])
+
+
+def check_seals(root: Path) -> list[Breach]:
+    """Hold every recorded file of the tree against its record.
+
+    Parameters
+    ----------
+    root : Path
+        The repository.
+
+    Returns
+    -------
+    list of Breach
+        Sorted by path; empty if every seal is kept and nothing has moved on.
+    """
+    breaches: list[Breach] = []
+    found_records: list[Record] = []
+    for path in record_paths(root):
+        name = path.relative_to(root).as_posix()
+        try:
+            record = read_record(root, path)
+            if seal_of(record.content) != record.seal:
+                breaches.append(_breach(name, "record_changed", name, record.seal, seal_of(record.content)))
+            found_records.append(record)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            breaches.append(_breach(name, "record_changed", name))
+    records = Records(found_records)
+    try:
+        digests = _digests(root, records)
+        breaches += _files(records, digests)
+        breaches += _logs(root, records)
+        breaches += _code(root, records, digests)
+        breaches += _unclaimed(root, records)
+    except (KeyError, TypeError, AttributeError):
+        # a record that was changed need not even have a record's parts; what could be read is judged without it
+        sound = Records(r for r in found_records if seal_of(r.content) == r.content.get("seal"))
+        digests = _digests(root, sound)
+        breaches += [*_files(sound, digests), *_logs(root, sound), *_code(root, sound, digests)]
+    return sorted(set(breaches), key=lambda breach: (breach.path, breach.kind, breach.record or ""))
+
+
+def _digests(root: Path, records: Mapping[str, Record]) -> dict[str, str | None]:
+    names = {entry["path"] for record in records.values() for entry in [*record.inputs, *record.outputs]}
+    names |= {
+        code_path(root, _folder(record), file["sha256"]).relative_to(root).as_posix()
+        for record in records.values()
+        for file in record.code_files.values()
+    }
+    names |= {path.relative_to(root).as_posix() for path in (root / "results").glob(f"*/{FOLDER}/{CODE}/*")}
+    return sha256_of_each(root, names)
+
+
+def _folder(record: Record) -> str:
+    """Return the folder below results/ in which the record lies."""
+    return Path(record.path).parts[1]
+
+
+def _files(records: Records, digests: Mapping[str, str | None]) -> Iterable[Breach]:
+    for record in records.values():
+        for entry in record.outputs:
+            now = digests[entry["path"]]
+            if now is None:
+                yield _breach(entry["path"], "output_missing", record.path, entry["sha256"])
+            elif now != entry["sha256"]:
+                yield _breach(entry["path"], "output_changed", record.path, entry["sha256"], now)
+        for entry in record.inputs:
+            made_by, maker = entry["made_by"], records.maker(entry["path"])
+            if made_by is None and maker is None:
+                if digests[entry["path"]] != entry["sha256"]:
+                    now = digests[entry["path"]]
+                    yield _breach(entry["path"], "source_changed", record.path, entry["sha256"], now)
+            elif maker is not None and (made_by is None or made_by["seal"] != maker.seal):
+                before = made_by["seal"] if made_by else None
+                yield _breach(record.path, "upstream_changed", maker.path, before, maker.seal)
+
+
+def _logs(root: Path, records: Records) -> Iterable[Breach]:
+    folders = sorted({_folder(record) for record in records.values()})
+    for folder in folders:
+        path = root / "results" / folder / FOLDER / RUN_LOG
+        name = path.relative_to(root).as_posix()
+        entries = read_log(path)
+        for entry in entries:
+            if entry.fault:
+                message = f"line {entry.number}: {entry.fault}"
+                yield Breach(name, "run_log_broken", None, None, None, message)
+        failed = {entry.content["record"]: entry for entry in entries if entry.content.get("event") == "failed"}
+        for failure in sorted((root / "results" / folder / FOLDER / FAILED).glob("*/*.json")):
+            shown = failure.relative_to(root).as_posix()
+            now = hashlib.sha256(failure.read_bytes()).hexdigest()
+            logged = failed[shown].content.get("record_sha256") if shown in failed else None
+            if now != logged:
+                yield _breach(shown, "record_changed" if logged else "record_unlogged", shown, logged, now)
+        written = ends(entries)
+        for record in records.values():
+            if _folder(record) != folder:
+                continue
+            now = hashlib.sha256((root / record.path).read_bytes()).hexdigest()
+            if record.path not in written:
+                yield _breach(record.path, "record_unlogged", record.path, None, now)
+            elif written[record.path].content.get("record_sha256") != now:
+                logged = written[record.path].content.get("record_sha256")
+                yield _breach(record.path, "record_changed", record.path, logged, now)
+
+
+def _code(root: Path, records: Records, digests: Mapping[str, str | None]) -> Iterable[Breach]:
+    named = {
+        code_path(root, _folder(record), file["sha256"]).relative_to(root).as_posix(): record.path
+        for record in records.values()
+        for file in record.code_files.values()
+    }
+    kept = {name for name in digests if Path(name).parts[2:4] == (FOLDER, CODE)}  # also of code no longer in use
+    for name in sorted(kept | set(named)):
+        if digests[name] != Path(name).name:
+            yield _breach(name, "code_changed", named.get(name), Path(name).name, digests[name])
+
+
+def _unclaimed(root: Path, records: Records) -> Iterable[Breach]:
+    for folder in sorted((root / "results").glob("*")):
+        for path in members(folder):
+            name = path.relative_to(root).as_posix()
+            if path.relative_to(folder).parts[0] == FOLDER:
+                parts = path.relative_to(folder / FOLDER).parts
+                if len(parts) == 1 or parts[0] in (FAILED, CODE) or name in records:
+                    continue
+                if path.suffix == ".json" and len(parts) == 2:  # a record that cannot be read is named as such
+                    continue
+            if records.maker(name) is None:
+                yield _breach(name, "unclaimed")
+
+
+def refuse_broken_seals(root: Path) -> None:
+    """Stop before anything is built over a result that is not what its job made.
+
+    Raises
+    ------
+    SealError
+        Naming every file, its record, and what to do.
+    """
+    broken = [breach for breach in check_seals(root) if breach.broken]
+    if broken:
+        raise SealError(
+            Problem(
+                breach.message,
+                file=breach.path,
+                found=f"sha256 {breach.found[:16]}..." if breach.found else None,
+                expected=f"sha256 {breach.expected[:16]}..., says {breach.record}" if breach.expected else None,
+                hint=_HINTS.get(breach.kind, _HINTS["output_changed"]) if breach is broken[-1] else None,
+            )
+            for breach in broken
+        )
+
+
+_HINTS: Final = {
+    "output_changed": "a result is changed by changing what makes it; delete the file and it will be made again",
+    "record_changed": "delete the record (its job will run again), or restore it",
+    "record_unlogged": "delete the record (its job will run again), or restore results/<cohort>/records/run_log.jsonl",
+    "code_changed": "restore the file; or delete the record that names it, and its job will run again",
+    "run_log_broken": "restore the run log; if that cannot be, `make clean` starts a new one with everything made anew",
+}
+
+
+def paper_seal(inputs: Iterable[Mapping[str, Any]]) -> str:
+    """Return the digest of all that a job was given: path and sha256 of its inputs."""
+    listing = "".join(f"{entry['path']}\0{entry['sha256']}\n" for entry in sorted(inputs, key=lambda e: e["path"]))
+    return hashlib.sha256(listing.encode()).hexdigest()
