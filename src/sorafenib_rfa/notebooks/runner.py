@@ -132,16 +132,18 @@ class KernelImports:
 
 
 _IMPORTS: Final = "imports-"
+_IMPORTS_TO: Final = "SORAFENIB_RFA_KERNEL_FOLDER"
 _AT_START: Final = f"""\
-import atexit, functools, os, pathlib
-def _say_imports(folder):
-    import json, sys
+import atexit
+def _say_imports():
+    import json, os, pathlib, sys
     from sorafenib_rfa.records.environment import imported_distributions
     files = [getattr(m, "__file__", None) for n, m in list(sys.modules.items()) if n.split(".")[0] == "sorafenib_rfa"]
     said = {{"distributions": imported_distributions(), "modules": sorted(filter(None, files))}}
-    pathlib.Path(folder, f"{_IMPORTS}{{os.getpid()}}").write_text(json.dumps(said), encoding="utf-8")
-atexit.register(functools.partial(_say_imports, {{folder!r}}))
-del _say_imports, atexit, functools, os, pathlib
+    path = pathlib.Path(os.environ["{_IMPORTS_TO}"], f"{_IMPORTS}{{os.getpid()}}")
+    path.write_text(json.dumps(said), encoding="utf-8")
+atexit.register(_say_imports)
+del _say_imports, atexit
 """
 """Runs in a kernel before its first cell, so that the job's record knows what the notebook rests on."""
 
@@ -153,7 +155,7 @@ def _kernel_folder() -> Iterator[Path]:
     folder = Path(tempfile.mkdtemp(prefix="nb-", dir=base if len(base) < _SOCKET_PATH_LIMIT else "/tmp"))
     startup = folder / "ipython" / "profile_default" / "startup"
     startup.mkdir(parents=True)
-    (startup / "00-imports.py").write_text(_AT_START.format(folder=str(folder)), encoding="utf-8")
+    (startup / "00-imports.py").write_text(_AT_START, encoding="utf-8")
     try:
         yield folder
     finally:
@@ -178,6 +180,7 @@ def _kernel_manager(folder: Path) -> type:
                 language="python",
                 env={
                     "IPYTHONDIR": str(folder / "ipython"),
+                    _IMPORTS_TO: str(folder),
                     "JUPYTER_CONFIG_DIR": str(folder / "jupyter"),
                     "PYTHONSTARTUP": "",  # IPython runs it as well
                     "PYTHONHASHSEED": "0",
