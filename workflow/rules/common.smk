@@ -22,6 +22,7 @@ from sorafenib_rfa.config.paths import (
 from sorafenib_rfa.errors import UserError
 from sorafenib_rfa.estimates.parts import CURVES, curve_names, estimate_parts
 from sorafenib_rfa.notebooks.iri_grammar import leave_out_iri_grammar
+from sorafenib_rfa.provenance.plan import PLANNING
 from sorafenib_rfa.records.checkout import jobs_import_from
 from sorafenib_rfa.records.code_identity import CACHE, CodeIdentity, combine
 from sorafenib_rfa.records.digests import sha256_of
@@ -45,7 +46,8 @@ MADE_RAW = {"synthetic", "colon_adjuvant"}
 try:
     STUDY = load_study(ROOT, config)
     missing_raw_files(STUDY, made_by_workflow=MADE_RAW)
-    if workflow.is_main_process:  # jobs sent to a cluster read this file too, while others are being made
+    # jobs sent to a cluster read this file too, while others are being made; a plan may be asked of any tree
+    if workflow.is_main_process and not os.environ.get(PLANNING):
         refuse_broken_seals(ROOT)
 except UserError as error:
     stop(error)
@@ -203,6 +205,18 @@ def notebooks_of(cohort):
 def paper_cohorts(wildcards):
     """The paper's cohort and those of its supplement."""
     return list(dict.fromkeys([wildcards.cohort, *STUDY.run.supplement_cohorts]))
+
+
+def records_of(wildcards):
+    """Records of a paper's last jobs; each names the records of the jobs before them, which need not be listed."""
+    return [
+        f"results/{wildcards.cohort}/records/render_manuscript/{wildcards.cohort}.json",
+        *(
+            f"results/{cohort}/records/run_notebook/{cohort}.{notebook}.json"
+            for cohort in paper_cohorts(wildcards)
+            for notebook in STUDY.cohorts[cohort].config.notebooks
+        ),
+    ]
 
 
 # --- targets ---------------------------------------------------------------------------------------------------------------

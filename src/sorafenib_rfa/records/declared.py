@@ -14,6 +14,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
+from sorafenib_rfa.records.record import FOLDER
+
 WATCHED: Final = ("config", "data", "manuscript", "notebooks", "results", "validation")
 """Top-level folders whose files are inputs or outputs of jobs."""
 
@@ -30,8 +32,11 @@ class Declared:
         self.folders = tuple(f"{path}{os.sep}" for path in self.paths if not Path(path).is_file())
 
     def holds(self, path: str) -> bool:
-        """Return whether a path, relative to the repository, may be opened."""
-        return path in self.paths or path.startswith(self.folders)
+        """Return whether a path, relative to the repository, may be opened.
+
+        Records, code as it ran and run logs may: they say where the declared inputs come from and are no data.
+        """
+        return path in self.paths or path.startswith(self.folders) or path.split(os.sep)[2:3] == [FOLDER]
 
 
 _active: tuple[str, Declared] | None = None
