@@ -1,0 +1,243 @@
+"""What an export holds: the files that the records of a paper name, the repository around them, and what stays private.
+
+Only files that a record names or that belong to the repository by the lists below are ever packed: whatever else lies
+in a checkout (notes, other cohorts, a data folder beside it) stays where it is.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from sorafenib_rfa.config.load import load_cohort
+from sorafenib_rfa.config.models import CohortConfig
+from sorafenib_rfa.errors import InputError, Problem, SealError
+from sorafenib_rfa.records.record import FAILED, FOLDER, Record, Records, load_records
+from sorafenib_rfa.records.run_log import run_log_path
+
+REPOSITORY_FILES = (
+    ".gitignore",
+    "CHANGELOG.md",
+    "CITATION.cff",
+    "CONTRIBUTING.md",
+    "LICENSE",
+    "Makefile",
+    "README.md",
+    "Snakefile",
+    "pyproject.toml",
+    "requirements-dev.lock",
+    "requirements.lock",
+)
+REPOSITORY_FOLDERS = (
+    ".ci",
+    "benchmarks",
+    "config",
+    "docs",
+    "envs",
+    "manuscript",
+    "notebooks",
+    "profiles",
+    "src",
+    "tests",
+    "validation",
+    "workflow",
+)
+NOT_SOURCES = ("__pycache__", ".ipynb_checkpoints", ".pytest_cache", ".ruff_cache")
+"""Folders that tools leave among the sources."""
+
+AGGREGATED = ("ard/ard.", "figures/", "manuscript/", "paperwork/", "records/", "tables/")
+"""What of a private cohort's results may leave: what the paper prints, and records, which hold digests. Below
+``results/<cohort>/``; clean tables, ADaM, curves, notebooks, members of counts and reports of failures may show a
+single patient."""
+
+
+@dataclass(frozen=True)
+class FileFact:
+    """A file or folder that a record names.
+
+    Attributes
+    ----------
+    path : str
+        Relative to the repository.
+    sha256 : str
+        As recorded; of a folder, of its listing.
+    bytes : int
+    maker : str or None
+        Record of the job that made it.
+    """
+
+    path: str
+    sha256: str
+    bytes: int
+    maker: str | None
+
+
+@dataclass(frozen=True)
+class Contents:
+    """The records of a paper and everything they name.
+
+    Attributes
+    ----------
+    root : Path
+        The repository.
+    cohort : str
+        The paper's cohort.
+    records : Records
+        Of the jobs behind the paper, those of its supplement's cohorts included.
+    failed : dict
+        Path -> content of the records of failed jobs of these cohorts.
+    files : dict
+        Path -> :class:`FileFact`.
+    configs : dict
+        Cohort -> its configuration.
+    """
+
+    root: Path
+    cohort: str
+    records: Records
+    failed: dict[str, dict[str, Any]]
+    files: dict[str, FileFact]
+    configs: dict[str, CohortConfig] = field(repr=False)
+
+    @property
+    def cohorts(self) -> list[str]:
+        """The paper's cohort and those of its supplement."""
+        return [self.cohort, *(name for name in self.configs if name != self.cohort)]
+
+    def is_private(self, path: str) -> bool:
+        """Say whether a file may show a patient of a cohort that is neither synthetic nor licensed to the public."""
+        for name, config in self.configs.items():
+            if is_open(config):
+                continue
+            if path.startswith(f"{config.raw.rstrip('/')}/"):
+                return True
+            results = f"results/{name}/"
+            if path.startswith(results):
+                inside = path.removeprefix(results)
+                return inside.startswith(f"{FOLDER}/{FAILED}/") or not inside.startswith(AGGREGATED)
+        return False
+
+    @cached_property
+    def sources(self) -> list[str]:
+        """Files of the repository itself: code, configuration, text, tests, documentation."""
+        return repository_files(self.root, self.configs)
+
+    @cached_property
+    def run_logs(self) -> list[str]:
+        """Run logs of the cohorts that have one."""
+        paths = [run_log_path(self.root, name) for name in self.cohorts]
+        return [path.relative_to(self.root).as_posix() for path in paths if path.is_file()]
+
+    @cached_property
+    def code(self) -> dict[str, str]:
+        """Path of a file of code in the store -> the name under which it ran."""
+        return {
+            f"results/{record.cohort}/{FOLDER}/code/{entry['sha256']}": name
+            for record in [*self.records.values(), *(Record(path, content) for path, content in self.failed.items())]
+            for name, entry in record.code_files.items()
+        }
+
+    @cached_property
+    def final(self) -> list[Record]:
+        """Records of the jobs whose outputs no other job of the paper reads."""
+        read = {entry["path"] for record in self.records.values() for entry in record.inputs}
+        return [r for r in self.records.values() if not any(entry["path"] in read for entry in r.outputs)]
+
+
+def is_open(config: CohortConfig) -> bool:
+    """Say whether a cohort's data may be given to anybody: synthetic, or under a licence that its configuration names."""
+    return config.synthetic or config.licence is not None
+
+
+def repository_files(root: Path, configs: dict[str, CohortConfig]) -> list[str]:
+    """Return the repository's own files, sorted.
+
+    Of other cohorts' configuration only what belongs to open ones: a site's file may name a hospital.
+
+    Raises
+    ------
+    InputError
+        If one of the files at the top is missing.
+    """
+    missing = [name for name in REPOSITORY_FILES if not (root / name).is_file()]
+    if missing:
+        raise InputError(
+            [Problem("the file belongs to every export and does not exist", file=name) for name in missing]
+        )
+    hidden = set()
+    for path in sorted((root / "config" / "cohorts").glob("*/cohort.yaml")):
+        name = path.parent.name
+        if name not in configs and not is_open(load_cohort(root, name).config):
+            hidden.add(f"config/cohorts/{name}/")
+    found = list(REPOSITORY_FILES)
+    for folder in REPOSITORY_FOLDERS:
+        for path in (root / folder).rglob("*"):
+            name = path.relative_to(root).as_posix()
+            if not path.is_file() or path.is_symlink() or any(part in NOT_SOURCES for part in path.parts):
+                continue
+            if name.startswith(("benchmarks/rules/", *hidden)) or ".egg-info/" in name:
+                continue
+            found.append(name)
+    for config in configs.values():
+        if is_open(config) and config.raw.startswith("data/public/"):
+            found.extend(p.relative_to(root).as_posix() for p in (root / config.raw).rglob("*") if p.is_file())
+    return sorted(found)
+
+
+def read_contents(root: Path, cohort: str, record_paths: Iterable[str]) -> Contents:
+    """Return what the given records name.
+
+    Parameters
+    ----------
+    root : Path
+        The repository.
+    cohort : str
+        The paper's cohort.
+    record_paths : iterable of str
+        Records of the paper's jobs, relative to `root`.
+
+    Raises
+    ------
+    InputError
+        If a record is missing or cannot be read.
+    SealError
+        If two records disagree on a file: one of its readers read something else than its maker made.
+    """
+    wanted = sorted(set(record_paths))
+    cohorts = sorted({path.split("/")[1] for path in wanted})
+    known = load_records(root, cohorts)
+    missing = [path for path in wanted if path not in known]
+    if missing:
+        raise InputError(
+            [Problem("there is no readable job record here", file=path, hint="run make paper") for path in missing]
+        )
+    records = Records(known[path] for path in wanted)
+    files: dict[str, FileFact] = {}
+    problems = []
+    for record in records.values():
+        for entry in [*record.outputs, *record.inputs]:
+            maker = records.maker(entry["path"])
+            fact = FileFact(entry["path"], entry["sha256"], entry["bytes"], maker.path if maker else None)
+            other = files.setdefault(fact.path, fact)
+            if other.sha256 != fact.sha256:
+                problems.append(
+                    Problem(
+                        f"records disagree on this file: {record.path} states another digest",
+                        file=fact.path,
+                        found=fact.sha256,
+                        expected=other.sha256,
+                        hint="run make paper, which repeats what is out of date",
+                    )
+                )
+    if problems:
+        raise SealError(problems)
+    failed = {}
+    for name in cohorts:
+        for path in sorted((root / "results" / name / FOLDER / FAILED).rglob("*.json")):
+            failed[path.relative_to(root).as_posix()] = json.loads(path.read_bytes())
+    configs = {name: load_cohort(root, name).config for name in cohorts}
+    return Contents(root, cohort, records, failed, dict(sorted(files.items())), configs)
