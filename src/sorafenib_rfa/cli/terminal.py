@@ -249,7 +249,7 @@ def question(function: Callable[..., int | None]) -> Callable[..., None]:
                     {key: value for key, value in vars(problem).items() if value is not None}
                     for problem in error.problems
                 ]
-                sys.stdout.write(to_json({"error": error.title, "problems": problems}) + "\n")
+                sys.stdout.write(to_json({"error": str(error), "problems": problems}) + "\n")
             else:
                 sys.stderr.write("\n".join(plain(line) for line in str(error).split("\n")) + "\n")
             raise SystemExit(2) from None
