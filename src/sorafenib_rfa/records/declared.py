@@ -31,6 +31,10 @@ class Declared:
         self.paths = {os.path.normpath(path) for path in paths}
         self.folders = tuple(f"{path}{os.sep}" for path in self.paths if not Path(path).is_file())
 
+    def add(self, paths: Iterable[str]) -> None:
+        """Let the job open more files: those that records behind its inputs name, or tracked parameters digest."""
+        self.paths.update(os.path.normpath(path) for path in paths)
+
     def holds(self, path: str) -> bool:
         """Return whether a path, relative to the repository, may be opened.
 

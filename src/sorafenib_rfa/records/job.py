@@ -58,6 +58,8 @@ class Job:
     distributions, modules
         Distributions (name -> version) and files of this package's modules that processes started by the job, such as
         kernels, have imported.
+    declared : Declared or None
+        The files that the job may open.
     """
 
     rule: str
@@ -67,6 +69,16 @@ class Job:
     inputs_seal: str
     distributions: dict[str, str] = field(default_factory=dict)
     modules: set[str] = field(default_factory=set)
+    declared: Declared | None = None
+
+    def may_read(self, paths: Iterable[str]) -> None:
+        """Let the job open files that are no inputs of its rule because their digests are stated elsewhere.
+
+        That is so for what the records behind its inputs name, which the seals of those records cover, and for sources
+        whose digest is a tracked parameter. An export reads hundreds of them.
+        """
+        if self.declared is not None:
+            self.declared.add(paths)
 
     def imported_elsewhere(self, distributions: Mapping[str, str], modules: Iterable[str]) -> None:
         """Say what a process started by the job has imported."""
@@ -272,7 +284,7 @@ def job(snakemake: Any) -> Iterator[Job]:
                 before = _states(map(str, snakemake.input))
                 entries = [snakemake_script(rule), *([str(notebook)] if notebook else [])]
                 content["code"] = _code(root, entries, tracked_code, records_folder / CODE_STORE)
-                this = Job(rule, cohort, this.record, seed, paper_seal(content["inputs"]))
+                this = Job(rule, cohort, this.record, seed, paper_seal(content["inputs"]), declared=declared)
                 with watch_undeclared_reading(root, declared):
                     yield this
                 _check_afterwards(root, this, before, content["code"]["files"])
