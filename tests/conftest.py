@@ -9,6 +9,21 @@ for _library in ("OPENBLAS", "MKL", "OMP"):
 
 import pytest  # noqa: E402
 
+from tests.checkout import copy_of_checkout, finished_tiny  # noqa: E402
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory):
+    """A finished paper on a tiny cohort, the same for all processes of a test run: never change anything in it."""
+    base = tmp_path_factory.getbasetemp()
+    return finished_tiny((base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "tiny")
+
+
+@pytest.fixture(scope="module")
+def tiny(finished, tmp_path_factory):
+    """A copy of the finished paper for the tests of one file; those that change it put back what they changed."""
+    return copy_of_checkout(finished, tmp_path_factory.mktemp("tiny") / "repository")
+
 
 def pytest_configure(config):
     # xdist would begin with the files that have the most tests, which are not the longest

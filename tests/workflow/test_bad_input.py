@@ -5,7 +5,7 @@ import shutil
 import pytest
 import yaml
 
-from .conftest import copy_of_repository
+from tests.checkout import copy_of_repository
 
 pytestmark = [pytest.mark.workflow, pytest.mark.slow]
 

@@ -5,7 +5,7 @@ import shutil
 import pandas as pd
 import pytest
 
-from .conftest import copy_of_repository, planned_jobs
+from tests.checkout import copy_of_repository, planned_jobs
 
 pytestmark = pytest.mark.workflow
 COHORT = ("--config", "cohort=colon_adjuvant")

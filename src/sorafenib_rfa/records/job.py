@@ -18,6 +18,7 @@ import os
 import platform
 import resource
 import sys
+import time
 import traceback
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -198,7 +199,7 @@ def job(snakemake: Any) -> Iterator[Job]:
     ------
     Job
     """
-    started = dt.datetime.now(dt.UTC)
+    started, clock = dt.datetime.now(dt.UTC), time.perf_counter()
     root = Path.cwd()
     rule, wildcards = snakemake.rule, dict(snakemake.wildcards.items())
     cohort = wildcards.get("cohort") or snakemake.params.get("cohort")
@@ -242,6 +243,7 @@ def job(snakemake: Any) -> Iterator[Job]:
             "started": started.isoformat(timespec="milliseconds"),
             "ended": ended.isoformat(timespec="milliseconds"),
             "seconds": round((ended - started).total_seconds(), 3),
+            "seconds_of_records": round(time.perf_counter() - clock - own, 3),
             "host": platform.node(),
             "user": _user(),
             "platform": platform.platform(),
@@ -274,6 +276,7 @@ def job(snakemake: Any) -> Iterator[Job]:
         write(path, status="failed", outputs=[], error=message, environment=_environment(this))
 
     run_log.append(log_of_runs, event="started", time=started.isoformat(timespec="milliseconds"), **event)
+    own = 0.0
     this = Job(rule, cohort, f"records/{rule}/{record_path.name}", seed, "")
     declared = Declared([*map(str, snakemake.input), *outputs, str(record_path), str(log_path)])
     with log_path.open("w", encoding="utf-8", buffering=1) as log:
@@ -285,8 +288,12 @@ def job(snakemake: Any) -> Iterator[Job]:
                 entries = [snakemake_script(rule), *([str(notebook)] if notebook else [])]
                 content["code"] = _code(root, entries, tracked_code, records_folder / CODE_STORE)
                 this = Job(rule, cohort, this.record, seed, paper_seal(content["inputs"]), declared=declared)
-                with watch_undeclared_reading(root, declared):
-                    yield this
+                begun = time.perf_counter()
+                try:
+                    with watch_undeclared_reading(root, declared):
+                        yield this
+                finally:
+                    own = time.perf_counter() - begun
                 _check_afterwards(root, this, before, content["code"]["files"])
             except UserError as error:
                 print(error, file=log)

@@ -1,5 +1,6 @@
-"""A tiny copy of the repository in which the real DAG runs."""
+"""Copies of the repository in which the real DAG runs, and one finished tiny paper that all tests share."""
 
+import fcntl
 import os
 import shutil
 import subprocess
@@ -7,11 +8,12 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-import pytest
 import yaml
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[1]
 SNAKEMAKE = Path(sys.executable).parent / "snakemake"
+COMMAND = Path(sys.executable).parent / "sorafenib-rfa"
+TARGETS = ("paper", "data", "analysis")
 BUILT = (
     "results",
     "logs",
@@ -32,19 +34,28 @@ class Checkout:
 
     folder: Path
 
-    def snakemake(self, *arguments, check=True):
-        """Run Snakemake here; return what it said, on both streams."""
-        environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    def run(self, *command, check=True, environment=None):
+        """Run a command here; return its exit code and what it said, on both streams."""
+        inherited = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
         done = subprocess.run(
-            [str(SNAKEMAKE), *arguments], cwd=self.folder, env=environment, capture_output=True, text=True, timeout=1500
+            [str(part) for part in command],
+            cwd=self.folder,
+            env={**inherited, **(environment or {})},
+            capture_output=True,
+            text=True,
+            timeout=1500,
         )
         said = done.stdout + done.stderr
         assert not check or done.returncode == 0, said
         return done.returncode, said
 
-    def planned(self, *targets):
+    def snakemake(self, *arguments, check=True, environment=None):
+        """Run Snakemake here."""
+        return self.run(SNAKEMAKE, *arguments, check=check, environment=environment)
+
+    def planned(self, *targets, environment=None):
         """Return the jobs a dry run would run, as 'rule' or 'rule wildcards', sorted."""
-        _, said = self.snakemake(*targets, "--dry-run", "--quiet", "host")
+        _, said = self.snakemake(*targets, "--dry-run", "--quiet", "host", environment=environment)
         return planned_jobs(said)
 
 
@@ -84,9 +95,19 @@ def copy_of_repository(folder, screened):
     return Checkout(folder)
 
 
-@pytest.fixture(scope="session")
-def tiny(tmp_path_factory):
-    """A finished paper on a tiny cohort; tests that change it put back what they changed."""
-    checkout = copy_of_repository(tmp_path_factory.mktemp("tiny") / "repository", screened=150)
-    checkout.snakemake("paper", "data", "analysis")
+def copy_of_checkout(checkout, folder):
+    """Copy a checkout with all that was built in it; times are kept, so nothing is to be done there either."""
+    shutil.copytree(checkout.folder, folder, symlinks=True)
+    return Checkout(folder)
+
+
+def finished_tiny(folder):
+    """Return a finished paper on a tiny cohort in `folder`, built by whoever comes first; never change it."""
+    checkout = Checkout(folder / "repository")
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        fcntl.lockf(lock, fcntl.LOCK_EX)
+        if not (folder / "finished").exists():
+            copy_of_repository(checkout.folder, screened=150).snakemake(*TARGETS)
+            (folder / "finished").touch()
     return checkout
