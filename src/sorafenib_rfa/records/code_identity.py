@@ -162,6 +162,25 @@ class CodeIdentity:
         """Return the top-level names of other packages that the code of `entries` imports, also inside functions."""
         return self._walk(entries)[1]
 
+    def route(self, entries: Iterable[str], target: str) -> list[str]:
+        """Return the shortest way from one of `entries` to the file `target`, each file importing the next.
+
+        A data file is reached through a module of its package. Empty if no entry reaches it.
+        """
+        queue: list[tuple[Path, str, list[str]]] = [(self.root / entry, "", [entry]) for entry in entries]
+        seen = {path for path, _, _ in queue}
+        for path, package, route in queue:  # grows while it is walked: breadth first
+            if route[-1] == target:
+                return route
+            if package and target in self._package_data(path.parent):
+                return [*route, target]
+            for name in self._parse(path, package)["imports"]:
+                for module, inside in self._module_files(name):
+                    if module not in seen:
+                        seen.add(module)
+                        queue.append((module, inside, [*route, module.relative_to(self.root).as_posix()]))
+        return []
+
     def _package_data(self, folder: Path) -> dict[str, str]:
         """Return path -> digest of the data files of one package: those not below a package inside of it."""
         if folder not in self._data:

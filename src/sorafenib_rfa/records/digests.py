@@ -17,18 +17,17 @@ def members(folder: Path) -> list[Path]:
     return sorted(path for path in folder.rglob("*") if path.is_file() and path.name != TIMESTAMP)
 
 
+def _listing_digest(digests: Iterable[tuple[str, str]]) -> str:
+    """Return the digest of a folder: over its files' relative paths and digests, in the order of their paths."""
+    return hashlib.sha256("".join(f"{name}\0{digest}\n" for name, digest in sorted(digests)).encode()).hexdigest()
+
+
 def sha256_of(path: Path) -> str:
     """Return the sha256 of a file's bytes, or, for a folder, of its files' relative paths and digests."""
     if path.is_dir():
-        listing = "".join(f"{m.relative_to(path).as_posix()}\0{sha256_of(m)}\n" for m in members(path))
-        return hashlib.sha256(listing.encode()).hexdigest()
+        return _listing_digest((m.relative_to(path).as_posix(), sha256_of(m)) for m in members(path))
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def size_of(path: Path) -> int:
-    """Return the bytes of a file, or of all files of a folder."""
-    return sum(m.stat().st_size for m in members(path)) if path.is_dir() else path.stat().st_size
 
 
 def sha256_of_each(root: Path, paths: Iterable[str]) -> dict[str, str | None]:
@@ -46,7 +45,16 @@ def sha256_of_each(root: Path, paths: Iterable[str]) -> dict[str, str | None]:
 
 
 def describe_files(paths: Iterable[str]) -> list[dict[str, Any]]:
-    """Return path, sha256 and size in bytes of each file or folder, sorted by path."""
-    return [
-        {"path": name, "sha256": sha256_of(Path(name)), "bytes": size_of(Path(name))} for name in sorted(set(paths))
-    ]
+    """Return path, sha256 and size in bytes of each file or folder, sorted by path; of a folder also its ``members``.
+
+    A member is described like a file, its path relative to the folder.
+    """
+    return [_described(Path(name), name) for name in sorted(set(paths))]
+
+
+def _described(path: Path, name: str) -> dict[str, Any]:
+    if not path.is_dir():
+        return {"path": name, "sha256": sha256_of(path), "bytes": path.stat().st_size}
+    inside = [_described(member, member.relative_to(path).as_posix()) for member in members(path)]
+    digest = _listing_digest((member["path"], member["sha256"]) for member in inside)
+    return {"path": name, "sha256": digest, "bytes": sum(m["bytes"] for m in inside), "members": inside}

@@ -16,7 +16,7 @@ from typing import Any, Final
 from sorafenib_rfa.errors import Problem, SealError
 from sorafenib_rfa.records.code_store import NAME as CODE
 from sorafenib_rfa.records.code_store import code_path
-from sorafenib_rfa.records.digests import members, sha256_of_each
+from sorafenib_rfa.records.digests import members, sha256_of, sha256_of_each
 from sorafenib_rfa.records.record import FAILED, FOLDER, Record, Records, read_record, record_paths, seal_of
 from sorafenib_rfa.records.run_log import NAME as RUN_LOG
 from sorafenib_rfa.records.run_log import ends, read_log
@@ -103,7 +103,7 @@ def check_seals(root: Path) -> list[Breach]:
     records = Records(found_records)
     try:
         digests = _digests(root, records)
-        breaches += _files(records, digests)
+        breaches += _files(root, records, digests)
         breaches += _logs(root, records)
         breaches += _code(root, records, digests)
         breaches += _unclaimed(root, records)
@@ -111,7 +111,7 @@ def check_seals(root: Path) -> list[Breach]:
         # a record that was changed need not even have a record's parts; what could be read is judged without it
         sound = Records(r for r in found_records if seal_of(r.content) == r.content.get("seal"))
         digests = _digests(root, sound)
-        breaches += [*_files(sound, digests), *_logs(root, sound), *_code(root, sound, digests)]
+        breaches += [*_files(root, sound, digests), *_logs(root, sound), *_code(root, sound, digests)]
     return sorted(set(breaches), key=lambda breach: (breach.path, breach.kind, breach.record or ""))
 
 
@@ -131,14 +131,14 @@ def _folder(record: Record) -> str:
     return Path(record.path).parts[1]
 
 
-def _files(records: Records, digests: Mapping[str, str | None]) -> Iterable[Breach]:
+def _files(root: Path, records: Records, digests: Mapping[str, str | None]) -> Iterable[Breach]:
     for record in records.values():
         for entry in record.outputs:
             now = digests[entry["path"]]
             if now is None:
                 yield _breach(entry["path"], "output_missing", record.path, entry["sha256"])
             elif now != entry["sha256"]:
-                yield _breach(entry["path"], "output_changed", record.path, entry["sha256"], now)
+                yield from _changed(root, record, entry, now)
         for entry in record.inputs:
             made_by, maker = entry["made_by"], records.maker(entry["path"])
             if made_by is None and maker is None:
@@ -148,6 +148,20 @@ def _files(records: Records, digests: Mapping[str, str | None]) -> Iterable[Brea
             elif maker is not None and (made_by is None or made_by["seal"] != maker.seal):
                 before = made_by["seal"] if made_by else None
                 yield _breach(record.path, "upstream_changed", maker.path, before, maker.seal)
+
+
+def _changed(root: Path, record: Record, entry: Mapping[str, Any], now: str) -> Iterable[Breach]:
+    """Return the breaches of one output that is not as recorded; of a folder, each file that is not."""
+    if "members" not in entry:
+        yield _breach(entry["path"], "output_changed", record.path, entry["sha256"], now)
+        return
+    folder = root / entry["path"]
+    recorded = {member["path"]: member["sha256"] for member in entry["members"]}
+    there = {path.relative_to(folder).as_posix() for path in members(folder)} if folder.is_dir() else set()
+    for name in sorted(there | set(recorded)):
+        digest = sha256_of(folder / name) if name in there else None
+        if digest != recorded.get(name):
+            yield _breach(f"{entry['path']}/{name}", "output_changed", record.path, recorded.get(name), digest)
 
 
 def _logs(root: Path, records: Records) -> Iterable[Breach]:
