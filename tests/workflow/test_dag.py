@@ -3,12 +3,13 @@
 import json
 import os
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
 import yaml
 
-from tests.checkout import ROOT, copy_of_repository
+from tests.checkout import ROOT, SNAKEMAKE, TARGETS, copy_of_repository
 
 pytestmark = [pytest.mark.workflow, pytest.mark.slow]
 
@@ -177,20 +178,53 @@ def test_every_ard_row_names_a_record_that_exists(tiny):
             assert (ard.parent.parent / record).is_file(), record
 
 
-def test_two_builds_in_two_folders_give_the_same_bytes(tiny, tmp_path):
+RUN_DEPENDENT = ("records", "audit", "crate", "bag", "paperwork")
+"""Folders of a cohort's results whose files may tell of the run: records under their key ``run``, the others whole."""
+
+
+def built(checkout):
+    """Return path -> bytes of everything built, and path -> content of every record without what is volatile."""
+    results = checkout.folder / "results"
+    files = {
+        path.relative_to(checkout.folder).as_posix(): path.read_bytes()
+        for path in sorted(results.rglob("*"))
+        if path.is_file()
+        and path.relative_to(results).parts[1] not in RUN_DEPENDENT
+        and not path.name.startswith(".snakemake")
+    }
+    records = {}
+    for path in sorted(results.glob("*/records/*/*.json")):
+        if path.parent.name != "failed":
+            records[path.relative_to(checkout.folder).as_posix()] = json.loads(path.read_text(encoding="utf-8"))
+    return files, records
+
+
+def test_two_builds_in_two_folders_by_two_users_give_the_same_bytes_and_seals(finished, tmp_path):
     other = copy_of_repository(tmp_path / "elsewhere" / "copy", screened=150)
-    other.snakemake("paper", "data", "analysis", "--cores", "1")
-
-    def built(checkout):
-        return {
-            path.relative_to(checkout.folder): path.read_bytes()
-            for path in sorted((checkout.folder / "results").rglob("*"))
-            if path.is_file() and "records" not in path.parts and not path.name.startswith(".snakemake")
-        }
-
-    first, second = built(tiny), built(other)
+    home = tmp_path / "home"
+    home.mkdir()
+    # a user namespace gives this process another user id; where that is not allowed, another name must do
+    as_other = ["unshare", "--user", "--map-user=12345", "--map-group=12345"]
+    if subprocess.run([*as_other, "true"], capture_output=True, check=False).returncode:
+        as_other = []
+    environment = {
+        "HOME": str(home),
+        "USER": "someone_else",
+        "LOGNAME": "someone_else",
+        "LNAME": "someone_else",
+        "TZ": "Asia/Kathmandu",
+        "LANG": "de_DE.UTF-8",
+        "PYTHONHASHSEED": "7",
+    }
+    other.run(*as_other, SNAKEMAKE, *TARGETS, "--cores", "1", environment=environment)
+    (first, records), (second, other_records) = built(finished), built(other)
     assert set(first) == set(second)
-    assert [str(name) for name in first if first[name] != second[name]] == []
+    assert [name for name in first if first[name] != second[name]] == []
+    assert set(records) == set(other_records)
+    for name, record in records.items():
+        run, other_run = record.pop("run"), other_records[name].pop("run")
+        assert run["user"] != other_run["user"] and run["id"] != other_run["id"]
+        assert record == other_records[name], name  # also the seals
 
 
 def test_lint_and_style_of_the_workflow(tiny):
