@@ -456,54 +456,11 @@ class _Tracer:
                 cohort,
                 printed=self.printed("data-meta", key, used),
                 used=used,
-                fact=self.fact(key, paper),
+                fact=fact_of_meta(self.tree, key, cohort),
             ),
             [paper],
             sources=False,
         )
-
-    def fact(self, key: str, paper: Record) -> Fact:
-        """Return what the paper printed for a key of ``{{< meta >}}``: from the record of the job that printed it."""
-        root, cohort = self.tree.root, paper.cohort
-        kind, dot, name = key.partition(".")
-        if kind == "version" and dot:
-            environment = paper.content["environment"]
-            value = environment["python"] if name == "python" else environment["distributions"].get(name, "")
-            lock, line = "requirements.lock", None
-            if (root / lock).is_file():
-                lines = (root / lock).read_text(encoding="utf-8").splitlines()
-                wanted = re.compile(rf"{re.escape(name)}==(?P<version>[^\s;\\]+)", re.IGNORECASE)
-                hits = [(n, found) for n, text in enumerate(lines, 1) if (found := wanted.match(text))]
-                if hits:
-                    value = value or hits[0][1]["version"]
-                    return Fact(value, lock, hits[0][0], name, None)
-            return Fact(value, paper.path, line, f"environment.{name}", None)
-        own_plan = f"config/cohorts/{cohort}/plan.yaml"
-        places = []
-        for prefix, params, files in (
-            ("", ("plan",), [own_plan, "config/plan.yaml"]),
-            ("plan_", ("plan",), [own_plan, "config/plan.yaml"]),
-            ("", (), ["config/config.yaml"]),
-            ("cohort_", ("cohorts", cohort), [f"config/cohorts/{cohort}/cohort.yaml"]),
-            ("", ("cohorts", cohort), [f"config/cohorts/{cohort}/cohort.yaml"]),
-        ):
-            if key.startswith(prefix):
-                places.append(((*params, *key.removeprefix(prefix).split(".")), files, key.removeprefix(prefix)))
-        for params, files, inner in places:
-            value = look_up(paper.params, params)
-            if value is ABSENT:
-                continue
-            for file in files:
-                found = key_in_file(root, file, tuple(inner.split("."))) if (root / file).is_file() else None
-                if found is not None:
-                    now = None if str(found[2]) == str(value) else str(found[2])
-                    return Fact(str(value), file, found[0], inner, now)
-        if key == "n_sites":
-            folder = f"config/cohorts/{cohort}/sites"
-            count, now = len(paper.params.get("sites", {})), len(list((root / folder).glob("*.yaml")))
-            return Fact(str(count), folder, None, "one file a centre", str(now) if now != count else None)
-        printed = self.tree.printed(cohort, "data-meta", key)
-        return Fact(printed[0] if printed else "", paper.path, None, key, None)
 
     def of_path(self, path: str) -> Chain:
         records = self.tree.records
@@ -677,6 +634,50 @@ class _Tracer:
 
 def _file(entry: dict[str, Any]) -> dict[str, Any]:
     return {key: entry[key] for key in ("path", "sha256", "bytes")}
+
+
+def fact_of_meta(tree: Tree, key: str, cohort: str) -> Fact:
+    """Return what the paper of `cohort` printed for a key of ``{{< meta >}}``, from the record of its job."""
+    root, paper = tree.root, tree.papers[cohort]
+    kind, dot, name = key.partition(".")
+    if kind == "version" and dot:
+        environment = paper.content["environment"]
+        value = environment["python"] if name == "python" else environment["distributions"].get(name, "")
+        lock, line = "requirements.lock", None
+        if (root / lock).is_file():
+            lines = (root / lock).read_text(encoding="utf-8").splitlines()
+            wanted = re.compile(rf"{re.escape(name)}==(?P<version>[^\s;\\]+)", re.IGNORECASE)
+            hits = [(n, found) for n, text in enumerate(lines, 1) if (found := wanted.match(text))]
+            if hits:
+                value = value or hits[0][1]["version"]
+                return Fact(value, lock, hits[0][0], name, None)
+        return Fact(value, paper.path, line, f"environment.{name}", None)
+    own_plan = f"config/cohorts/{cohort}/plan.yaml"
+    places = []
+    for prefix, params, files in (
+        ("", ("plan",), [own_plan, "config/plan.yaml"]),
+        ("plan_", ("plan",), [own_plan, "config/plan.yaml"]),
+        ("", (), ["config/config.yaml"]),
+        ("cohort_", ("cohorts", cohort), [f"config/cohorts/{cohort}/cohort.yaml"]),
+        ("", ("cohorts", cohort), [f"config/cohorts/{cohort}/cohort.yaml"]),
+    ):
+        if key.startswith(prefix):
+            places.append(((*params, *key.removeprefix(prefix).split(".")), files, key.removeprefix(prefix)))
+    for params, files, inner in places:
+        value = look_up(paper.params, params)
+        if value is ABSENT:
+            continue
+        for file in files:
+            found = key_in_file(root, file, tuple(inner.split("."))) if (root / file).is_file() else None
+            if found is not None:
+                now = None if str(found[2]) == str(value) else str(found[2])
+                return Fact(str(value), file, found[0], inner, now)
+    if key == "n_sites":
+        folder = f"config/cohorts/{cohort}/sites"
+        count, now = len(paper.params.get("sites", {})), len(list((root / folder).glob("*.yaml")))
+        return Fact(str(count), folder, None, "one file a centre", str(now) if now != count else None)
+    printed = tree.printed(cohort, "data-meta", key)
+    return Fact(printed[0] if printed else "", paper.path, None, key, None)
 
 
 def code_now(tree: Tree, path: str, sha256: str, identity: str) -> str:
