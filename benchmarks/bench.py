@@ -4,7 +4,8 @@ Cold: `snakemake paper` with the environment present and nothing built. No-op: t
 to the discussion. Centre: one key changed in one centre's configuration. Plain: the same computations in one Python
 process (benchmarks/plain_process.py). Peak memory: the largest resident set of any job, children included, from the job
 records. Overhead of records and seals: within jobs, the time that the jobs of the cold run spent on them as a share of
-all their time, from the records; of a call with nothing to do, the time of what the Snakefile does for them. Results are written to benchmarks/results.json and, as a table, to benchmarks/results.md.
+all their time, from the records; of a call with nothing to do, the time of what the Snakefile does for them. Results
+are written to benchmarks/results.json and, as a table, to benchmarks/results.md.
 """
 
 from __future__ import annotations
@@ -20,8 +21,6 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-
-import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
 TARGETS = {

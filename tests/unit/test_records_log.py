@@ -3,6 +3,7 @@
 import hashlib
 import json
 import multiprocessing
+import os
 import random
 
 import pytest
@@ -259,3 +260,15 @@ def test_the_environment_of_this_package_is_found():
     found = Installed().behind({"pandas", "yaml", "docx"})
     assert {"pandas", "numpy", "pyyaml", "python-docx"} <= set(found)
     assert "pytest" not in found
+
+
+def test_remembered_digests_see_an_edit_that_keeps_size_and_modification_time(tree):
+    cache = tree / "cache.json"
+    assert check_seals(tree, cache=cache) == []
+    path = tree / "results/s/site/a.html"
+    stat = path.stat()
+    path.write_text("<p>7")
+    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    assert [breach.path for breach in check_seals(tree, cache=cache)] == ["results/s/site/a.html"]
+    cache.write_text("[not a cache")
+    assert [breach.path for breach in check_seals(tree, cache=cache)] == ["results/s/site/a.html"]

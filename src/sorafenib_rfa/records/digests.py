@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import os
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -30,18 +32,52 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def sha256_of_each(root: Path, paths: Iterable[str]) -> dict[str, str | None]:
-    """Return path -> digest, None for what does not exist; hashes on several threads, which hashlib allows."""
-    unique = sorted(set(paths))
+class Digests:
+    """Digests of files, remembered while a file's size, times and inode stay what they were.
 
-    def digest(name: str) -> str | None:
+    The time of the last change of state (ctime) is among them: it moves with every write and cannot be set back, unlike
+    the modification time. Without a cache every file is read.
+    """
+
+    def __init__(self, cache: Path | None = None) -> None:
+        self.cache = cache
+        self._known: dict[str, list[Any]] = {}
+        self._found: dict[str, list[Any]] = {}
+        if cache is not None:
+            try:
+                content = json.loads(cache.read_bytes())
+                self._known = content if isinstance(content, dict) else {}
+            except (OSError, ValueError):
+                self._known = {}
+
+    def _file(self, path: Path, stat: os.stat_result) -> str:
+        state = [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino]
+        known = self._known.get(str(path))
+        digest = known[1] if known is not None and known[0] == state else sha256_of(path)
+        self._found[str(path)] = [state, digest]
+        return digest
+
+    def _digest(self, path: Path) -> str | None:
         try:
-            return sha256_of(root / name)
+            stat = path.stat()
+            if not path.is_dir():
+                return self._file(path, stat)
+            inside = [(m.relative_to(path).as_posix(), self._file(m, m.stat())) for m in members(path)]
+            return _listing_digest(inside)
         except FileNotFoundError:
             return None
 
-    with ThreadPoolExecutor() as pool:
-        return dict(zip(unique, pool.map(digest, unique), strict=True))
+    def of_each(self, root: Path, paths: Iterable[str]) -> dict[str, str | None]:
+        """Return path -> digest, None for what does not exist; hashes on several threads, which hashlib allows."""
+        unique = sorted(set(paths))
+        with ThreadPoolExecutor() as pool:
+            digests = dict(zip(unique, pool.map(lambda name: self._digest(root / name), unique), strict=True))
+        if self.cache is not None and self._found != self._known:
+            self.cache.parent.mkdir(parents=True, exist_ok=True)
+            partial = self.cache.with_suffix(f".{os.getpid()}")
+            partial.write_text(json.dumps(self._found), encoding="utf-8")
+            partial.replace(self.cache)
+        return digests
 
 
 def describe_files(paths: Iterable[str]) -> list[dict[str, Any]]:

@@ -16,11 +16,13 @@ from typing import Any, Final
 from sorafenib_rfa.errors import Problem, SealError
 from sorafenib_rfa.records.code_store import NAME as CODE
 from sorafenib_rfa.records.code_store import code_path
-from sorafenib_rfa.records.digests import members, sha256_of, sha256_of_each
+from sorafenib_rfa.records.digests import Digests, members, sha256_of
 from sorafenib_rfa.records.record import FAILED, FOLDER, Record, Records, read_record, record_paths, seal_of
 from sorafenib_rfa.records.run_log import NAME as RUN_LOG
 from sorafenib_rfa.records.run_log import ends, read_log
 
+CACHE: Final = ".snakemake/digests.json"
+"""Where the start of each run remembers digests, relative to the repository."""
 BROKEN: Final = ("output_changed", "record_changed", "record_unlogged", "code_changed", "run_log_broken")
 """Kinds of a breach that no honest way of working leaves behind: the paper is refused."""
 MOVED_ON: Final = ("source_changed", "upstream_changed", "output_missing", "unclaimed")
@@ -76,13 +78,15 @@ def _breach(
     return Breach(path, kind, record, expected, found, _MESSAGES[kind])
 
 
-def check_seals(root: Path) -> list[Breach]:
+def check_seals(root: Path, cache: Path | None = None) -> list[Breach]:
     """Hold every recorded file of the tree against its record.
 
     Parameters
     ----------
     root : Path
         The repository.
+    cache : Path, optional
+        File that remembers digests of files which nobody has written to since; without it every file is read.
 
     Returns
     -------
@@ -102,7 +106,7 @@ def check_seals(root: Path) -> list[Breach]:
             breaches.append(_breach(name, "record_changed", name))
     records = Records(found_records)
     try:
-        digests = _digests(root, records)
+        digests = _digests(root, records, cache)
         breaches += _files(root, records, digests)
         breaches += _logs(root, records)
         breaches += _code(root, records, digests)
@@ -110,12 +114,12 @@ def check_seals(root: Path) -> list[Breach]:
     except (KeyError, TypeError, AttributeError):
         # a record that was changed need not even have a record's parts; what could be read is judged without it
         sound = Records(r for r in found_records if seal_of(r.content) == r.content.get("seal"))
-        digests = _digests(root, sound)
+        digests = _digests(root, sound, cache)
         breaches += [*_files(root, sound, digests), *_logs(root, sound), *_code(root, sound, digests)]
     return sorted(set(breaches), key=lambda breach: (breach.path, breach.kind, breach.record or ""))
 
 
-def _digests(root: Path, records: Mapping[str, Record]) -> dict[str, str | None]:
+def _digests(root: Path, records: Mapping[str, Record], cache: Path | None) -> dict[str, str | None]:
     names = {entry["path"] for record in records.values() for entry in [*record.inputs, *record.outputs]}
     names |= {
         code_path(root, _folder(record), file["sha256"]).relative_to(root).as_posix()
@@ -123,7 +127,7 @@ def _digests(root: Path, records: Mapping[str, Record]) -> dict[str, str | None]
         for file in record.code_files.values()
     }
     names |= {path.relative_to(root).as_posix() for path in (root / "results").glob(f"*/{FOLDER}/{CODE}/*")}
-    return sha256_of_each(root, names)
+    return Digests(cache).of_each(root, names)
 
 
 def _folder(record: Record) -> str:
@@ -227,7 +231,7 @@ def refuse_broken_seals(root: Path) -> None:
     SealError
         Naming every file, its record, and what to do.
     """
-    broken = [breach for breach in check_seals(root) if breach.broken]
+    broken = [breach for breach in check_seals(root, cache=root / CACHE) if breach.broken]
     if broken:
         raise SealError(
             Problem(
