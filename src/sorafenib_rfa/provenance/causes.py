@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any, Final
@@ -18,6 +19,9 @@ from sorafenib_rfa.records.record import Record, Records
 KINDS: Final = ("data", "parameter", "seed", "code", "software", "job", "result")
 """What can be a cause, in the order of display."""
 ABSENT_TEXT: Final = "(absent)"
+ENVIRONMENT: Final = "environment"
+"""Tracked parameter that holds the versions of Python and of the distributions a rule's code rests on."""
+_DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 
 CodeText = Callable[[Record, str, str], bytes | None]
 """Gives the bytes of a file of code as a job ran it: record, path, sha256; None where they are not kept."""
@@ -88,6 +92,10 @@ def job_causes(old: Record, new: Record, code_text: tuple[CodeText, CodeText] | 
     """Return what differs between two runs of one job, apart from the content of its inputs."""
     found = []
     for key, before, after in differences(old.params, new.params):
+        if _DIGEST.fullmatch(str(before)) and _DIGEST.fullmatch(str(after)):
+            continue  # of source files, which are among the inputs
+        if key.partition(".")[0] == ENVIRONMENT:
+            continue  # stands again, as what was imported, under the record's own environment
         found.append(Cause("parameter", config_name(key, new), _shown(before), _shown(after), new.title))
     if old.content.get("seed") != new.content.get("seed") and not any(c.name == "seed" for c in found):
         found.append(Cause("seed", "of the job", str(old.content.get("seed")), str(new.content.get("seed")), new.title))

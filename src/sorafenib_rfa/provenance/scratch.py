@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from sorafenib_rfa.errors import Problem, UserError
+from sorafenib_rfa.provenance.tree import Tree
 from sorafenib_rfa.records.record import FAILED, FOLDER, Records
 
 MADE: Final = ("results", "logs", "benchmarks/rules")
@@ -194,6 +195,25 @@ def environment() -> dict[str, str]:
 def config_arguments(config: Mapping[str, Any]) -> list[str]:
     """Return ``--config`` with its values as YAML; nothing for an empty one."""
     return ["--config", *(f"{key}={json.dumps(value)}" for key, value in config.items())] if config else []
+
+
+def config_for(root: Path, cohorts: Collection[str]) -> dict[str, Any]:
+    """Return what Snakemake must be given so that it knows the cohorts whose jobs are asked for.
+
+    Cohorts of the configuration that are not asked for are left out, since their raw data may not be here.
+    """
+    run = Tree(root).run
+    chosen = run.get("cohort") or []
+    main = [chosen] if isinstance(chosen, str) else list(chosen)
+    supplement = list(run.get("supplement_cohorts") or [])
+    if cohorts and not {*main, *supplement} <= set(cohorts):
+        kept = [name for name in main if name in cohorts]
+        return {
+            "cohort": [*kept, *sorted(set(cohorts) - {*kept, *supplement})] or sorted(cohorts),
+            "supplement_cohorts": [name for name in supplement if name in cohorts],
+        }
+    more = sorted(set(cohorts) - {*main, *supplement})
+    return {"cohort": [*main, *more]} if more else {}
 
 
 def run_snakemake(

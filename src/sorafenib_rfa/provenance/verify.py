@@ -35,12 +35,13 @@ from sorafenib_rfa.provenance.scratch import (
     Failure,
     Progress,
     Rerun,
+    config_for,
     copy_sources,
     make_again,
     scratch_folder,
 )
 from sorafenib_rfa.provenance.trace import Chain, trace
-from sorafenib_rfa.provenance.tree import PAPER_RULE, Tree
+from sorafenib_rfa.provenance.tree import PAPER_RULE
 from sorafenib_rfa.records.record import Record, Records, load_records
 from sorafenib_rfa.records.seals import Breach, check_seals
 
@@ -445,7 +446,12 @@ def verify(
         targets = _targets(records, runnable, chain)
         started = time.monotonic()
         done, unknown = (
-            make_again(scratch, targets, config=_config(root, runnable), on_progress=watcher.progress)
+            make_again(
+                scratch,
+                targets,
+                config=config_for(root, {record.path.split("/")[1] for record in runnable}),
+                on_progress=watcher.progress,
+            )
             if targets
             else (Rerun(0, ""), [])
         )
@@ -519,23 +525,6 @@ def _runnable(
         if gone:
             lacking[record.path] = sorted(set(gone))
     return [record for record in chosen if record.path not in lacking], lacking
-
-
-def _config(root: Path, runnable: list[Record]) -> dict[str, Any]:
-    """Return what must be given to Snakemake so that it knows the cohorts of all jobs, and none without data."""
-    run = Tree(root).run
-    chosen = run.get("cohort") or []
-    main = [chosen] if isinstance(chosen, str) else list(chosen)
-    supplement = list(run.get("supplement_cohorts") or [])
-    here = {record.path.split("/")[1] for record in runnable}
-    if here and not {*main, *supplement} <= here:  # a cohort without results, or without data, need not be there
-        kept = [name for name in main if name in here]
-        return {
-            "cohort": [*kept, *sorted(here - {*kept, *supplement})] or sorted(here),
-            "supplement_cohorts": [name for name in supplement if name in here],
-        }
-    more = sorted(here - {*main, *supplement})
-    return {"cohort": [*main, *more]} if more else {}
 
 
 def _judge(

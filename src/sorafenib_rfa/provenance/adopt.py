@@ -1,0 +1,376 @@
+"""Take over results that were made elsewhere, so that a fresh clone need not make them again.
+
+Snakemake remembers what it made in ``.snakemake``, which no clone has; it would run everything again. A record says
+enough to decide it job by job: where outputs, inputs, code, parameters and package versions are what this tree would
+use, the job is done. Snakemake itself is then told so with its own ``--touch``, for these jobs and no others: it writes
+its metadata with the present parameters, and a later change of one triggers a rerun as ever.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import os
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from sorafenib_rfa.errors import Problem
+from sorafenib_rfa.provenance.bundle import BundleError, open_bundle
+from sorafenib_rfa.provenance.causes import config_name
+from sorafenib_rfa.provenance.config_keys import ABSENT, differences
+from sorafenib_rfa.provenance.plan import PlanError, PlannedJob, read_plan
+from sorafenib_rfa.provenance.scratch import NO_RULE, config_for, run_snakemake, scratch_folder
+from sorafenib_rfa.records.code_identity import combine
+from sorafenib_rfa.records.code_store import code_path
+from sorafenib_rfa.records.digests import members, sha256_of_each
+from sorafenib_rfa.records.record import FAILED, FOLDER, Record, Records, load_records
+from sorafenib_rfa.records.run_log import append, read_log, run_log_path
+from sorafenib_rfa.records.seals import check_seals
+
+
+@dataclass(frozen=True)
+class JobTaken:
+    """One recorded job: adopted, or not and why.
+
+    Attributes
+    ----------
+    record, title : str
+    adopted : bool
+    reasons : tuple of str
+        Empty when it is adopted.
+    follows : bool
+        Whether the only reason is that a job before it is not adopted.
+    """
+
+    record: str
+    title: str
+    adopted: bool
+    reasons: tuple[str, ...] = ()
+    follows: bool = False
+
+
+@dataclass(frozen=True)
+class Adoption:
+    """What came of adopting a bundle.
+
+    Attributes
+    ----------
+    jobs : tuple of JobTaken
+        Makers before their readers.
+    files : int
+        Files put in place.
+    dropped : tuple of str
+        Records taken away from this tree because their job does not match it; Snakemake makes it again.
+    to_run : tuple of (job, reason)
+        What Snakemake would run now for its default target.
+    notes : tuple of str
+    touch_failed : str
+        What Snakemake said when it refused to take the jobs as done; empty if it did not.
+    """
+
+    jobs: tuple[JobTaken, ...]
+    files: int
+    dropped: tuple[str, ...] = ()
+    to_run: tuple[tuple[str, str], ...] = ()
+    notes: tuple[str, ...] = ()
+    touch_failed: str = ""
+
+    @property
+    def adopted(self) -> list[JobTaken]:
+        """Jobs that were adopted."""
+        return [job for job in self.jobs if job.adopted]
+
+    @property
+    def left(self) -> list[JobTaken]:
+        """Jobs that were not."""
+        return [job for job in self.jobs if not job.adopted]
+
+    @property
+    def exit_code(self) -> int:
+        """0: every job was adopted; 1: some are to be run."""
+        return int(bool(self.left) or bool(self.touch_failed))
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain data."""
+        return {
+            "adopted": [job.record for job in self.adopted],
+            "not_adopted": [asdict(job) for job in self.left],
+            "files": self.files,
+            "dropped_records": list(self.dropped),
+            "to_run": [{"job": job, "reason": reason} for job, reason in self.to_run],
+            "notes": list(self.notes),
+            "touch_failed": self.touch_failed or None,
+            "exit_code": self.exit_code,
+        }
+
+
+def adopt(
+    root: Path,
+    bundle: Path | None = None,
+    *,
+    replace: bool = False,
+    stage: Callable[[str], None] = lambda text: None,
+) -> Adoption:
+    """Put a bundle's results in place where they match this tree, and make Snakemake take their jobs as done.
+
+    Parameters
+    ----------
+    root : Path
+        The repository, a fresh clone as a rule.
+    bundle : Path, optional
+        Bag, zip or results folder; None: results that already lie in the tree.
+    replace : bool
+        Replace files of this tree that differ from the bundle's. Otherwise their job is not adopted.
+    stage : callable
+        Is told what is being done.
+
+    Raises
+    ------
+    BundleError
+        If the bundle cannot be used or is hostile.
+    PlanError
+        If Snakemake cannot make its graph here.
+    """
+    with scratch_folder("adopt") as folder:
+        stage("opening the bundle" if bundle is not None else "reading the records")
+        source = open_bundle(bundle, folder) if bundle is not None else root
+        records = load_records(source)
+        if not records:
+            raise BundleError(
+                Problem(
+                    "there are no records to adopt",
+                    file=str(bundle) if bundle is not None else "results/",
+                    hint=None if bundle is not None else "name a bundle: sorafenib-rfa adopt BUNDLE.zip",
+                )
+            )
+        stage("planning what this tree would run")
+        config = config_for(root, {record.path.split("/")[1] for record in records.values()})
+        plan = _plan(root, records, config)
+        stage("comparing digests")
+        jobs = _judge(root, source, records, plan, replace)
+        taken = [records[job.record] for job in jobs if job.adopted]
+        notes: list[str] = []
+        files = 0
+        if source != root:
+            stage("putting the results in place")
+            files, notes = _put_in_place(root, source, taken)
+        dropped = _drop(root, [job.record for job in jobs if not job.adopted]) if source == root else []
+        _log(root, taken)
+        touch_failed = ""
+        if taken:
+            stage("telling Snakemake")
+            touch_failed = _touch(root, taken, config)
+    stage("asking Snakemake what is left")
+    to_run = [
+        (" ".join([job.rule, *(v for k, v in sorted(job.wildcards.items()) if k != "cohort")]), "; ".join(job.reasons))
+        for job in read_plan(root)
+        if job.needs_run and job.record is not None
+    ]
+    return Adoption(tuple(jobs), files, tuple(dropped), tuple(to_run), tuple(notes), touch_failed)
+
+
+def _plan(root: Path, records: Records, config: Mapping[str, Any]) -> dict[str, PlannedJob]:
+    """Return record -> job of this tree's workflow; records that no rule makes have none."""
+    targets = sorted(records)
+    while targets:
+        try:
+            return {job.record: job for job in read_plan(root, targets, config) if job.record is not None}
+        except PlanError as error:
+            found = NO_RULE.search(error.said)
+            if found is None or found[1] not in targets:
+                raise
+            targets.remove(found[1])
+    return {}
+
+
+# --- what matches ----------------------------------------------------------------------------------------------------
+
+
+def _judge(root: Path, source: Path, records: Records, plan: Mapping[str, PlannedJob], replace: bool) -> list[JobTaken]:
+    """Return every recorded job, makers first, with the reasons why it cannot be adopted."""
+    faults = _faults(source, records)
+    here = sha256_of_each(root, [entry["path"] for record in records.values() for entry in _entries(record)])
+    ordered: dict[str, Record] = {}
+    for record in records.values():
+        for each in records.upstream(record):
+            ordered.setdefault(each.path, each)
+    jobs: dict[str, JobTaken] = {}
+    for path, record in ordered.items():
+        own = [*faults.get(path, []), *_mismatch(record, plan.get(path))]
+        before = []
+        for entry in record.inputs:
+            maker = records.maker(entry["path"])
+            if maker is None:
+                now = here[entry["path"]]
+                if now != entry["sha256"]:
+                    own.append(
+                        f"{entry['path']} is not here" if now is None else f"{entry['path']} is another one here"
+                    )
+            elif not jobs[maker.path].adopted if maker.path in jobs else True:
+                before.append(maker.title)
+            elif next((o["sha256"] for o in maker.outputs if o["path"] == entry["path"]), None) not in (
+                None,
+                entry["sha256"],
+            ):
+                own.append(f"it was made from another {entry['path']}")
+        if not own and source != root and not replace:
+            for entry in record.outputs:
+                if here[entry["path"]] not in (None, entry["sha256"]):
+                    own.append(f"{entry['path']} is here already and differs (--replace takes the bundle's)")
+        reasons = own or [f"it rests on {title}, which is not adopted" for title in dict.fromkeys(before)]
+        jobs[path] = JobTaken(path, record.title, not reasons, tuple(reasons), bool(before) and not own)
+    return list(jobs.values())
+
+
+def _entries(record: Record) -> list[dict[str, Any]]:
+    return [*record.inputs, *record.outputs]
+
+
+def _faults(source: Path, records: Records) -> dict[str, list[str]]:
+    """Return record -> what is wrong with it within the bundle itself: digests, seal, run log, code store."""
+    found: dict[str, list[str]] = {}
+    for breach in check_seals(source):
+        if breach.kind in ("source_changed", "unclaimed"):
+            continue  # sources are held against this tree's own; a file that no job claims is not taken
+        if breach.kind == "run_log_broken":
+            cohort = breach.path.split("/")[1]
+            touched = [path for path in records if path.split("/")[1] == cohort]
+        elif breach.kind in ("record_changed", "record_unlogged", "upstream_changed"):
+            touched = [breach.path]
+        else:
+            touched = [breach.record] if breach.record is not None else []
+            if breach.kind == "code_changed":
+                name = Path(breach.path).name
+                touched = [
+                    path
+                    for path, record in records.items()
+                    if path.split("/")[1] == breach.path.split("/")[1]
+                    and any(file["sha256"] == name for file in record.code_files.values())
+                ]
+        for path in touched:
+            text = breach.message if breach.path == path else f"{breach.path}: {breach.message}"
+            found.setdefault(path, []).append(text)
+    return found
+
+
+def _mismatch(record: Record, job: PlannedJob | None) -> list[str]:
+    """Return what this tree would run otherwise than the record tells."""
+    if job is None:
+        return ["the workflow here has no such job"]
+    found = []
+    for key, before, after in differences(record.params, job.params):
+        top, _, rest = key.partition(".")
+        name = f"package {rest}" if top == "environment" else config_name(key, record)
+        found.append(f"{name}: {_shown(before)} recorded, {_shown(after)} here")
+    if combine(job.code.items()) != record.content["code"]["digest"]:
+        found.append("the code here is not the code that ran")
+    if sorted(entry["path"] for entry in record.inputs) != sorted(set(job.inputs)):
+        found.append("it would read other files here")
+    if sorted(entry["path"] for entry in record.outputs) != sorted(set(job.outputs) - {record.path}):
+        found.append("it would make other files here")
+    return found
+
+
+def _shown(value: Any) -> str:
+    text = "nothing" if value is ABSENT else str(value)
+    return text if len(text) <= 60 else f"{text[:59]}…"
+
+
+# --- taking over -----------------------------------------------------------------------------------------------------
+
+
+def _put_in_place(root: Path, source: Path, taken: list[Record]) -> tuple[int, list[str]]:
+    """Copy outputs, records, the code that ran and the run log; return how many files, and notes."""
+    count, notes = 0, []
+    for record in taken:
+        cohort = record.path.split("/")[1]
+        for entry in record.outputs:
+            count += _copy(source / entry["path"], root / entry["path"])
+        count += _copy(source / record.path, root / record.path)
+        for file in record.code_files.values():
+            kept = code_path(source, cohort, file["sha256"])
+            count += _copy(kept, code_path(root, cohort, file["sha256"]))
+    for cohort in sorted({record.path.split("/")[1] for record in taken}):
+        theirs, ours = run_log_path(source, cohort), run_log_path(root, cohort)
+        before = ours.read_bytes() if ours.is_file() else b""
+        if theirs.read_bytes().startswith(before):
+            count += _copy(theirs, ours)
+            for failure in sorted((source / "results" / cohort / FOLDER / FAILED).glob("*/*.json")):
+                count += _copy(failure, root / failure.relative_to(source))
+        elif not before.startswith(theirs.read_bytes()):
+            notes.append(
+                f"results/{cohort}/{FOLDER}/run_log.jsonl tells of other runs than the bundle's: it is kept, and the "
+                "adoption is added to it"
+            )
+    return count, notes
+
+
+def _copy(source: Path, target: Path) -> int:
+    """Copy a file or folder if the target is not the same already; return how many files were written."""
+    if source.is_dir():
+        names = {member.relative_to(source).as_posix() for member in members(source)}
+        if target.is_dir():
+            for old in members(target):
+                if old.relative_to(target).as_posix() not in names:
+                    old.unlink()
+        return sum(_copy(source / name, target / name) for name in sorted(names))
+    if target.is_file() and target.read_bytes() == source.read_bytes():
+        return 0
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = target.with_name(f".{target.name}.{os.getpid()}")
+    shutil.copyfile(source, partial)
+    partial.replace(target)
+    return 1
+
+
+def _drop(root: Path, paths: list[str]) -> list[str]:
+    """Take away records whose job does not match this tree: without it Snakemake would take the files for good ones."""
+    dropped = []
+    for path in paths:
+        if (root / path).is_file():
+            (root / path).unlink()
+            dropped.append(path)
+    return dropped
+
+
+def _log(root: Path, taken: list[Record]) -> None:
+    """Leave an event for each adopted job, unless the last one says just that."""
+    now = dt.datetime.now(dt.UTC).isoformat(timespec="milliseconds")
+    run = f"adopt-{dt.datetime.now(dt.UTC):%Y%m%dT%H%M%S}-{os.getpid()}"
+    last: dict[str, dict[str, Any]] = {}
+    for cohort in sorted({record.path.split("/")[1] for record in taken}):
+        for entry in read_log(run_log_path(root, cohort)):
+            if entry.content.get("record"):
+                last[entry.content["record"]] = entry.content
+    for record in taken:
+        digest = hashlib.sha256((root / record.path).read_bytes()).hexdigest()
+        before = last.get(record.path, {})
+        if before.get("event") == "adopted" and before.get("record_sha256") == digest:
+            continue
+        append(
+            run_log_path(root, record.path.split("/")[1]),
+            event="adopted",
+            time=now,
+            run=run,
+            rule=record.rule,
+            wildcards=record.wildcards,
+            record=record.path,
+            record_sha256=digest,
+            seal=record.seal,
+            seconds=record.seconds,
+            error=None,
+        )
+
+
+def _touch(root: Path, taken: list[Record], config: Mapping[str, Any]) -> str:
+    """Make Snakemake take the jobs as done; return what it said if it refused.
+
+    All that these jobs rest on is adopted too, so ``--forceall`` reaches nothing else.
+    """
+    done = run_snakemake(root, [record.path for record in taken], options=("--touch", "--forceall"), config=config)
+    if done.returncode == 0:
+        return ""
+    return "\n".join([line for line in done.said.split("\n") if line.strip()][-15:])
