@@ -44,18 +44,16 @@ def command(terminal: Terminal, target: str, everything: bool) -> None:
 def _print(terminal: Terminal, found: Impact, shown: int) -> None:
     terminal.line((found.target, STRONG), (f"  {found.kind}", FAINT))
     if found.place:
-        value = json.dumps(found.value, ensure_ascii=False, default=str)
-        now = (
-            value
-            if len(value) <= 60
-            else counted(len(found.value), "key" if isinstance(found.value, dict) else "entry", None)
-        )
+        now = json.dumps(found.value, ensure_ascii=False, default=str)
+        if len(now) > 60 and isinstance(found.value, dict | list):
+            many = isinstance(found.value, dict)
+            now = counted(len(found.value), "key" if many else "entry", "keys" if many else "entries")
         terminal.pairs([("stands in", found.place), ("now", now)])
     elif found.kind == "package":
         terminal.pairs([("version", str(found.value))])
     terminal.gap()
     same = len(found.would_run) - len(found.can_change)
-    took = f"; they took {found.seconds:.0f} s the last time" if found.seconds else ""
+    took = f"; {found.seconds:.0f} s the last time" if found.seconds else ""
     terminal.line((f"{counted(len(found.would_run), 'job')} would run again", NOTE if found.would_run else ""), took)
     if found.would_run and same:
         terminal.line(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import fnmatch
+import re
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 SHOWN_JOBS = 4
 """Jobs told in full; those further back are one line each unless --all is given."""
+_DIGEST = re.compile(r"[0-9a-f]{64}")
 SHOWN_ROWS = 12
 """Numbers of a table or claim that are listed unless --all is given."""
 
@@ -85,12 +87,12 @@ def _print(terminal: Terminal, chain: Chain, everything: bool) -> None:
         _claim(terminal, chain)
     elif chain.fact is not None:
         _fact(terminal, chain)
-    if chain.kind in ("claim", "table"):
-        _numbers(terminal, chain, everything)
+    _used(terminal, chain)
     if chain.files:
         terminal.heading("Files")
         terminal.columns([(end, path) for end, path in chain.files.items()])
-    _used(terminal, chain)
+    if chain.kind in ("claim", "table"):
+        _numbers(terminal, chain, everything)
     _members(terminal, chain)
     _breaches(terminal, chain)
     if chain.read_by:
@@ -229,7 +231,7 @@ def _jobs(terminal: Terminal, chain: Chain, everything: bool) -> None:
     number_of = {entry["path"]: n for n, job in enumerate(chain.jobs, start=1) for entry in job.outputs}
     full = chain.jobs if everything else chain.jobs[:SHOWN_JOBS]
     for number, job in enumerate(full, start=1):
-        _job(terminal, number, job, number_of, everything)
+        _job(terminal, number, job, number_of, everything, told_inputs=chain.kind != "meta" or everything)
     if len(chain.jobs) > len(full):
         terminal.gap()
         rest = [
@@ -240,7 +242,9 @@ def _jobs(terminal: Terminal, chain: Chain, everything: bool) -> None:
         terminal.columns(rest, right="r r")
 
 
-def _job(terminal: Terminal, number: int, job: Step, number_of: dict[str, int], everything: bool) -> None:
+def _job(
+    terminal: Terminal, number: int, job: Step, number_of: dict[str, int], everything: bool, *, told_inputs: bool
+) -> None:
     terminal.gap()
     terminal.line(f"{number:>2}  ", (job.title, STRONG), (f"  {job.cohort}  {job.seconds:.1f} s", FAINT), indent=1)
     moved = job.moved_on
@@ -260,6 +264,8 @@ def _job(terminal: Terminal, number: int, job: Step, number_of: dict[str, int], 
     words = {"changed": "changed since:", "reworded": "comments or formatting changed since:", "gone": "gone since:"}
     for file in moved:
         terminal.line((words[file.tree], NOTE), f" {file.path}", indent=17)
+    if not told_inputs:
+        return
     mine = [entry for entry in job.inputs if entry["made_by"] is None or _number(entry, number_of)]
     inputs = mine if everything else mine[:8]
     rows = []
@@ -288,7 +294,8 @@ def _parameter(key: str, value: Any) -> str:
         return f"{key} ({counted(len(value), 'key')})"
     if isinstance(value, list):
         return f"{key} ({counted(len(value), 'item')})"
-    return f"{key} {value}"
+    text = str(value)
+    return f"{key} {text[:12]}" if _DIGEST.fullmatch(text) else f"{key} {text}"
 
 
 def _sources(terminal: Terminal, chain: Chain, everything: bool) -> None:
@@ -337,6 +344,11 @@ def _no_formula(cell: str) -> str:
     return f"'{cell}" if cell[:1] in ("=", "+", "-", "@") else cell
 
 
+def _fits(path: str, pattern: str) -> bool:
+    """Return whether a path fits a pattern; one without wildcards fits any path it is part of."""
+    return fnmatch.fnmatchcase(path, pattern if any(mark in pattern for mark in "*?[") else f"*{pattern}*")
+
+
 def _print_code(terminal: Terminal, chain: Chain, patterns: tuple[str, ...]) -> None:
     from sorafenib_rfa.provenance.trace import executed_code, main_code
     from sorafenib_rfa.provenance.tree import QueryError
@@ -346,7 +358,7 @@ def _print_code(terminal: Terminal, chain: Chain, patterns: tuple[str, ...]) -> 
     job, chosen = main_code(chain)
     if patterns:
         candidates = {file.path: (step, file) for step in reversed(chain.jobs) for file in step.code}
-        hits = [path for path in candidates if any(fnmatch.fnmatchcase(path, pattern) for pattern in patterns)]
+        hits = [path for path in candidates if any(_fits(path, pattern) for pattern in patterns)]
         if not hits:
             near = difflib.get_close_matches(patterns[0], candidates, n=3)
             raise QueryError(
@@ -358,7 +370,7 @@ def _print_code(terminal: Terminal, chain: Chain, patterns: tuple[str, ...]) -> 
             )
         files = [candidates[path] for path in sorted(hits)]
     else:
-        files = [(job, file) for file in job.code if file.path in chosen]
+        files = [(job, file) for path in chosen for file in job.code if file.path == path]
     shown = [{**executed_code(terminal.root, step, file), "job": step.record} for step, file in files]
     if terminal.as_json:
         terminal.json(shown)

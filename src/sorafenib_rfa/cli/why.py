@@ -56,7 +56,7 @@ def _print(terminal: Terminal, answer: Why, everything: bool) -> None:
         terminal.line(("Nothing would be made again", GOOD), ": it is as its inputs, code and parameters make it.")
     else:
         seconds = sum(job.seconds or 0 for job in answer.jobs)
-        took = f"; they took {seconds:.0f} s the last time" if seconds else ""
+        took = f"; {seconds:.0f} s the last time" if seconds else ""
         terminal.gap()
         terminal.line((f"{counted(len(answer.jobs), 'job')} would run", NOTE), took)
         _causes(terminal, answer)

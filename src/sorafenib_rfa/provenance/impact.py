@@ -26,6 +26,7 @@ from sorafenib_rfa.provenance.config_keys import (
     parameters_of_key,
 )
 from sorafenib_rfa.provenance.names import Names
+from sorafenib_rfa.provenance.trace import INGEST_RULE, fact_of_meta
 from sorafenib_rfa.provenance.tree import PAPER_RULE, QueryError, Tree, Use
 from sorafenib_rfa.records.record import Record
 
@@ -197,13 +198,12 @@ class _Asked:
         if any(how != "is read by it" for _, how in readers):
             kind = "code"
             notes.append("Comments and formatting do not count: a change of these alone reruns nothing.")
-        elif maker is not None:
-            kind = "result"
-            notes.append(f"It is made by {maker.title}: change what that rests on, not the file.")
-        elif any(record.rule == "ingest_site" for record, _ in readers):
+        elif any(record.rule == INGEST_RULE for record, _ in readers):
             kind = "raw file"
         else:
-            kind = "source"
+            kind = "result" if maker is not None else "source"
+        if maker is not None:
+            notes.append(f"It is made by {maker.title}: change what that rests on, not the file.")
         if not readers:
             if maker is None:
                 notes.append("No job that has run here reads it, runs it or imports it.")
@@ -316,8 +316,6 @@ class _Asked:
 
     def prints(self, use: Use, place: KeyPlace) -> bool:
         """Return whether a meta use prints this key."""
-        from sorafenib_rfa.provenance.trace import fact_of_meta
-
         fact = fact_of_meta(self.tree, use.target, use.paper)
         return fact.file == place.file and (not place.path or fact.key.split(".")[0] == place.path[0])
 
@@ -329,28 +327,50 @@ class _Asked:
 
     def of_package(self, target: str) -> Impact | None:
         wanted = _normalised(target)
-        direct, versions = [], set()
+        direct, versions, unnoticed = [], set(), []
         for record in self.tree.records.values():
             environment = record.content["environment"]
             imported = {_normalised(name): version for name, version in environment["distributions"].items()}
             imported["python"] = environment["python"]
             tracked = record.params.get("environment") or {}
             tracked = {_normalised(name): version for name, version in tracked.items()}
-            if wanted in imported:
-                versions.add(imported[wanted])
-                direct.append(self.touched(record, f"imported {target} {imported[wanted]}", None, True))
-            elif wanted in tracked:
+            if wanted in tracked:
                 versions.add(tracked[wanted])
-                how = f"may import {target} {tracked[wanted]}, and did not when it ran"
-                direct.append(self.touched(record, how, None, False))
+                how = "imported it" if wanted in imported else "its code may import it, and did not when it ran"
+                direct.append(self.touched(record, how, None, wanted in imported))
+            elif wanted in imported:
+                versions.add(imported[wanted])
+                how = "imported it by way of another package; an upgrade does not rerun the job"
+                direct.append(self.touched(record, how, None, True))
+                unnoticed.append(record.path)
+        metas = [use for use in self.tree.uses if use.kind == "meta" and use.target == f"version.{wanted}"]
+        told = {touched.record for touched in direct}
+        for record in (self.tree.papers[name] for name in sorted({use.paper for use in metas})):
+            if record.path not in told:
+                versions.add(fact_of_meta(self.tree, f"version.{wanted}", record.cohort).value)
+                how = "prints its version; an upgrade does not rerun the job"
+                direct.append(self.touched(record, how, None, True))
+                unnoticed.append(record.path)
         if not direct:
-            return None
-        notes = ["An upgrade reruns every job whose code, or a package it rests on, may import it."]
+            installed = self.installed()
+            if wanted not in installed:
+                return None
+            note = "It is installed, and no job that has run here imports it."
+            return Impact(target, "package", value=installed[wanted], notes=[note])
+        notes = ["An upgrade reruns every job whose code, or a package it requires, imports it."]
+        if unnoticed:
+            rules = ", ".join(sorted({self.tree.records[path].rule for path in unnoticed}))
+            notes.append(f"Not so those below of which it is said; force these: snakemake paper --forcerun {rules}")
         if any(not touched.can_change for touched in direct):
             notes.append("The result of a job that did not import it cannot change by it.")
-        metas = [use for use in self.tree.uses if use.kind == "meta" and use.target == f"version.{wanted}"]
         found = Impact(target, "package", value=", ".join(sorted(versions)), direct=direct, notes=notes)
-        return self.finished(found, None, metas)
+        return self.finished(found, None, metas, unnoticed)
+
+    def installed(self) -> dict[str, str]:
+        """Return normalised name -> version of what is installed here."""
+        from sorafenib_rfa.records.environment import Installed
+
+        return {name: version for name, (version, _) in Installed().versions.items()}
 
     # ------------------------------------------------------------------ what rests on it
     def touched(self, record: Record, how: str, names_it: str | None, can_change: bool) -> Touched:
@@ -363,10 +383,21 @@ class _Asked:
             found.update(record.path for record in self.tree.records.downstream(path))
         return sorted(found)
 
-    def finished(self, found: Impact, places: list[Use] | None = None, metas: Iterable[Use] = ()) -> Impact:
-        """Return it with all that rests on its direct jobs; `places` are given for text, which changes no number."""
+    def finished(
+        self,
+        found: Impact,
+        places: list[Use] | None = None,
+        metas: Iterable[Use] = (),
+        unnoticed: Iterable[str] = (),
+    ) -> Impact:
+        """Return it with all that rests on its direct jobs.
+
+        `places` are given for text, which changes no number; `metas` show the thing itself; the jobs of the records
+        `unnoticed` do not run again by themselves.
+        """
         tree = self.tree
-        would_run = self.with_downstream(touched.record for touched in found.direct)
+        alone = set(unnoticed)
+        would_run = self.with_downstream(t.record for t in found.direct if t.record not in alone)
         can_change = self.with_downstream(touched.record for touched in found.direct if touched.can_change)
         changing = set(can_change)
         seconds = sum(tree.records[path].seconds for path in would_run)

@@ -799,9 +799,10 @@ def main_code(chain: Chain) -> tuple[Step, list[str]]:
     makers = {f"results/{row['cohort']}/{row['record']}" for row in chain.rows} if chain.kind == "number" else set()
     job = next((job for job in chain.jobs if job.record in makers), chain.jobs[0])
     modules = {str(row["engine"]).replace(".", "/") for row in chain.rows if row["engine"]} if makers else set()
-    wanted = {job.script, job.notebook, *(f"src/{name}.py" for name in modules)}
-    wanted |= {f"src/{name}/__init__.py" for name in modules}
-    return job, [file.path for file in job.code if file.path in wanted]
+    wanted = [job.script, job.notebook]
+    wanted += [path for name in sorted(modules) for path in (f"src/{name}.py", f"src/{name}/__init__.py")]
+    ran = {file.path for file in job.code}
+    return job, [path for path in wanted if path in ran]
 
 
 def executed_code(root: Path, job: Step, file: CodeFile) -> dict[str, Any]:
