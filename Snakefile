@@ -23,6 +23,7 @@ include: "workflow/rules/exhibits.smk"
 include: "workflow/rules/notebooks.smk"
 include: "workflow/rules/manuscript.smk"
 include: "workflow/rules/validation.smk"
+include: "workflow/rules/export.smk"
 
 
 # --- targets: each for every cohort named in the configuration ---------------------------------------------------------

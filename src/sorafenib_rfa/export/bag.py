@@ -1,4 +1,4 @@
-"""The study in one file that checks itself: BagIt 1.0 in a zip, with an RO-Crate as payload and ``verify.py`` beside it.
+"""The study in one file that checks itself: BagIt 1.0 in a zip, an RO-Crate as payload and ``verify.py`` beside it.
 
 RFC 8493. The payload ``<cohort>/data/`` has the layout of the repository, so that results can be adopted from it and
 compared with it; ``data/ro-crate-metadata.json`` makes the payload a crate. Private data stay behind: ``withheld.json``
@@ -24,6 +24,7 @@ from sorafenib_rfa.records.digests import members, sha256_of
 
 CRATE = "ro-crate-metadata.json"
 PROV = "prov.json"
+CODECHECK = "codecheck.yml"
 VERIFIER = Path(__file__).with_name("verify.py")
 
 
@@ -124,6 +125,9 @@ def write_bag(contents: Contents, destination: Path, *, publication_date: str, s
         CRATE: json.dumps(crate.metadata.generate(), indent=1, sort_keys=True, ensure_ascii=False).encode() + b"\n",
         PROV: prov_document(contents).serialize(format="json", indent=1).encode() + b"\n",
     }
+    codecheck = f"results/{contents.cohort}/paperwork/{CODECHECK}"
+    if codecheck in contents.files:  # its specification wants it at the top of what is checked
+        made[CODECHECK] = (contents.root / codecheck).read_bytes()
     stamp = time.gmtime(max(source_date_epoch, 315532800))[:6]  # a zip cannot state a time before 1980
     payload: dict[str, str] = {}
     size = 0

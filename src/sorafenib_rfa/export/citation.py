@@ -8,7 +8,8 @@ from typing import Any
 
 import yaml
 
-from sorafenib_rfa.errors import InputError, Problem
+from sorafenib_rfa.errors import Problem
+from sorafenib_rfa.export.errors import ExportError
 
 FILE = "CITATION.cff"
 
@@ -53,23 +54,23 @@ def read_citation(root: Path) -> Citation:
 
     Raises
     ------
-    InputError
+    ExportError
         If the file or one of its keys title, version, license, date-released, authors is missing.
     """
     try:
         content: dict[str, Any] = yaml.safe_load((root / FILE).read_text(encoding="utf-8"))
     except (OSError, yaml.YAMLError) as error:
-        raise InputError(Problem("the file cannot be read", file=FILE, found=str(error))) from None
+        raise ExportError(Problem("the file cannot be read", file=FILE, found=str(error))) from None
     missing = [key for key in ("title", "version", "license", "date-released", "authors") if not content.get(key)]
     if missing:
-        raise InputError([Problem(f"{key}: this key is required", file=FILE, found="nothing") for key in missing])
+        raise ExportError([Problem(f"{key}: this key is required", file=FILE, found="nothing") for key in missing])
     authors = []
     for entry in content["authors"]:
         person = "family-names" in entry or "given-names" in entry
         parts = [entry.get("given-names"), entry.get("name-particle"), entry.get("family-names")]
         name = " ".join(part for part in parts if part) if person else entry.get("name", "")
         if not name:
-            raise InputError(Problem("authors: an entry has no name", file=FILE, found=str(entry)))
+            raise ExportError(Problem("authors: an entry has no name", file=FILE, found=str(entry)))
         orcid = str(entry["orcid"]).rstrip("/").rpartition("/")[2] if entry.get("orcid") else None
         authors.append(Author(name, person, orcid, entry.get("affiliation")))
     return Citation(

@@ -7,7 +7,7 @@ in a checkout (notes, other cohorts, a data folder beside it) stays where it is.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -15,7 +15,8 @@ from typing import Any
 
 from sorafenib_rfa.config.load import load_cohort
 from sorafenib_rfa.config.models import CohortConfig
-from sorafenib_rfa.errors import InputError, Problem, SealError
+from sorafenib_rfa.errors import Problem, SealError
+from sorafenib_rfa.export.errors import ExportError
 from sorafenib_rfa.records.record import FAILED, FOLDER, Record, Records, load_records
 from sorafenib_rfa.records.run_log import run_log_path
 
@@ -141,6 +142,11 @@ class Contents:
             for name, entry in record.code_files.items()
         }
 
+    @property
+    def named(self) -> list[str]:
+        """Every file of which an export reads more than its name: recorded files, sources, records, code, run logs."""
+        return [*self.files, *self.sources, *self.records, *self.failed, *self.code, *self.run_logs]
+
     @cached_property
     def final(self) -> list[Record]:
         """Records of the jobs whose outputs no other job of the paper reads."""
@@ -149,7 +155,7 @@ class Contents:
 
 
 def is_open(config: CohortConfig) -> bool:
-    """Say whether a cohort's data may be given to anybody: synthetic, or under a licence that its configuration names."""
+    """Say whether anybody may have a cohort's data: synthetic, or under a licence that its configuration names."""
     return config.synthetic or config.licence is not None
 
 
@@ -160,12 +166,12 @@ def repository_files(root: Path, configs: dict[str, CohortConfig]) -> list[str]:
 
     Raises
     ------
-    InputError
+    ExportError
         If one of the files at the top is missing.
     """
     missing = [name for name in REPOSITORY_FILES if not (root / name).is_file()]
     if missing:
-        raise InputError(
+        raise ExportError(
             [Problem("the file belongs to every export and does not exist", file=name) for name in missing]
         )
     hidden = set()
@@ -188,8 +194,10 @@ def repository_files(root: Path, configs: dict[str, CohortConfig]) -> list[str]:
     return sorted(found)
 
 
-def read_contents(root: Path, cohort: str, record_paths: Iterable[str]) -> Contents:
-    """Return what the given records name.
+def read_contents(
+    root: Path, cohort: str, results: Iterable[str], *, allow: Callable[[Iterable[str]], None] | None = None
+) -> Contents:
+    """Return what the records behind the given results name.
 
     Parameters
     ----------
@@ -197,27 +205,31 @@ def read_contents(root: Path, cohort: str, record_paths: Iterable[str]) -> Conte
         The repository.
     cohort : str
         The paper's cohort.
-    record_paths : iterable of str
-        Records of the paper's jobs, relative to `root`.
+    results : iterable of str
+        The last results, such as the paper and the notebooks: files relative to `root`. All jobs behind them count.
+    allow : callable, optional
+        Called with the files that the export will open: a job's :meth:`~sorafenib_rfa.records.job.Job.may_read`.
 
     Raises
     ------
-    InputError
-        If a record is missing or cannot be read.
+    ExportError
+        If no record says which job made one of them.
     SealError
         If two records disagree on a file: one of its readers read something else than its maker made.
     """
-    wanted = sorted(set(record_paths))
-    cohorts = sorted({path.split("/")[1] for path in wanted})
-    known = load_records(root, cohorts)
-    missing = [path for path in wanted if path not in known]
-    if missing:
-        raise InputError(
-            [Problem("there is no readable job record here", file=path, hint="run make paper") for path in missing]
-        )
-    records = Records(known[path] for path in wanted)
-    files: dict[str, FileFact] = {}
+    known = load_records(root)
+    chosen: dict[str, Record] = {}
     problems = []
+    for path in sorted(set(results)):
+        behind = known.upstream(path)
+        if not behind:
+            problems.append(Problem("no job record says what made this file", file=path, hint="run make paper"))
+        chosen.update((record.path, record) for record in behind)
+    if problems:
+        raise ExportError(problems)
+    records = Records(chosen.values())
+    cohorts = list(dict.fromkeys([cohort, *sorted({record.cohort for record in records.values()})]))
+    files: dict[str, FileFact] = {}
     for record in records.values():
         for entry in [*record.outputs, *record.inputs]:
             maker = records.maker(entry["path"])
@@ -239,5 +251,10 @@ def read_contents(root: Path, cohort: str, record_paths: Iterable[str]) -> Conte
     for name in cohorts:
         for path in sorted((root / "results" / name / FOLDER / FAILED).rglob("*.json")):
             failed[path.relative_to(root).as_posix()] = json.loads(path.read_bytes())
+    if allow is not None:  # configuration is read to learn which files there are
+        allow(path.relative_to(root).as_posix() for path in (root / "config" / "cohorts").rglob("*.yaml"))
     configs = {name: load_cohort(root, name).config for name in cohorts}
-    return Contents(root, cohort, records, failed, dict(sorted(files.items())), configs)
+    contents = Contents(root, cohort, records, failed, dict(sorted(files.items())), configs)
+    if allow is not None:
+        allow(contents.named)
+    return contents

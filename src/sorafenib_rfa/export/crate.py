@@ -51,7 +51,7 @@ EXTRA_TERMS: Final = {
     "output": "https://bioschemas.org/ComputationalWorkflow#output",
 }
 """Terms in the document itself, so that it reads without the network: those of workflow runs, which RO-Crate's context
-lacks, and those of Bioschemas as in the context of RO-Crate 1.1, since later contexts (libraries carry 1.3) moved them."""
+lacks, and those of Bioschemas as in the context of RO-Crate 1.1: later contexts, which libraries carry, moved them."""
 
 MEDIA_TYPES: Final = {
     ".bib": "application/x-bibtex",
@@ -515,8 +515,8 @@ class _Description:
         root = crate.root_dataset
         root["name"] = f"{self.citation.title} ({contents.cohort})"
         root["description"] = (
-            f"How the paper on the cohort {contents.cohort} was made: {len(contents.records)} jobs, their inputs, outputs, "
-            "code, parameters and environment. "
+            f"How the paper on the cohort {contents.cohort} was made: {len(contents.records)} jobs, their inputs, "
+            "outputs, code, parameters and environment. "
             + (f"Made from synthetic data: {', '.join(synthetic)}. " if synthetic else "")
             + "Files under identifiers that begin with # are not carried here; they are known by sha256 and size."
         )
@@ -560,7 +560,7 @@ def describe(contents: Contents, carried: Callable[[str], bool], publication_dat
 
     Raises
     ------
-    InputError
+    ExportError
         If CITATION.cff or a file of the repository is missing.
     """
     return _Description(contents, carried, publication_date).build()

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Check a bag of sorafenib-rfa: python3 verify.py [FOLDER] [--json]
+"""Check a bag of sorafenib-rfa: python3 verify.py [FOLDER] [--json].
 
 Needs Python 3.9 or newer and nothing else: no installation, no network. FOLDER is the unpacked bag, by default the one
 in which this file lies. What is checked:
@@ -315,8 +315,8 @@ class Bag:
 def main() -> int:
     """Check the bag and print what was found."""
     parser = argparse.ArgumentParser(
-        description="Check a bag of sorafenib-rfa; needs nothing but Python. Exit code 0: nothing wrong, 1: something is "
-        "wrong and named, 2: no bag."
+        description="Check a bag of sorafenib-rfa; needs nothing but Python. Exit code 0: nothing wrong, 1: something "
+        "is wrong and named, 2: no bag."
     )
     parser.add_argument("folder", nargs="?", default=os.path.dirname(os.path.abspath(__file__)))
     parser.add_argument("--json", action="store_true", help="print the report as JSON")

@@ -33,7 +33,9 @@ class Declared:
 
     def add(self, paths: Iterable[str]) -> None:
         """Let the job open more files: those that records behind its inputs name, or tracked parameters digest."""
-        self.paths.update(os.path.normpath(path) for path in paths)
+        added = {os.path.normpath(path) for path in paths} - self.paths
+        self.paths |= added
+        self.folders += tuple(f"{path}{os.sep}" for path in sorted(added) if Path(path).is_dir())
 
     def holds(self, path: str) -> bool:
         """Return whether a path, relative to the repository, may be opened.

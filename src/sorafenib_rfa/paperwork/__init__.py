@@ -1,0 +1,1 @@
+"""What reviewers and data editors ask for, written from records, configuration and the rendered paper."""
