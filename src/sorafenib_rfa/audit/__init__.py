@@ -1,0 +1,1 @@
+"""The audit site: the rendered paper in which every number opens its chain back to the raw rows."""

@@ -1,0 +1,361 @@
+"""What the audit site shows, as plain data built from records, results and ledgers.
+
+Every function is pure but for those that take a `root`, which read code that ran or stands there. Values are what
+:func:`sorafenib_rfa.audit.pack.packed` can write; what differs between repetitions of the same work (times, hosts, the
+run log) comes from :func:`run_part` alone.
+"""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from sorafenib_rfa.audit.pack import Pool, columns, runs
+from sorafenib_rfa.provenance.trace import INGEST_RULE
+from sorafenib_rfa.records.code_store import code_bytes
+from sorafenib_rfa.records.record import Record, Records, canonical
+
+ARD_COLUMNS = (
+    "ard_id",
+    "analysis_id",
+    "estimand_id",
+    "population",
+    "group",
+    "variable",
+    "stat_name",
+    "value",
+    "ci_low",
+    "ci_high",
+    "p_value",
+    "unit",
+    "method",
+    "engine",
+    "record",
+    "file",
+)
+QUARANTINE_COLUMNS = ("site", "file", "sheet", "row", "column", "table", "subject_id", "rule", "reason", "scope")
+"""The cell's value itself is left where it is, in the raw file."""
+FATE_COLUMNS = ("USUBJID", "site", "fate", "step_id", "reason", "src_file", "src_row")
+
+
+def ordered(records: Records, last: Iterable[str]) -> list[Record]:
+    """Return all records, makers before their readers, those behind the records or files `last` first."""
+    found: dict[str, Record] = {}
+    for start in [*last, *records]:
+        for record in records.upstream(start):
+            found.setdefault(record.path, record)
+    return list(found.values())
+
+
+def jobs_part(records: list[Record], doing: Mapping[str, str], state: Callable[[str, str, str], str]) -> dict[str, Any]:
+    """Return jobs, files, parameters, code and packages, each once, by place in their lists.
+
+    Parameters
+    ----------
+    records : list of Record
+        In the order of :func:`ordered`.
+    doing : mapping
+        sha256 of a script -> what it says it does.
+    state : callable
+        ``state(path, sha256, identity)`` says how the tree stands to a file as it ran: same, reworded, changed, gone.
+    """
+    files, params, code, environments = Pool(), Pool(), Pool(), Pool()
+    place = {record.path: number for number, record in enumerate(records)}
+    made: dict[str, int] = {}
+    jobs = []
+
+    def file(entry: Mapping[str, Any]) -> int:
+        return files.place([entry["path"], entry["sha256"], entry["bytes"]], (entry["path"], entry["sha256"]))
+
+    for number, record in enumerate(records):
+        content = record.content
+        for entry in record.outputs:
+            made[entry["path"]] = number
+        script = record.code_files.get(content["script"], {}).get("sha256", "")
+        jobs.append(
+            {
+                "record": record.path,
+                "rule": record.rule,
+                "wildcards": record.wildcards,
+                "cohort": record.cohort,
+                "title": record.title,
+                "does": doing.get(script, ""),
+                "script": content["script"],
+                "notebook": content.get("notebook"),
+                "seal": record.seal,
+                "seed": str(content["seed"]),  # a browser's numbers end at 2 to the 53rd
+                "status": content["status"],
+                "params": {name: params.place(value, canonical(value)) for name, value in record.params.items()},
+                "inputs": [
+                    [file(entry), place.get((entry["made_by"] or {}).get("record", ""), -1)] for entry in record.inputs
+                ],
+                "outputs": [file(entry) for entry in record.outputs],
+                "digest": content["code"]["digest"],
+                "code": [
+                    code.place((path, entry["sha256"], entry["identity"]))
+                    for path, entry in sorted(record.code_files.items())
+                ],
+                "environment": environments.place(content["environment"], canonical(content["environment"])),
+            }
+        )
+    return {
+        "jobs": jobs,
+        "files": files.values,
+        "params": params.values,
+        "code": [[path, sha256, state(path, sha256, identity)] for path, sha256, identity in code.values],
+        "raw": sorted({file(entry) for record in records if record.rule == INGEST_RULE for entry in record.inputs}),
+        "environments": environments.values,
+    }
+
+
+def ard_part(frames: Mapping[str, pd.DataFrame]) -> dict[str, Any]:
+    """Return the ARD of each cohort by columns; `record` is a path from the root of the repository.
+
+    Parameters
+    ----------
+    frames : mapping
+        Cohort -> ARD rows with ``file``, the collected file that holds them.
+    """
+    found = {}
+    for cohort, frame in frames.items():
+        frame = frame.sort_values("ard_id", kind="stable")
+        full = frame.assign(record=f"results/{cohort}/" + frame["record"].astype("string"))
+        found[cohort] = columns(full, ARD_COLUMNS)
+    return found
+
+
+def uses_part(uses: pd.DataFrame) -> list[list[Any]]:
+    """Return where the manuscript uses what: file, line, kind, target, claim, ids; empty text for a missing value."""
+    frame = uses.fillna("")
+    return [
+        [row.file, int(row.line), row.kind, row.target, row.claim_id, row.ard_ids.split(";") if row.ard_ids else []]
+        for row in frame.itertuples()
+    ]
+
+
+def claims_part(
+    claims: Mapping[str, Any], used: Iterable[str], rows: Mapping[str, Mapping[str, Any]], cohort: str
+) -> dict:
+    """Return each used claim: the results it looks at, its wordings with their conditions, and which of them held.
+
+    Parameters
+    ----------
+    claims : Claims
+        Of ``claims.yaml``.
+    used : iterable of str
+        Names of the claims in the paper.
+    rows : mapping
+        ``cohort:ARD_ID`` -> row of the ARD.
+    cohort : str
+        The paper's cohort, of which ids without a prefix are.
+    """
+    from sorafenib_rfa.manuscript.claims import parse_claim
+    from sorafenib_rfa.manuscript.predicate import NotEstimableError
+
+    found = {}
+    for name in sorted(set(used)):
+        if name not in claims:
+            continue
+        claim = parse_claim(claims, name)
+        ids = {alias: target if ":" in target else f"{cohort}:{target}" for alias, target in claim.ard.items()}
+        known = {alias: rows[target] for alias, target in ids.items() if target in rows}
+        branches, held = [], None
+        for number, branch in enumerate(claim.branches):
+            if held is None and len(known) == len(ids):
+                try:
+                    held = number if branch.predicate is None or branch.predicate.holds(known) else None
+                except NotEstimableError:  # the paper would not have been built; the tree has moved on
+                    known = {}
+            branches.append(
+                {"if": branch.predicate.source if branch.predicate else None, "say": branch.say, "line": branch.line}
+            )
+        found[name] = {"ard": ids, "line": claim.line, "branches": branches, "held": held}
+    return found
+
+
+def rows_by_id(frames: Mapping[str, pd.DataFrame]) -> dict[str, dict[str, Any]]:
+    """Return ``cohort:ARD_ID`` -> row, of the ARD of several cohorts."""
+    return {
+        f"{cohort}:{row['ard_id']}": row for cohort, frame in frames.items() for row in frame.to_dict(orient="records")
+    }
+
+
+def ledger_part(attrition: pd.DataFrame, fates: pd.DataFrame, quarantine: pd.DataFrame) -> dict[str, Any]:
+    """Return who left when and why: steps by centre and arm, patients not analysed, cells and rows quarantined."""
+    gone = fates[fates["fate"] != "analysed"].sort_values("USUBJID", kind="stable")
+    return {
+        "attrition": columns(attrition.sort_values(["step_no", "site", "arm"], kind="stable")),
+        "fates": columns(gone, FATE_COLUMNS),
+        "counts": {str(key): int(n) for key, n in fates["fate"].value_counts().sort_index().items()},
+        "quarantine": columns(quarantine, QUARANTINE_COLUMNS),
+    }
+
+
+def members_part(members: pd.DataFrame, origins: pd.DataFrame, ard: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Return who stands behind each count, and the raw rows of each patient.
+
+    Parameters
+    ----------
+    members : DataFrame
+        ``ard_id, USUBJID, src_file, src_sheet, src_row``, as ``ard/members.parquet`` has it.
+    origins : DataFrame
+        ``USUBJID, table, src_file, src_sheet, src_row``: the rows of raw files that tell of each patient.
+    ard : mapping
+        ARD id -> row: percentages lead to the counts from which they are.
+
+    Returns
+    -------
+    dict
+        ``patients`` (ids, sorted), ``files`` (file and sheet), ``sets`` (of patients, as runs of places; of
+        rows, as patient, file, row), ``of`` (ARD id -> ``["p", set]`` of patients or ``["r", set]`` of
+        rows), ``behind`` (ARD id of a percentage -> ids of its counts), ``rows`` (of each patient: file, runs of rows,
+        file, runs, ...).
+    """
+    from sorafenib_rfa.estimates.members import counts_of
+
+    patients = sorted(set(members["USUBJID"].dropna()) | set(origins["USUBJID"].dropna()))
+    place = {patient: number for number, patient in enumerate(patients)}
+    files, sets = Pool(), Pool()
+
+    def file(name: str, sheet: Any) -> int:
+        return files.place((name, None if pd.isna(sheet) else sheet))
+
+    of: dict[str, Any] = {}
+    for ard_id, group in members.groupby("ard_id", sort=True):
+        if group["src_row"].isna().all():
+            run = tuple(runs(place[patient] for patient in group["USUBJID"]))
+            of[ard_id] = ["p", sets.place(run)]
+        else:
+            items = [
+                [place.get(patient, -1), file(name, sheet), int(row)]
+                for patient, name, sheet, row in zip(
+                    group["USUBJID"].fillna(""), group["src_file"], group["src_sheet"], group["src_row"], strict=True
+                )
+            ]
+            flat = tuple(number for item in items for number in item)
+            of[ard_id] = ["r", sets.place(flat)]
+    rows: list[list[Any]] = [[] for _ in patients]
+    known = origins.dropna(subset=["src_row"])
+    for (patient, name, sheet), group in known.groupby(["USUBJID", "src_file", "src_sheet"], sort=True, dropna=False):
+        rows[place[patient]] += [file(name, sheet), runs(group["src_row"].astype(int).tolist())]
+    return {
+        "patients": patients,
+        "files": [list(pair) for pair in files.values],
+        "sets": [list(values) for values in sets.values],
+        "of": of,
+        "behind": {
+            ard_id: list(counts_of(ard_id, ard)) for ard_id, row in sorted(ard.items()) if row["unit"] == "percent"
+        },
+        "rows": rows,
+    }
+
+
+def code_part(root: Path, records: Iterable[Record]) -> dict[str, Any]:
+    """Return the code that ran and, where the tree has another one now, the difference.
+
+    Returns
+    -------
+    dict
+        ``text`` (sha256 -> text as it ran; None if the store has lost or changed it), ``diff`` (``path@sha256`` ->
+        unified diff from what ran to what stands in the tree).
+    """
+    text: dict[str, str | None] = {}
+    diff: dict[str, str] = {}
+    ran = {(path, entry["sha256"], record.cohort) for record in records for path, entry in record.code_files.items()}
+    for path, digest, cohort in sorted(ran):
+        if text.get(digest) is None:
+            text[digest] = _as_ran(root, cohort, digest)
+        stands = root / path
+        now = stands.read_bytes() if stands.is_file() else None
+        if now is not None and hashlib.sha256(now).hexdigest() != digest:
+            told = difflib.unified_diff(
+                (text[digest] or "").splitlines(),
+                now.decode("utf-8", "replace").splitlines(),
+                f"{path} as it ran",
+                f"{path} in the tree now",
+                lineterm="",
+            )
+            diff[f"{path}@{digest}"] = "\n".join(told)
+    return {"text": text, "diff": diff}  # in the order of paths: like beside like compresses better
+
+
+def _as_ran(root: Path, cohort: str, digest: str) -> str | None:
+    try:
+        content = code_bytes(root, cohort, digest)
+    except OSError:
+        return None
+    return content.decode("utf-8", "replace") if hashlib.sha256(content).hexdigest() == digest else None
+
+
+def doing(text: Mapping[str, str | None], records: Iterable[Record]) -> dict[str, str]:
+    """Return sha256 of each record's script -> the first line of its docstring."""
+    found = {}
+    for record in records:
+        digest = record.code_files.get(record.content["script"], {}).get("sha256", "")
+        if text.get(digest):
+            told = ast.get_docstring(ast.parse(text[digest] or ""))
+            found[digest] = (told or "").partition("\n")[0]
+    return found
+
+
+def run_part(
+    records: Iterable[Record], logs: Mapping[str, list], failed: Iterable[Mapping[str, Any]]
+) -> dict[str, Any]:
+    """Return what differs between repetitions: when and where each job ran, the run log, jobs that failed.
+
+    Parameters
+    ----------
+    records : iterable of Record
+        Of finished jobs.
+    logs : mapping
+        Cohort -> entries of its run log.
+    failed : iterable of dict
+        Content of the records of failed jobs, with their ``path``.
+    """
+    return {
+        "jobs": {record.path: record.run for record in records},
+        "log": {
+            cohort: [{**entry.content, "fault": entry.fault} for entry in entries] for cohort, entries in logs.items()
+        },
+        "failed": list(failed),
+    }
+
+
+def failed_records(root: Path, cohorts: Iterable[str]) -> list[dict[str, Any]]:
+    """Return the content of the records of failed jobs, each with its ``path``, in the order of their paths."""
+    found = []
+    for cohort in cohorts:
+        for path in sorted((root / "results" / cohort / "records" / "failed").glob("*/*.json")):
+            try:
+                content = json.loads(path.read_bytes())
+            except (OSError, ValueError):  # seals name a broken record
+                continue
+            if isinstance(content, dict):
+                kept = ("rule", "wildcards", "cohort", "status", "script", "seal", "seed", "error", "run")
+                found.append({"path": path.relative_to(root).as_posix(), **{key: content.get(key) for key in kept}})
+    return found
+
+
+def seals_part(breaches: Iterable[Any], cohorts: Iterable[str]) -> list[dict[str, Any]]:
+    """Return the breaches of seals that touch the cohorts, as data."""
+    prefixes = tuple(f"results/{cohort}/" for cohort in cohorts)
+    return [
+        {
+            "path": breach.path,
+            "kind": breach.kind,
+            "broken": breach.broken,
+            "record": breach.record,
+            "expected": breach.expected,
+            "found": breach.found,
+            "message": breach.message,
+        }
+        for breach in breaches
+        if breach.path.startswith(prefixes) or (breach.record or "").startswith(prefixes)
+    ]
