@@ -6,7 +6,6 @@ would have injected. No scheduling, no process a job, every import paid once, on
 
 from __future__ import annotations
 
-import json
 import os
 import runpy
 import sys
@@ -38,18 +37,28 @@ def main() -> None:
     """Run all recorded jobs."""
     sys.path.insert(0, "src")
     os.environ["PYTHONPATH"] = "src"
-    records = [json.loads(path.read_text()) for path in Path("results").glob("*/records/*/*.json")]
-    for record in sorted(records, key=lambda record: record["started"]):
-        params = {**record["params"], "code": record["code"]}
+    from sorafenib_rfa.records import job
+    from sorafenib_rfa.records.code_identity import CodeIdentity
+    from sorafenib_rfa.records.record import load_records
+
+    # here all jobs share one process: each sees the modules that those before it imported
+    job._unlisted_code = lambda root, listed, elsewhere: []
+    code = CodeIdentity(Path.cwd())
+    records = sorted(load_records(Path.cwd()).values(), key=lambda record: record.run["started"])
+    for record in records:
+        content = record.content
+        tracked = {"code": code.digest(content["script"])}
+        if content["notebook"]:
+            tracked["notebook_code"] = code.digest(content["notebook"])
         snakemake = SimpleNamespace(
-            rule=record["rule"],
-            input=Named(record["names"]["input"]),
-            output=Named(record["names"]["output"]),
-            params=Named(params),
-            wildcards=Named(record["wildcards"]),
-            log=[record["log"]],
+            rule=record.rule,
+            input=Named(content["names"]["input"]),
+            output=Named(content["names"]["output"]),
+            params=Named({**record.params, **tracked}),
+            wildcards=Named(record.wildcards),
+            log=[record.run["log"]],
         )
-        runpy.run_path(record["script"], init_globals={"snakemake": snakemake})
+        runpy.run_path(content["script"], init_globals={"snakemake": snakemake})
     print(f"{len(records)} jobs")
 
 
