@@ -41,8 +41,9 @@ def _print(terminal: Terminal, found: Status, shown: int) -> None:
         _row(terminal, "Paper", ("rendered", ""), f"of {paper.cohort}")
         for path in paper.files:
             terminal.line(path, indent=INDENT)
-        terminal.line(("seal of the paper  ", FAINT), paper.seal, indent=INDENT)
-        terminal.line(("seal of its inputs ", FAINT), paper.inputs_seal, indent=INDENT)
+        terminal.line(("seal of its record, and of all it was made from:", FAINT), indent=INDENT)
+        terminal.line(paper.seal, indent=INDENT)
+        terminal.line(paper.inputs_seal, indent=INDENT)
     if not found.papers:
         _row(terminal, "Paper", ("none yet", NOTE), "make paper")
     _plan(terminal, found, shown)

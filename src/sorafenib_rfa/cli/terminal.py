@@ -149,7 +149,9 @@ class Terminal:
             self.prose(text, indent=indent, first=label.ljust(wide))
 
     def columns(self, rows: Sequence[Sequence[str | tuple[str, str]]], *, indent: int = 2, right: str = "") -> None:
-        """Print rows of cells aligned in columns; the last cell of a row is neither cut nor wrapped.
+        """Print rows of cells aligned in columns; the last cell of a row is never cut.
+
+        On a terminal too narrow for a row its last cell goes below, so that a path stays in one piece.
 
         Parameters
         ----------
@@ -165,13 +167,18 @@ class Terminal:
         cells = [[(plain(text), style) for text, style in row] for row in cells]
         count = max((len(row) for row in cells), default=0)
         wide = [max((cell_len(row[i][0]) for row in cells if i < len(row) - 1), default=0) for i in range(count)]
-        for row in cells:
-            pieces = []
-            for i, (text, style) in enumerate(row):
-                fill = " " * (wide[i] - cell_len(text)) if i < len(row) - 1 or right[i : i + 1] == "r" else ""
-                before, after = (fill, "") if right[i : i + 1] == "r" else ("", fill)
-                pieces += [before, (text, style), after, "  " if i < len(row) - 1 else ""]
-            self.line(*pieces, indent=indent)
+        for *head, last in cells:
+            pieces: list[str | tuple[str, str]] = []
+            for i, (text, style) in enumerate(head):
+                fill = " " * (wide[i] - cell_len(text))
+                before, after = (fill, "  ") if right[i : i + 1] == "r" else ("", f"{fill}  ")
+                pieces += [before, (text, style), after]
+            length = indent + sum(wide[: len(head)]) + 2 * len(head) + cell_len(last[0])
+            if head and length > self.console.width and self.console.is_terminal:
+                self.line(*pieces, indent=indent)
+                self.line(last, indent=indent + 4)
+            else:
+                self.line(*pieces, last, indent=indent)
 
     def code(self, source: str, language: str) -> None:
         """Print source text, coloured where there are colours, hidden characters shown."""

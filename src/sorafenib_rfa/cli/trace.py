@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 SHOWN_JOBS = 4
 """Jobs told in full; those further back are one line each unless --all is given."""
+VALUES = ("value", "ci_low", "ci_high", "p_value")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 SHOWN_ROWS = 12
 """Numbers of a table or claim that are listed unless --all is given."""
@@ -128,15 +129,10 @@ def _claim(terminal: Terminal, chain: Chain) -> None:
     terminal.gap()
     terminal.prose(claim.wording or "No paper that is built here says it.", indent=2, style=STRONG)
     terminal.heading("What it looked at")
-    rows = []
     for alias, value in claim.values.items():
-        shown = ", ".join(
-            f"{name} {value[name]:.6g}" for name in ("value", "ci_low", "ci_high", "p_value") if value[name] is not None
-        )
-        rows.append((alias, shown or "not estimable", (value["id"], FAINT)))
-    for alias, shown, identifier in rows:
-        terminal.line((alias, STRONG), f" = {shown}", indent=2)
-        terminal.line(identifier, indent=4)
+        numbers = [f"{name} {value[name]:.6g}" for name in VALUES if value[name] is not None]
+        terminal.prose(", ".join(numbers) or "not estimable", indent=2, first=f"{alias}: ")
+        terminal.line((value["id"], FAINT), indent=4)
     terminal.heading("Which wording was said", claim.branches[0].file if claim.branches else "")
     for branch in claim.branches:
         word, style = {True: ("said", GOOD), False: ("no", ""), None: ("not asked", FAINT)}[branch.holds]
@@ -235,7 +231,7 @@ def _jobs(terminal: Terminal, chain: Chain, everything: bool) -> None:
     if len(chain.jobs) > len(full):
         terminal.gap()
         rest = [
-            (f"{n}", job.title, f"{job.seconds:.1f} s", job.record)
+            (f"{n}", job.title, f"{job.seconds:.1f} s", f"seal {job.seal[:16]}")
             for n, job in enumerate(chain.jobs, start=1)
             if n > len(full)
         ]
@@ -259,11 +255,11 @@ def _job(
             ("packages", names if everything else f"{len(job.distributions)}, with Python {job.python}"),
             ("code", f"{job.script} + {len(job.code) - 1} files{'' if moved else ', as in the tree'}"),
         ],
-        indent=5,
+        indent=4,
     )
     words = {"changed": "changed since:", "reworded": "comments or formatting changed since:", "gone": "gone since:"}
     for file in moved:
-        terminal.line((words[file.tree], NOTE), f" {file.path}", indent=17)
+        terminal.line((words[file.tree], NOTE), f" {file.path}", indent=16)
     if not told_inputs:
         return
     mine = [entry for entry in job.inputs if entry["made_by"] is None or _number(entry, number_of)]
@@ -271,15 +267,15 @@ def _job(
     rows = []
     for entry in inputs:
         maker = _number(entry, number_of)
-        digest = (entry["sha256"][:12], FAINT)
-        rows.append((digest, size(entry["bytes"]), f"job {maker}" if maker else "source", entry["path"]))
+        digest = [(entry["sha256"][:12], FAINT)] if everything else []
+        rows.append([*digest, size(entry["bytes"]), f"job {maker}" if maker else "source", entry["path"]])
     if rows:
-        terminal.line(("read", FAINT), indent=5)
-        terminal.columns(rows, indent=7, right=" r")
-    _more(terminal, len(mine) - len(inputs), indent=7)
+        terminal.line(("read", FAINT), indent=4)
+        terminal.columns(rows, indent=6, right=" r" if everything else "r")
+    _more(terminal, len(mine) - len(inputs), indent=6)
     if len(mine) < len(job.inputs):
         rest = counted(len(job.inputs) - len(mine), "other file")
-        terminal.line((f"and {rest} that hold nothing of this", FAINT), indent=7)
+        terminal.line((f"and {rest} that hold nothing of this", FAINT), indent=6)
 
 
 def _number(entry: dict[str, Any], number_of: dict[str, int]) -> int | None:

@@ -676,6 +676,10 @@ def fact_of_meta(tree: Tree, key: str, cohort: str) -> Fact:
         folder = f"config/cohorts/{cohort}/sites"
         count, now = len(paper.params.get("sites", {})), len(list((root / folder).glob("*.yaml")))
         return Fact(str(count), folder, None, "one file a centre", str(now) if now != count else None)
+    if key == "results_seal":
+        from sorafenib_rfa.records.seals import paper_seal
+
+        return Fact(paper_seal(paper.inputs), paper.path, None, "inputs: path and sha256 of each", None)
     printed = tree.printed(cohort, "data-meta", key)
     return Fact(printed[0] if printed else "", paper.path, None, key, None)
 
