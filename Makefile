@@ -1,5 +1,6 @@
 # Set-up plus one command, nothing hidden. Needs python3 >= 3.11 and make; no root, conda, Quarto or R.
 #   make paper        regenerate the paper:  results/<cohort>/manuscript/paper.html|pdf|docx
+#   make audit        what a stranger checks it with: results/<cohort>/audit/index.html, crate, bag and paperwork
 #   make test         check the code
 #   make crosscheck   recompute the reference values in R (needs R with survival, cmprsk, MatchIt, metafor and mets)
 #   make bench        measure
@@ -8,7 +9,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
-.PHONY: paper test lint schemas crosscheck bench clean lock environment environment-dev
+.PHONY: paper audit test lint schemas crosscheck bench clean lock environment environment-dev
 
 PYTHON ?= python3
 VENV := .venv
@@ -23,8 +24,10 @@ export TZ := UTC
 export LC_ALL := C.UTF-8
 unexport PYTHONPATH
 
-paper: environment
-	$(BIN)/snakemake paper $(ARGS)
+# In a clone that came with results, those that match this tree are taken over instead of being made again.
+paper audit: environment
+	test -d .snakemake/metadata || test -z "$(wildcard results/*/records)" || $(BIN)/sorafenib-rfa adopt
+	$(BIN)/snakemake $@ $(ARGS)
 
 test: environment-dev lint
 	$(BIN)/pytest -n 2 --dist loadfile $(ARGS)

@@ -24,6 +24,7 @@ include: "workflow/rules/notebooks.smk"
 include: "workflow/rules/manuscript.smk"
 include: "workflow/rules/validation.smk"
 include: "workflow/rules/export.smk"
+include: "workflow/rules/audit.smk"
 
 
 # --- targets: each for every cohort named in the configuration ---------------------------------------------------------
@@ -34,6 +35,12 @@ rule paper:
     default_target: True
     input:
         paper_targets(),
+
+
+rule audit:
+    """What a stranger checks the paper with: audit site, crate, paperwork, and the bag that carries and checks it all."""
+    input:
+        audit_targets(),
 
 
 rule data:

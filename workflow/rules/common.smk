@@ -154,13 +154,18 @@ def ingested(kind):
     return paths
 
 
-def ard_parts(wildcards):
-    """The parts from which the cohort's ARD is collected."""
-    return expand(
-        "results/{cohort}/ard/parts/{part}.parquet",
-        cohort=wildcards.cohort,
-        part=estimate_parts(STUDY.cohorts[wildcards.cohort].config),
-    )
+def ard_parts(kind):
+    """The parts from which the cohort's ARD (kind parts) and who was counted in it (kind members) are collected."""
+
+    def paths(wildcards):
+        return expand(
+            "results/{cohort}/ard/{kind}/{part}.parquet",
+            cohort=wildcards.cohort,
+            kind=kind,
+            part=estimate_parts(STUDY.cohorts[wildcards.cohort].config),
+        )
+
+    return paths
 
 
 def cohort_curves(wildcards):
@@ -222,19 +227,42 @@ def records_of(wildcards):
 # --- targets ---------------------------------------------------------------------------------------------------------------
 
 
+def require_papers():
+    """Stop unless each cohort asked for has treatment arms, about which a paper can be written."""
+    try:
+        for cohort in COHORTS:
+            require_treatment(STUDY.cohorts[cohort])
+    except UserError as error:
+        stop(error)
+
+
 def paper_targets():
     """Papers and notebooks; a cohort without treatment arms has none, which is said when it is asked for."""
 
     def paths(wildcards):
-        try:
-            for cohort in COHORTS:
-                require_treatment(STUDY.cohorts[cohort])
-        except UserError as error:
-            stop(error)
+        require_papers()
         return [
             *expand("results/{cohort}/manuscript/paper.{kind}", cohort=COHORTS, kind=["html", "pdf", "docx"]),
             *(path for cohort in STUDY.cohorts for path in notebooks_of(cohort)),
         ]
+
+    return paths
+
+
+def audit_targets():
+    """Audit site, crate, paperwork and bag of each paper."""
+
+    def paths(wildcards):
+        require_papers()
+        return expand(
+            [
+                "results/{cohort}/audit",
+                "results/{cohort}/crate",
+                "results/{cohort}/bag/{cohort}.zip",
+                "results/{cohort}/paperwork/certificate.md",
+            ],
+            cohort=COHORTS,
+        )
 
     return paths
 
