@@ -18,6 +18,7 @@ COMMANDS = {
     "verify": "Make results again in a scratch copy and compare them.",
     "diff": "Which numbers changed against a revision or a bundle, and by what.",
     "adopt": "Take over results made elsewhere whose digests match.",
+    "attest": "Make a statement of a verification that can be signed.",
 }
 """Command -> what the overview says of it; kept here so that the overview imports nothing."""
 

@@ -191,6 +191,9 @@ class Bag:
                 entries = [*content["inputs"], *content["outputs"], *content["code"]["files"].values()]
                 if not all(isinstance(entry["sha256"], str) for entry in entries):
                     raise TypeError
+                named = [entry["path"] for entry in [*content["inputs"], *content["outputs"]]]
+                if any(not name or name[0] in "/\\" or ".." in name.split("/") for name in [*named, content["cohort"]]):
+                    raise KeyError("a path that leads out of the bag")
             except (KeyError, TypeError, AttributeError):
                 self.find("changed", path, f"is no job record of format {FORMAT}")
                 continue
