@@ -23,9 +23,9 @@ from sorafenib_rfa.provenance.causes import config_name
 from sorafenib_rfa.provenance.config_keys import ABSENT, differences
 from sorafenib_rfa.provenance.plan import PlanError, PlannedJob, read_plan
 from sorafenib_rfa.provenance.scratch import NO_RULE, config_for, run_snakemake, scratch_folder
-from sorafenib_rfa.records.code_identity import combine
+from sorafenib_rfa.records.code_identity import CodeIdentity, combine
 from sorafenib_rfa.records.code_store import code_path
-from sorafenib_rfa.records.digests import members, sha256_of_each
+from sorafenib_rfa.records.digests import Digests, members
 from sorafenib_rfa.records.record import FAILED, FOLDER, Record, Records, load_records
 from sorafenib_rfa.records.run_log import append, read_log, run_log_path
 from sorafenib_rfa.records.seals import check_seals
@@ -191,15 +191,15 @@ def _plan(root: Path, records: Records, config: Mapping[str, Any]) -> dict[str, 
 
 def _judge(root: Path, source: Path, records: Records, plan: Mapping[str, PlannedJob], replace: bool) -> list[JobTaken]:
     """Return every recorded job, makers first, with the reasons why it cannot be adopted."""
-    faults = _faults(source, records)
-    here = sha256_of_each(root, [entry["path"] for record in records.values() for entry in _entries(record)])
+    faults, code = _faults(source, records), CodeIdentity(root)
+    here = Digests().of_each(root, [entry["path"] for record in records.values() for entry in _entries(record)])
     ordered: dict[str, Record] = {}
     for record in records.values():
         for each in records.upstream(record):
             ordered.setdefault(each.path, each)
     jobs: dict[str, JobTaken] = {}
     for path, record in ordered.items():
-        own = [*faults.get(path, []), *_mismatch(record, plan.get(path))]
+        own = [*faults.get(path, []), *_mismatch(record, plan.get(path), code)]
         before = []
         for entry in record.inputs:
             maker = records.maker(entry["path"])
@@ -256,7 +256,21 @@ def _faults(source: Path, records: Records) -> dict[str, list[str]]:
     return found
 
 
-def _mismatch(record: Record, job: PlannedJob | None) -> list[str]:
+def _code_mismatch(record: Record, code: CodeIdentity) -> list[str]:
+    entries = [record.content["script"], *([record.content["notebook"]] if record.content.get("notebook") else [])]
+    try:
+        here = code.files(*entries)
+    except (OSError, SyntaxError, ValueError) as error:
+        return [f"the code here cannot be read: {error}"]
+    ran = {path: file["identity"] for path, file in record.code_files.items()}
+    changed = [path for path in sorted({*here, *ran}) if here.get(path) != ran.get(path)]
+    if not changed:
+        return [] if combine(here.items()) == record.content["code"]["digest"] else ["its digest of code is wrong"]
+    more = f" and {len(changed) - 3} more" if len(changed) > 3 else ""
+    return [f"other code here than ran: {', '.join(changed[:3])}{more}"]
+
+
+def _mismatch(record: Record, job: PlannedJob | None, code: CodeIdentity) -> list[str]:
     """Return what this tree would run otherwise than the record tells."""
     if job is None:
         return ["the workflow here has no such job"]
@@ -265,8 +279,7 @@ def _mismatch(record: Record, job: PlannedJob | None) -> list[str]:
         top, _, rest = key.partition(".")
         name = f"package {rest}" if top == "environment" else config_name(key, record)
         found.append(f"{name}: {_shown(before)} recorded, {_shown(after)} here")
-    if combine(job.code.items()) != record.content["code"]["digest"]:
-        found.append("the code here is not the code that ran")
+    found += _code_mismatch(record, code)
     if sorted(entry["path"] for entry in record.inputs) != sorted(set(job.inputs)):
         found.append("it would read other files here")
     if sorted(entry["path"] for entry in record.outputs) != sorted(set(job.outputs) - {record.path}):
@@ -298,8 +311,13 @@ def _put_in_place(root: Path, source: Path, taken: list[Record]) -> tuple[int, l
         before = ours.read_bytes() if ours.is_file() else b""
         if theirs.read_bytes().startswith(before):
             count += _copy(theirs, ours)
+            logged = {entry.content.get("record_sha256") for entry in read_log(theirs)}
             for failure in sorted((source / "results" / cohort / FOLDER / FAILED).glob("*/*.json")):
-                count += _copy(failure, root / failure.relative_to(source))
+                shown = failure.relative_to(source).as_posix()
+                if hashlib.sha256(failure.read_bytes()).hexdigest() in logged:
+                    count += _copy(failure, root / shown)
+                else:
+                    notes.append(f"{shown} is not what the run log says: left behind")
         elif not before.startswith(theirs.read_bytes()):
             notes.append(
                 f"results/{cohort}/{FOLDER}/run_log.jsonl tells of other runs than the bundle's: it is kept, and the "

@@ -183,6 +183,7 @@ def _named_paths(content: Any) -> set[str]:
     if isinstance(files, Mapping):
         names |= {str(name) for name in files}
         names |= {str(file.get("sha256")) for file in files.values() if isinstance(file, Mapping)}
+    names |= {str(content[key]) for key in ("script", "notebook") if content.get(key) is not None}
     return names
 
 
@@ -199,6 +200,7 @@ def well_formed(content: Any) -> bool:
         "environment": Mapping,
         "names": Mapping,
         "seal": str,
+        "script": str,
     }
     if not isinstance(content, Mapping) or any(not isinstance(content.get(k), t) for k, t in shape.items()):
         return False

@@ -11,7 +11,7 @@ import platform
 import re
 import subprocess
 import time
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -42,6 +42,7 @@ from sorafenib_rfa.provenance.scratch import (
 )
 from sorafenib_rfa.provenance.trace import Chain, trace
 from sorafenib_rfa.provenance.tree import PAPER_RULE
+from sorafenib_rfa.records.digests import members
 from sorafenib_rfa.records.record import Record, Records, load_records
 from sorafenib_rfa.records.seals import Breach, check_seals
 
@@ -319,7 +320,20 @@ def essential_outputs(records: Records) -> set[str]:
     """Return the outputs that papers show or rest on; of a tree without a paper, all."""
     papers = [record for record in records.values() if record.rule == PAPER_RULE]
     chosen = [each for paper in papers for each in records.upstream(paper)] if papers else list(records.values())
-    return {entry["path"] for record in chosen for entry in record.outputs}
+    return {path for record in chosen for path, _ in _sealed_files(record)}
+
+
+def _sealed_files(record: Record, *roots: Path) -> Iterator[tuple[str, str | None]]:
+    """Yield path and recorded digest of each file a job made; of a folder each file, also those found in `roots`."""
+    for entry in record.outputs:
+        if "members" not in entry:
+            yield entry["path"], entry["sha256"]
+            continue
+        sealed = {member["path"]: member["sha256"] for member in entry["members"]}
+        folders = [root / entry["path"] for root in roots]
+        there = {m.relative_to(folder).as_posix() for folder in folders if folder.is_dir() for m in members(folder)}
+        for name in sorted({*sealed, *there}):
+            yield f"{entry['path']}/{name}", sealed.get(name)
 
 
 def availability(root: Path, paths: Iterable[str]) -> dict[str, str]:
@@ -552,7 +566,7 @@ def _judge(
         not_made += tuple((entry["path"], why) for entry in records[path].outputs)
     checked = _claim_checked(root, scratch, chain, again) if chain is not None else None
     if chain is not None:
-        essential = {e["path"] for start in _starts(chain) for r in records.upstream(start) for e in r.outputs}
+        essential = {path for start in _starts(chain) for r in records.upstream(start) for path, _ in _sealed_files(r)}
     else:
         essential = essential_outputs(records)
     reasons = _reasons(root, comparisons, without_data, done, unknown, records)
@@ -569,7 +583,7 @@ def _judge(
         essential |= {comparison.path for comparison in comparisons if comparison.compared_as == "ARD row"}
     if not (root / "README.md").is_file():
         reasons[README_MISSING] = "there is no README.md"
-    attempted_not = sum(len(records[path].outputs) for path in without_data)
+    attempted_not = sum(len(list(_sealed_files(records[path]))) for path in without_data)
     classification = classify(
         comparisons,
         essential,
