@@ -173,18 +173,28 @@ def make_adam(
         )
     adtte = pd.concat(frames, ignore_index=True)
     adex = _dosing(rng, adsl, delay, last_day, exposed)
+    events = with_origin(_events(rng, adsl, adex, last_day, exposed), "events.csv")
     return {
         "adsl": adsl.sort_values("USUBJID", ignore_index=True),
         "adtte": adtte.sort_values(["USUBJID", "PARAMCD"], ignore_index=True),
         "adex": adex,
-        "adae": _events(rng, adsl, adex, last_day, exposed),
-        "ablations": _ablations(rng, adsl),
+        "adae": events.rename(columns=dict(zip(ORIGIN, ("SRCFILE", "SRCSHEET", "SRCROW"), strict=True))),
+        "ablations": with_origin(_ablations(rng, adsl), "ablations.csv"),
         "adlb": laboratory(rng, adsl, last_day),
     }
 
 
-def adrecur(adsl: pd.DataFrame, seed: int = 4, every_days: float = 900) -> pd.DataFrame:
-    """Return ADRECUR as the pipeline builds it, from ablations at random days (the landmark's day among them)."""
+ORIGIN = ("src_file", "src_sheet", "src_row")
+
+
+def with_origin(frame: pd.DataFrame, file: str) -> pd.DataFrame:
+    """Return the frame as if its rows had come from a CSV file, one below the other under the header."""
+    origin = {"src_file": file, "src_sheet": pd.NA, "src_row": range(2, len(frame) + 2)}
+    return frame.assign(**origin).astype({"src_file": "string", "src_sheet": "string", "src_row": "Int64"})
+
+
+def sessions(adsl: pd.DataFrame, seed: int = 4, every_days: float = 900) -> pd.DataFrame:
+    """Return ablations at random days, the landmark's day among them."""
     rng = np.random.default_rng(seed)
     rows = []
     for patient in adsl.itertuples():
@@ -194,7 +204,12 @@ def adrecur(adsl: pd.DataFrame, seed: int = 4, every_days: float = 900) -> pd.Da
         if rng.random() < 0.05:
             rows.append((patient.USUBJID, patient.TRTSDT + pd.Timedelta(days=30)))
     ablations = pd.DataFrame(rows, columns=["USUBJID", "ablation_date"]).astype({"USUBJID": "string"})
-    return build_adrecur(adsl, ablations)
+    return with_origin(ablations, "ablations.csv")
+
+
+def adrecur(adsl: pd.DataFrame) -> pd.DataFrame:
+    """Return ADRECUR as the pipeline builds it from :func:`sessions`."""
+    return build_adrecur(adsl, sessions(adsl))
 
 
 def break_cohort(adsl: pd.DataFrame, adtte: pd.DataFrame, what: str) -> None:

@@ -64,7 +64,7 @@ def with_arms(wrong: str = "") -> Exhibits:
 
     `wrong` is what :func:`estimates_data.break_cohort` does to it.
     """
-    from estimates_data import adrecur, break_cohort, laboratory
+    from estimates_data import adrecur, break_cohort, laboratory, sessions
 
     from sorafenib_rfa.estimates.agreement import estimate_agreement
     from sorafenib_rfa.estimates.baseline import estimate_baseline
@@ -91,7 +91,8 @@ def with_arms(wrong: str = "") -> Exhibits:
     given = {"adsl": adsl, "plan": plan, "cohort": config, "cohort_name": name, "seed": 1}
     timed = given | {"adtte": adtte}
     compared = timed | {"weights": baseline.curves["weights"]}
-    repeated = given | {"adrecur": adrecur(adsl), "weights": baseline.curves["weights"]}
+    events = {"adrecur": adrecur(adsl), "ablations": sessions(adsl)}
+    repeated = given | events | {"weights": baseline.curves["weights"]}
     parts = [
         estimate_flow(**ledgers, cohort=config, cohort_name=name, record="records/flow.json"),
         baseline,
@@ -299,7 +300,7 @@ def _adae(rng: np.random.Generator, adsl: pd.DataFrame) -> pd.DataFrame:
                         "TRTEMFL": "Y",
                     }
                 )
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows).assign(SRCFILE="events.csv", SRCSHEET=None, SRCROW=range(2, len(rows) + 2))
 
 
 def _adex(adsl: pd.DataFrame) -> pd.DataFrame:
@@ -327,6 +328,9 @@ def _ablations(rng: np.random.Generator, adsl: pd.DataFrame) -> pd.DataFrame:
             "ablation_date": RFA,
             "complication_term": pd.Series(np.where(hurt, "Bleeding", None), dtype="string"),
             "complication_clavien_dindo": pd.Series(np.where(hurt, grades, None), dtype="string"),
+            "src_file": "ablations.csv",
+            "src_sheet": None,
+            "src_row": range(2, len(adsl) + 2),
         }
     )
 
@@ -349,6 +353,7 @@ def _ledgers(adsl: pd.DataFrame, rng: np.random.Generator, cohort: Cohort) -> di
             "site": [name.split("-")[1] for name in names],
             "subject_id": [name.split("-")[2] for name in names],
             "src_file": "patients.csv",
+            "src_sheet": None,
             "src_row": range(2, len(names) + 2),
         }
     ).astype({"src_row": "Int64"})

@@ -290,6 +290,7 @@ def seen_patients(count: int) -> pd.DataFrame:
             "site": ["a" if i % 2 else "b" for i in range(count)],
             "subject_id": names,
             "src_file": "f",
+            "src_sheet": None,
             "src_row": range(count),
         }
     )

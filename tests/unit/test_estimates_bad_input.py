@@ -7,7 +7,7 @@ from functools import cache
 import numpy as np
 import pandas as pd
 import pytest
-from estimates_data import PLAN, adrecur, break_cohort, cohort, make_adam, plan
+from estimates_data import PLAN, adrecur, break_cohort, cohort, make_adam, plan, sessions
 
 from sorafenib_rfa.estimates.ard import Estimates
 from sorafenib_rfa.estimates.baseline import estimate_baseline
@@ -69,7 +69,8 @@ def estimated(what: str, part: str) -> Estimates:
     if part == "target_trial":
         return estimate_target_trial(**timed)
     if part == "repeat_rfa":
-        return estimate_repeat_rfa(**given, weights=weights, adrecur=adrecur(adam["adsl"]))
+        events = {"adrecur": adrecur(adam["adsl"]), "ablations": sessions(adam["adsl"])}
+        return estimate_repeat_rfa(**given, weights=weights, **events)
     if part == "sensitivity":
         return estimate_sensitivity(**compared, ablations=adam["ablations"])
     makers = {

@@ -199,6 +199,7 @@ def test_one_centre_only():
 def test_a_cohort_without_arms_has_its_own_variables_and_no_contrasts():
     config = cohort("hcc_resection")
     adsl = pd.DataFrame({c: pd.Series([pd.NA] * 4, dtype="string") for c in ADSL.columns})
+    adsl["USUBJID"] = pd.Series(["1", "2", "3", "4"], dtype="string")
     adsl["AGE"] = pd.Series([40, 50, 60, 70], dtype="Int64")
     for name, extra in config.extra_variables.items():
         filled = pd.Series([1.0, 2.0, 3.0, 4.0]) if extra.kind != "categorical" else pd.Series([extra.levels[0]] * 4)

@@ -16,7 +16,7 @@ PARTS = {name: part.ard for name, part in ESTIMATED.items()}
 
 def one_row(**changes: object) -> pd.DataFrame:
     builder = ArdBuilder("synthetic", "part", "records/r.json")
-    builder.add("analysis", "n", 3.0, unit="count", method="counted", engine="e", population="all")
+    builder.add("analysis", "size", 3.0, unit="measure", method="counted", engine="e", population="all")
     return builder.frame().assign(**changes)
 
 
@@ -68,7 +68,7 @@ def test_a_missing_value_with_its_reason_is_kept():
 
 def test_the_builder_refuses_an_id_given_twice_and_an_unknown_unit():
     builder = ArdBuilder("synthetic", "part", "r")
-    row = {"unit": "count", "method": "m", "engine": "e", "population": "p"}
+    row = {"unit": "measure", "method": "m", "engine": "e", "population": "p"}
     builder.add("a", "n", 1, variable="10^9/L", **row)
     with pytest.raises(ValueError, match=r"part\.a\.10_9_l\.n' is given twice"):
         builder.add("a", "n", 2, variable="10-9 l", **row)

@@ -12,14 +12,15 @@ from sorafenib_rfa.vocabulary import CONTROL, SORAFENIB
 # 10 patients at two sites: one quarantined, two excluded, seven analysed
 FATES = pd.DataFrame(
     [
-        ("1", "alpha", "quarantined", "unreadable", "Record unreadable"),
-        ("2", "alpha", "excluded", "adult", "Younger than 18 years"),
-        ("3", "beta", "excluded", "adult", "Younger than 18 years"),
-        *((str(i), "alpha", "analysed", None, None) for i in range(4, 8)),
-        *((str(i), "beta", "analysed", None, None) for i in range(8, 11)),
+        ("1", "alpha", CONTROL, "quarantined", "unreadable", "Record unreadable"),
+        ("2", "alpha", SORAFENIB, "excluded", "adult", "Younger than 18 years"),
+        ("3", "beta", CONTROL, "excluded", "adult", "Younger than 18 years"),
+        ("4", "alpha", SORAFENIB, "analysed", None, None),
+        *((str(i), "alpha", CONTROL, "analysed", None, None) for i in range(5, 8)),
+        *((str(i), "beta", CONTROL, "analysed", None, None) for i in range(8, 11)),
     ],
-    columns=["USUBJID", "site", "fate", "step_id", "reason"],
-)
+    columns=["USUBJID", "site", "arm", "fate", "step_id", "reason"],
+).assign(src_file="patients.csv", src_sheet=None, src_row=range(2, 12))
 ATTRITION = pd.DataFrame(
     [
         (1, "unreadable", "Record unreadable", "clean", "alpha", SORAFENIB, 2, 0, 2),
@@ -33,12 +34,12 @@ ATTRITION = pd.DataFrame(
 )
 QUARANTINE = pd.DataFrame(
     [
-        ("alpha", "labs", "not_a_number", "value"),
-        ("alpha", "labs", "not_a_number", "value"),
-        ("beta", "patients", "unparsable_date", "value"),
-        ("alpha", "patients", "exact_duplicate", "row"),
+        ("alpha", "labs", "not_a_number", "value", "4", "labs.csv", None, 7),
+        ("alpha", "labs", "not_a_number", "value", "4", "labs.csv", None, 7),
+        ("beta", "patients", "unparsable_date", "value", None, "beta.xlsx", "Patients", 3),
+        ("alpha", "patients", "exact_duplicate", "row", "5", "patients.csv", None, 12),
     ],
-    columns=["site", "table", "rule", "scope"],
+    columns=["site", "table", "rule", "scope", "subject_id", "file", "sheet", "row"],
 )
 
 
@@ -84,6 +85,26 @@ def test_the_drawn_flow_carries_the_numbers_and_ids_of_the_ard(flow):
     assert overall["reason"].tolist() == ["Record unreadable", "Younger than 18 years"]
 
 
+def test_counts_name_the_patients_and_their_rows(flow):
+    rows = flow.members.set_index("ard_id")
+    assert rows.loc["flow.step.adult.excluded", "USUBJID"].tolist() == ["2", "3"]
+    assert rows.loc["flow.step.adult.excluded", "src_row"].tolist() == [3, 4]
+    assert rows.loc["flow.step.sorafenib.adult.excluded", "USUBJID"] == "2"
+    assert rows.loc["flow.step.adult.beta.remaining", "USUBJID"].tolist() == ["10", "8", "9"]
+    assert rows.loc["flow.patients.quarantined", "src_row"] == 2
+    date = rows.loc["flow.quarantine_rule.unparsable_date.values"]
+    assert date[["src_file", "src_sheet", "src_row"]].tolist() == ["beta.xlsx", "Patients", 3]
+    assert pd.isna(date["USUBJID"])
+    # one cell of a row and another of the same row are two
+    assert rows.loc["flow.quarantine_rule.not_a_number.values", "USUBJID"].tolist() == ["synthetic-alpha-4"] * 2
+
+
+def test_a_ledger_that_counts_others_than_the_fates_is_an_error():
+    swapped = FATES.assign(site=FATES["site"].where(FATES["USUBJID"] != "2", "beta"))
+    with pytest.raises(ValueError, match="the count is 5, its members are 4"):
+        estimate_flow(ATTRITION, swapped, QUARANTINE, cohort(), "synthetic", "r")
+
+
 def test_a_patient_lost_between_the_ledgers_is_an_error():
     short = FATES[FATES["USUBJID"] != "2"]
     with pytest.raises(ValueError, match="2 patients were not analysed by the fates, 3 left"):
@@ -98,14 +119,16 @@ def test_a_patient_with_two_fates_is_an_error():
 
 def test_an_empty_arm_is_counted():
     attrition = ATTRITION.assign(arm=CONTROL)
-    made = estimate_flow(attrition, FATES, QUARANTINE, cohort(), "synthetic", "records/estimate_flow/synthetic.json")
+    fates = FATES.assign(arm=CONTROL)
+    made = estimate_flow(attrition, fates, QUARANTINE, cohort(), "synthetic", "records/estimate_flow/synthetic.json")
     assert value(made.ard, "flow.patients.sorafenib.analysed")["value"] == 0
     assert value(made.ard, "flow.patients.control.analysed")["value"] == 7
 
 
 def test_a_cohort_without_arms_and_without_quarantine():
-    fates = FATES.assign(fate="analysed")
-    attrition = ATTRITION.assign(arm="Overall", n_excluded=0)
+    fates = FATES.assign(fate="analysed", step_id=None, arm="Overall")
+    sizes = [2, 4, 4] * 2
+    attrition = ATTRITION.assign(arm="Overall", n_before=sizes, n_excluded=0, n_after=sizes)
     flow = estimate_flow(attrition, fates, QUARANTINE.iloc[0:0], cohort(), "real", "r")
     assert value(flow.ard, "flow.patients.analysed")["value"] == 10
     assert value(flow.ard, "flow.quarantine.values")["value"] == 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from estimates_data import PLAN, cohort, estimated, make_adam, value
+from estimates_data import PLAN, cohort, estimated, make_adam, value, with_origin
 
 from sorafenib_rfa.estimates.safety import estimate_safety
 
@@ -204,7 +204,8 @@ def test_complications_of_ablation_by_session_and_patient():
             "complication_clavien_dindo": ["I", "IIIa", pd.NA, "V"],
         }
     ).astype({"complication_term": "string", "complication_clavien_dindo": "string"})
-    ard = estimate(adam, ablations=ablations).ard
+    made = estimate(adam, ablations=with_origin(ablations, "rfa.csv"))
+    ard = made.ard
     assert value(ard, "safety.rfa_session.total")["value"] == 2
     assert value(ard, "safety.rfa_session.any.n")["value"] == 1
     assert value(ard, "safety.rfa_session.major.percent")["value"] == 50
@@ -214,6 +215,10 @@ def test_complications_of_ablation_by_session_and_patient():
     assert value(ard, "safety.rfa_patient.total")["value"] == 1
     # patients who were not analysed do not count
     assert value(ard, "safety.rfa_session.clavien_dindo_v.n")["value"] == 0
+    # a session is named by the row of its worst complication: the bleeding stands in row 3
+    rows = made.members.set_index("ard_id")["src_row"]
+    assert rows["safety.rfa_session.total"].tolist() == [3, 4]
+    assert rows["safety.rfa_session.any.n"] == 3
 
 
 def test_rfa_related_events_are_those_within_the_plans_days_of_a_session():
@@ -228,7 +233,7 @@ def test_rfa_related_events_are_those_within_the_plans_days_of_a_session():
             "complication_clavien_dindo": pd.array([pd.NA] * 3, dtype="string"),
         }
     )
-    ard = estimate(adam, ablations=ablations).ard
+    ard = estimate(adam, ablations=with_origin(ablations, "rfa.csv")).ard
     # day 29 after the session, and day 49
     assert value(ard, "safety.rfa_related_event.exposed.any.n")["value"] == 1
     assert value(ard, "safety.rfa_related_event.unexposed.any.n")["value"] == 0

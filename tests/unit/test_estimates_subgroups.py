@@ -7,7 +7,7 @@ from functools import cache
 import numpy as np
 import pandas as pd
 import pytest
-from estimates_data import adrecur, cohort, make_adam, plan, value
+from estimates_data import adrecur, cohort, make_adam, plan, sessions, value
 
 from sorafenib_rfa.config.models import AssignedArm, AssignedArms, Subgroup
 from sorafenib_rfa.errors import ConfigError
@@ -28,7 +28,7 @@ SMALL = plan(bootstrap_resamples=RESAMPLES)
 @cache
 def adam(**changes) -> dict[str, pd.DataFrame]:
     data = make_adam(500, **changes)
-    return data | {"adrecur": adrecur(data["adsl"])}
+    return data | {"adrecur": adrecur(data["adsl"]), "sessions": sessions(data["adsl"])}
 
 
 def weights_of(data: dict[str, pd.DataFrame], using=SMALL, config=None) -> pd.DataFrame:
@@ -38,8 +38,13 @@ def weights_of(data: dict[str, pd.DataFrame], using=SMALL, config=None) -> pd.Da
 @cache
 def repeat() -> Estimates:
     data = adam()
+    return repeated(data, weights_of(data), seed=3)
+
+
+def repeated(data: dict[str, pd.DataFrame], weights: pd.DataFrame, *, recur=None, using=SMALL, seed=1) -> Estimates:
+    recur = data["adrecur"] if recur is None else recur
     return estimate_repeat_rfa(
-        data["adsl"], data["adrecur"], weights_of(data), SMALL, cohort(), "synthetic", "r", seed=3
+        data["adsl"], recur, weights, using, cohort(), "synthetic", "r", ablations=data["sessions"], seed=seed
     )
 
 
@@ -142,9 +147,8 @@ def test_gaps_are_described_and_the_open_one_is_censored():
 
 def test_repeat_rfa_is_the_same_twice_and_hangs_on_the_seed():
     data = adam()
-    arguments = (data["adsl"], data["adrecur"], weights_of(data), SMALL, cohort(), "synthetic", "r")
-    pd.testing.assert_frame_equal(estimate_repeat_rfa(*arguments, seed=3).ard, repeat().ard)
-    other = estimate_repeat_rfa(*arguments, seed=4).ard
+    pd.testing.assert_frame_equal(repeated(data, weights_of(data), seed=3).ard, repeat().ard)
+    other = repeated(data, weights_of(data), seed=4).ard
     name = "repeat_rfa.mcf_overlap.contrast.m36.difference"
     assert value(other, name)["value"] == value(repeat().ard, name)["value"]
     assert value(other, name)["ci_low"] != value(repeat().ard, name)["ci_low"]
@@ -163,9 +167,7 @@ def shrunk(data: dict[str, pd.DataFrame], *, treated: int) -> dict[str, pd.DataF
 @pytest.mark.parametrize("treated", [0, 4])
 def test_small_and_empty_arms_are_described_not_compared(treated):
     data = shrunk(adam(), treated=treated)
-    ard = estimate_repeat_rfa(
-        data["adsl"], data["adrecur"], weights_of(data), SMALL, cohort(), "synthetic", "r", seed=1
-    ).ard
+    ard = repeated(data, weights_of(data)).ard
     assert value(ard, "repeat_rfa.sessions.sorafenib.n")["value"] == treated
     for identifier in ("repeat_rfa.rate.contrast.rate_ratio", "repeat_rfa.mcf.contrast.m12.difference"):
         row = value(ard, identifier)
@@ -180,7 +182,7 @@ def test_small_and_empty_arms_are_described_not_compared(treated):
 def test_nobody_needs_a_second_session():
     data = adam()
     none = data["adrecur"][data["adrecur"]["EVTYPE"] != "RFA session"].reset_index(drop=True)
-    result = estimate_repeat_rfa(data["adsl"], none, weights_of(data), SMALL, cohort(), "synthetic", "r", seed=1)
+    result = repeated(data, weights_of(data), recur=none)
     assert value(result.ard, "repeat_rfa.sessions.sessions")["value"] == 0
     rate = value(result.ard, "repeat_rfa.sessions.rate_per_patient_year")
     assert (rate["value"], rate["ci_low"]) == (0, 0)
@@ -197,9 +199,7 @@ def test_nobody_needs_a_second_session():
 def test_follow_up_too_short_for_a_horizon_is_said():
     data = adam()
     using = plan(bootstrap_resamples=RESAMPLES, horizons_months=[1.0, 24.0, 600.0])
-    ard = estimate_repeat_rfa(
-        data["adsl"], data["adrecur"], weights_of(data), using, cohort(), "synthetic", "r", seed=1
-    ).ard
+    ard = repeated(data, weights_of(data), using=using).ard
     for suffix in ("", "_overlap"):
         early = value(ard, f"repeat_rfa.mcf{suffix}.control.m1.mean")
         assert np.isnan(early["value"])
@@ -212,7 +212,7 @@ def test_follow_up_too_short_for_a_horizon_is_said():
 def test_no_propensity_score_leaves_the_unweighted_analysis():
     data = adam()
     none = weights_of(data).iloc[:0]
-    ard = estimate_repeat_rfa(data["adsl"], data["adrecur"], none, SMALL, cohort(), "synthetic", "r", seed=1).ard
+    ard = repeated(data, none).ard
     assert value(ard, "repeat_rfa.rate.contrast.rate_ratio")["value"] > 0
     for name in ("rate_overlap.contrast.rate_ratio", "mcf_overlap.control.m12.mean"):
         assert "propensity score could not be estimated" in value(ard, f"repeat_rfa.{name}")["method"]
@@ -226,7 +226,7 @@ def test_nobody_at_the_landmark():
     none = weights_of(adam()).iloc[:0]
     for small_group in (0, 10):
         using = plan(bootstrap_resamples=RESAMPLES, small_group=small_group)
-        result = estimate_repeat_rfa(data["adsl"], data["adrecur"], none, using, cohort(), "synthetic", "r", seed=1)
+        result = repeated(data, none, using=using)
         assert value(result.ard, "repeat_rfa.sessions.n")["value"] == 0
         estimates = result.ard[~result.ard["unit"].isin(["count", "years"])]
         assert estimates["value"].isna().all()
@@ -238,7 +238,7 @@ def test_patient_without_an_end_of_observation_is_a_defect():
     data = adam()
     gone = data["adrecur"][data["adrecur"]["USUBJID"] != counted().index[0]]
     with pytest.raises(ValueError, match="no end of observation for 1"):
-        estimate_repeat_rfa(data["adsl"], gone, weights_of(data), SMALL, cohort(), "synthetic", "r", seed=1)
+        repeated(data, weights_of(data), recur=gone)
 
 
 # --- subgroups -----------------------------------------------------------------------------------------------------

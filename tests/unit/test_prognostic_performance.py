@@ -225,9 +225,8 @@ def test_same_seed_same_numbers_and_another_seed_others():
 
 def added(x, time, event, **changes) -> tuple[pd.DataFrame, pd.DataFrame]:
     ard = ArdBuilder("c", "prognosis", "r")
-    curve = add_performance(
-        ard, x, time, event, "RFS", plan(**({"bootstrap_resamples": 200} | changes)), COMMON, seed=4
-    )
+    rows = pd.DataFrame({"USUBJID": [f"c-{i}" for i in range(len(time))], "time": time, "event": event})
+    curve = add_performance(ard, x, rows, "RFS", plan(**({"bootstrap_resamples": 200} | changes)), COMMON, seed=4)
     return ard.frame().set_index("ard_id"), curve
 
 

@@ -1,4 +1,4 @@
-"""Estimates: each job writes its part of the ARD and the tidy curves that figures draw."""
+"""Estimates: each job writes its part of the ARD, who was counted in it, and the tidy curves that figures draw."""
 
 
 rule estimate_flow:
@@ -9,6 +9,7 @@ rule estimate_flow:
         quarantine="results/{cohort}/clean/quarantine.parquet",
     output:
         ard="results/{cohort}/ard/parts/flow.parquet",
+        members="results/{cohort}/ard/members/flow.parquet",
         curves=expand("results/{{cohort}}/curves/{name}.parquet", name=CURVES["flow"]),
         record="results/{cohort}/records/estimate_flow/{cohort}.json",
     log:
@@ -37,6 +38,7 @@ rule estimate_baseline:
         adsl="results/{cohort}/adam/adsl.parquet",
     output:
         ard="results/{cohort}/ard/parts/baseline.parquet",
+        members="results/{cohort}/ard/members/baseline.parquet",
         curves=expand("results/{{cohort}}/curves/{name}.parquet", name=CURVES["baseline"]),
         record="results/{cohort}/records/estimate_baseline/{cohort}.json",
     log:
@@ -68,6 +70,7 @@ rule estimate_efficacy:
         weights="results/{cohort}/curves/weights.parquet",
     output:
         ard="results/{cohort}/ard/parts/efficacy.parquet",
+        members="results/{cohort}/ard/members/efficacy.parquet",
         curves=expand("results/{{cohort}}/curves/{name}.parquet", name=CURVES["efficacy"]),
         record="results/{cohort}/records/estimate_efficacy/{cohort}.json",
     log:
@@ -98,6 +101,7 @@ rule estimate_target_trial:
         adtte="results/{cohort}/adam/adtte.parquet",
     output:
         ard="results/{cohort}/ard/parts/target_trial.parquet",
+        members="results/{cohort}/ard/members/target_trial.parquet",
         curves=expand("results/{{cohort}}/curves/{name}.parquet", name=CURVES["target_trial"]),
         record="results/{cohort}/records/estimate_target_trial/{cohort}.json",
     log:
@@ -129,6 +133,7 @@ rule estimate_time_to_event:
         weights="results/{cohort}/curves/weights.parquet",
     output:
         ard="results/{cohort}/ard/parts/time_to_event.parquet",
+        members="results/{cohort}/ard/members/time_to_event.parquet",
         curves=expand("results/{{cohort}}/curves/{name}.parquet", name=CURVES["time_to_event"]),
         record="results/{cohort}/records/estimate_time_to_event/{cohort}.json",
     log:
@@ -160,6 +165,7 @@ rule estimate_subgroups:
         weights="results/{cohort}/curves/weights.parquet",
     output:
         ard="results/{cohort}/ard/parts/subgroups.parquet",
+        members="results/{cohort}/ard/members/subgroups.parquet",
         curves=expand("results/{{cohort}}/curves/{name}.parquet", name=CURVES["subgroups"]),
         record="results/{cohort}/records/estimate_subgroups/{cohort}.json",
     log:
@@ -188,9 +194,11 @@ rule estimate_repeat_rfa:
     input:
         adsl="results/{cohort}/adam/adsl.parquet",
         adrecur="results/{cohort}/adam/adrecur.parquet",
+        ablations="results/{cohort}/clean/ablations.parquet",
         weights="results/{cohort}/curves/weights.parquet",
     output:
         ard="results/{cohort}/ard/parts/repeat_rfa.parquet",
+        members="results/{cohort}/ard/members/repeat_rfa.parquet",
         curves=expand("results/{{cohort}}/curves/{name}.parquet", name=CURVES["repeat_rfa"]),
         record="results/{cohort}/records/estimate_repeat_rfa/{cohort}.json",
     log:
@@ -223,6 +231,7 @@ rule estimate_sensitivity:
         weights="results/{cohort}/curves/weights.parquet",
     output:
         ard="results/{cohort}/ard/parts/sensitivity.parquet",
+        members="results/{cohort}/ard/members/sensitivity.parquet",
         curves=expand("results/{{cohort}}/curves/{name}.parquet", name=CURVES["sensitivity"]),
         record="results/{cohort}/records/estimate_sensitivity/{cohort}.json",
     log:
@@ -256,6 +265,7 @@ rule estimate_safety:
         ablations="results/{cohort}/clean/ablations.parquet",
     output:
         ard="results/{cohort}/ard/parts/safety.parquet",
+        members="results/{cohort}/ard/members/safety.parquet",
         curves=expand("results/{{cohort}}/curves/{name}.parquet", name=CURVES["safety"]),
         record="results/{cohort}/records/estimate_safety/{cohort}.json",
     log:
@@ -286,6 +296,7 @@ rule estimate_prognosis:
         adtte="results/{cohort}/adam/adtte.parquet",
     output:
         ard="results/{cohort}/ard/parts/prognosis.parquet",
+        members="results/{cohort}/ard/members/prognosis.parquet",
         curves=expand("results/{{cohort}}/curves/{name}.parquet", name=CURVES["prognosis"]),
         record="results/{cohort}/records/estimate_prognosis/{cohort}.json",
     log:
@@ -313,6 +324,7 @@ rule quote_published:
     """Put the published results that a cohort declares into its ARD, marked as quoted."""
     output:
         ard="results/{cohort}/ard/parts/published.parquet",
+        members="results/{cohort}/ard/members/published.parquet",
         record="results/{cohort}/records/quote_published/{cohort}.json",
     log:
         "logs/{cohort}/quote_published.log",
@@ -340,6 +352,7 @@ rule estimate_agreement:
         agreement="validation/agreement.csv",
     output:
         ard="results/{cohort}/ard/parts/agreement.parquet",
+        members="results/{cohort}/ard/members/agreement.parquet",
         record="results/{cohort}/records/estimate_agreement/{cohort}.json",
     log:
         "logs/{cohort}/estimate_agreement.log",
@@ -361,11 +374,13 @@ rule estimate_agreement:
 
 
 rule collect_ard:
-    """Put all parts together; an id that occurs twice is an error."""
+    """Put all parts together; an id that occurs twice is an error, and so is a count of others than its members."""
     input:
-        parts=ard_parts,
+        parts=ard_parts("parts"),
+        members=ard_parts("members"),
     output:
         ard=multiext("results/{cohort}/ard/ard", ".parquet", ".csv"),
+        members="results/{cohort}/ard/members.parquet",
         record="results/{cohort}/records/collect_ard/{cohort}.json",
     log:
         "logs/{cohort}/collect_ard.log",

@@ -1,13 +1,13 @@
-"""Put the parts of the ARD together."""
+"""Put the parts of the ARD together, and who was counted in them."""
 
 from sorafenib_rfa.records.job import job
 
 with job(snakemake) as this:
     from pathlib import Path
 
-    from sorafenib_rfa.estimates.collect import collect_ard
-    from sorafenib_rfa.files import read_tables, write_table
+    from sorafenib_rfa.estimates.collect import collect_ard, collect_members
+    from sorafenib_rfa.files import read_tables, write_parquet, write_table
 
-    parts = read_tables(snakemake.input.parts)
-    ard = collect_ard(parts.values())
+    ard = collect_ard(read_tables(snakemake.input.parts).values())
     write_table(ard, Path(snakemake.output.ard[0]).with_suffix(""))
+    write_parquet(collect_members(read_tables(snakemake.input.members).values(), ard), snakemake.output.members)

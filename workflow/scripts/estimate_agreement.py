@@ -14,4 +14,4 @@ with job(snakemake) as this:
         this.record,
         shown_as=snakemake.input.agreement,
     )
-    write_estimates(estimates, snakemake.output.ard, [])
+    write_estimates(estimates, snakemake.output.ard, snakemake.output.members, [])

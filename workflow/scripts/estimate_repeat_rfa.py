@@ -12,6 +12,7 @@ with job(snakemake) as this:
     estimates = estimate_repeat_rfa(
         adsl=pd.read_parquet(snakemake.input.adsl),
         adrecur=pd.read_parquet(snakemake.input.adrecur),
+        ablations=pd.read_parquet(snakemake.input.ablations),
         weights=pd.read_parquet(snakemake.input.weights),
         plan=Plan.model_validate(snakemake.params.plan),
         cohort=CohortConfig.model_validate(snakemake.params.cohort_config),
@@ -19,4 +20,4 @@ with job(snakemake) as this:
         record=this.record,
         seed=this.seed,
     )
-    write_estimates(estimates, snakemake.output.ard, snakemake.output.curves)
+    write_estimates(estimates, snakemake.output.ard, snakemake.output.members, snakemake.output.curves)

@@ -20,4 +20,4 @@ with job(snakemake) as this:
         cohort_name=this.cohort,
         record=this.record,
     )
-    write_estimates(estimates, snakemake.output.ard, snakemake.output.curves)
+    write_estimates(estimates, snakemake.output.ard, snakemake.output.members, snakemake.output.curves)

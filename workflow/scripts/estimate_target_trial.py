@@ -18,4 +18,4 @@ with job(snakemake) as this:
         record=this.record,
         seed=this.seed,
     )
-    write_estimates(estimates, snakemake.output.ard, snakemake.output.curves)
+    write_estimates(estimates, snakemake.output.ard, snakemake.output.members, snakemake.output.curves)

@@ -12,4 +12,4 @@ with job(snakemake) as this:
         cohort_name=this.cohort,
         record=this.record,
     )
-    write_estimates(estimates, snakemake.output.ard, [])
+    write_estimates(estimates, snakemake.output.ard, snakemake.output.members, [])

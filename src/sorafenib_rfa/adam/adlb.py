@@ -70,6 +70,7 @@ def build_adlb(adsl: pd.DataFrame, labs: pd.DataFrame, ablations: pd.DataFrame |
             "BTOXGR": grade(test, base, own["uln"], pd.NA),
             "PERIRFFL": _shortly_after(subject, date, ablations, plan.rfa_complication_days),
             "SRCFILE": results["src_file"],
+            "SRCSHEET": results["src_sheet"],
             "SRCROW": results["src_row"],
         }
     )

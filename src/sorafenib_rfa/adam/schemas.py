@@ -152,6 +152,7 @@ _LMTRT = Variable(
     codelist=ARMS,
 )
 _SRCFILE = Variable("SRCFILE", "Source file", "text", "File of the raw record", "src_file")
+_SRCSHEET = Variable("SRCSHEET", "Source sheet", "text", "Sheet of the raw record, of a workbook", "src_sheet")
 _SRCROW = Variable("SRCROW", "Source row", "integer", "Row of the raw record in its file, counted from 1", "src_row")
 
 _STUDY_DAY = "1 on the day of index RFA, 2 on the day after, -1 on the day before; there is no day 0"
@@ -479,6 +480,7 @@ _ADAE = Dataset(
             required=True,
         ),
         _SRCFILE,
+        _SRCSHEET,
         _SRCROW,
     ),
 )
@@ -486,7 +488,7 @@ _ADAE = Dataset(
 _ADLB = Dataset(
     "adlb",
     "Laboratory analysis dataset: one row a result",
-    ("USUBJID", "PARAMCD", "ADT", "SRCFILE", "SRCROW"),
+    ("USUBJID", "PARAMCD", "ADT", "SRCFILE", "SRCSHEET", "SRCROW"),
     (
         _STUDYID,
         _USUBJID,
@@ -536,6 +538,7 @@ _ADLB = Dataset(
             required=True,
         ),
         _SRCFILE,
+        _SRCSHEET,
         _SRCROW,
     ),
 )

@@ -144,10 +144,11 @@ def _patients_seen(patients: pd.DataFrame, quarantine: pd.DataFrame, cohort: Coh
             "site": rows["site"],
             "subject_id": rows["subject_id"],
             "src_file": rows["file"],
+            "src_sheet": rows["sheet"],
             "src_row": rows["row"],
         }
     )
-    columns = ["USUBJID", "site", "subject_id", "src_file", "src_row"]
+    columns = ["USUBJID", "site", "subject_id", "src_file", "src_sheet", "src_row"]
     everyone = pd.concat([patients[columns], unusable[columns]], ignore_index=True)
     return everyone.drop_duplicates("USUBJID", ignore_index=True)
 

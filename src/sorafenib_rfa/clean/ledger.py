@@ -26,10 +26,12 @@ FATE_COLUMNS: Final = {
     "USUBJID": "string",
     "site": "string",
     "subject_id": "string",
+    "arm": "string",
     "fate": "string",
     "step_id": "string",
     "reason": "string",
     "src_file": "string",
+    "src_sheet": "string",
     "src_row": "Int64",
 }
 
@@ -50,7 +52,7 @@ def build_ledger(seen: pd.DataFrame, arms: pd.Series, steps: Sequence[Step]) -> 
     Parameters
     ----------
     seen : DataFrame
-        One row a patient ever seen: ``USUBJID, site, subject_id, src_file, src_row``.
+        One row a patient ever seen: ``USUBJID, site, subject_id, src_file, src_sheet, src_row``.
     arms : Series of string
         Arm of each patient, or the one they would have had, by USUBJID.
     steps : sequence of Step
@@ -62,7 +64,7 @@ def build_ledger(seen: pd.DataFrame, arms: pd.Series, steps: Sequence[Step]) -> 
         ``step_no, step_id, reason, stage, site, arm, n_before, n_excluded, n_after``: a row for each step, site and
         arm that has patients, also where nobody left.
     fates : DataFrame
-        ``USUBJID, site, subject_id, fate, step_id, reason, src_file, src_row``, sorted by USUBJID.
+        ``USUBJID, site, subject_id, arm, fate, step_id, reason, src_file, src_sheet, src_row``, sorted by USUBJID.
 
     Raises
     ------
@@ -95,6 +97,7 @@ def build_ledger(seen: pd.DataFrame, arms: pd.Series, steps: Sequence[Step]) -> 
     fate_of_stage = {"clean": "quarantined", "eligibility": "excluded"}
     steps_taken = [left.get(name) for name in seen["USUBJID"]]
     fates = seen.assign(
+        arm=state["arm"].to_numpy(),
         fate=[fate_of_stage[step.stage] if step else "analysed" for step in steps_taken],
         step_id=[step.id if step else None for step in steps_taken],
         reason=[step.reason if step else None for step in steps_taken],

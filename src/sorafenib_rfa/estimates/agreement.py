@@ -62,7 +62,7 @@ def estimate_agreement(agreement: pd.DataFrame, cohort_name: str, record: str, *
     _add(ard, "all", "", rows, versions)
     for (family, function), own in rows.groupby(["family", "function"], sort=True):
         _add(ard, str(family), str(function), own, str(function))
-    return Estimates(ard.frame(), {})
+    return ard.estimates({})
 
 
 def _add(ard: ArdBuilder, family: str, function: str, rows: pd.DataFrame, engine: str) -> None:

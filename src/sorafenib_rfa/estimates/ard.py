@@ -11,6 +11,8 @@ from typing import Final
 
 import pandas as pd
 
+from sorafenib_rfa.estimates.counted import Counted, Members, counted, has_members, members_frame
+
 ARD_COLUMNS: Final = (
     "ard_id",
     "cohort",
@@ -67,12 +69,17 @@ class ArdBuilder:
         First element of every id.
     record : str
         Path of the job record, relative to the cohort's results folder.
+    rows : list of dict
+        The rows added.
+    counts : list of Counted
+        Who or what each count counted.
     """
 
     cohort: str
     part: str
     record: str
     rows: list[dict] = field(default_factory=list)
+    counts: list[Counted] = field(default_factory=list)
     _ids: set[str] = field(default_factory=set, init=False, repr=False)
 
     def add(
@@ -92,13 +99,20 @@ class ArdBuilder:
         ci_low: float = float("nan"),
         ci_high: float = float("nan"),
         p_value: float = float("nan"),
+        members: Members | None = None,
     ) -> str:
         """Add one number and return its id.
+
+        Parameters
+        ----------
+        members : Series or Index of USUBJID, or DataFrame, optional
+            The patients, or the rows of raw files, that a count counted (:func:`.counted.counted`): every count of
+            patients or rows must say them.
 
         Raises
         ------
         ValueError
-            If the unit is unknown or the id was already given.
+            If the unit is unknown, the id was already given, or a count does not say who was counted, or not as many.
         """
         if unit not in UNITS:
             raise ValueError(f"unit {unit!r} is not one of {UNITS}")
@@ -106,6 +120,8 @@ class ArdBuilder:
         if identifier in self._ids:
             raise ValueError(f"the ARD id {identifier!r} is given twice")
         self._ids.add(identifier)
+        if has_members(self.part, stat_name, unit):
+            self.counts.append(counted(identifier, float(value), members))
         self.rows.append(
             {
                 "ard_id": identifier,
@@ -132,6 +148,10 @@ class ArdBuilder:
         """Return the rows, sorted by id."""
         return as_ard(pd.DataFrame(self.rows, columns=list(ARD_COLUMNS)))
 
+    def estimates(self, curves: dict[str, pd.DataFrame]) -> Estimates:
+        """Return what the part made: its rows, who was counted in them, and its curves."""
+        return Estimates(self.frame(), curves, members_frame(self.counts))
+
 
 def as_ard(frame: pd.DataFrame) -> pd.DataFrame:
     """Return `frame` with the ARD's columns, types and order.
@@ -152,7 +172,18 @@ def as_ard(frame: pd.DataFrame) -> pd.DataFrame:
 
 @dataclass(frozen=True)
 class Estimates:
-    """What an estimate job makes: ARD rows, and tidy curves for the figures (name -> frame)."""
+    """What an estimate job makes.
+
+    Attributes
+    ----------
+    ard : DataFrame
+        Its rows of the ARD.
+    curves : dict of str to DataFrame
+        Tidy curves for the figures, by name.
+    members : DataFrame
+        Who or what was counted (:data:`.counted.MEMBER_COLUMNS`).
+    """
 
     ard: pd.DataFrame
     curves: dict[str, pd.DataFrame]
+    members: pd.DataFrame

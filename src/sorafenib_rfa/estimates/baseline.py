@@ -86,9 +86,18 @@ def estimate_baseline(adsl: pd.DataFrame, plan: Plan, cohort: CohortConfig, coho
     lines = _table_one(adsl, plan, cohort)
     everyone = "All analysed patients"
     _describe(ard, "table1", adsl, lines, "overall", everyone, plan)
-    ard.add("table1", "n", len(adsl), unit="count", method="analysed patients", engine=COUNTED, population=everyone)
+    ard.add(
+        "table1",
+        "n",
+        len(adsl),
+        unit="count",
+        method="analysed patients",
+        engine=COUNTED,
+        population=everyone,
+        members=adsl["USUBJID"],
+    )
     if not compares_arms(cohort):
-        return Estimates(ard.frame(), {})
+        return ard.estimates({})
 
     arms = arms_of(cohort)
     arm = texts(adsl["TRT01A"])
@@ -103,6 +112,7 @@ def estimate_baseline(adsl: pd.DataFrame, plan: Plan, cohort: CohortConfig, coho
             method="analysed patients of the arm",
             engine=COUNTED,
             population=everyone,
+            members=own["USUBJID"],
         )
         _describe(ard, "table1", own, lines, arms.slug(name), everyone, plan)
     with_arm = adsl[arm.isin(arms.labels)]
@@ -113,7 +123,7 @@ def estimate_baseline(adsl: pd.DataFrame, plan: Plan, cohort: CohortConfig, coho
     weights = _add_propensity(ard, landmark, treated, arms, plan)
     balance = _add_balance(ard, landmark, treated, weights, lines, arms, plan)
     curves = {"balance": balance, "propensity": _histogram(weights, arms), "weights": weights.reset_index(drop=True)}
-    return Estimates(ard.frame(), curves)
+    return ard.estimates(curves)
 
 
 def _table_one(adsl: pd.DataFrame, plan: Plan, cohort: CohortConfig) -> list[_Line]:
@@ -151,6 +161,7 @@ def _describe(
 ) -> None:
     """Add mean, SD, quartiles or counts of every variable in one group."""
     common = {"group": group, "population": population, "engine": COUNTED}
+    subjects = frame["USUBJID"]
     for line in lines:
         name, covariate = line.name, line.covariate
         column = frame[covariate.variable]
@@ -162,6 +173,7 @@ def _describe(
             unit="count",
             variable=name,
             method=f"patients with {covariate.label} recorded",
+            members=subjects[column.notna()],
             **common,
         )
         ard.add(
@@ -171,6 +183,7 @@ def _describe(
             unit="count",
             variable=name,
             method=f"patients without {covariate.label}",
+            members=subjects[column.isna()],
             **common,
         )
         if covariate.kind == "continuous":
@@ -178,7 +191,8 @@ def _describe(
             continue
         values = texts(column).dropna()
         for level in line.levels:
-            count = int((values == level).sum())
+            own = subjects[values.index[values == level]]
+            count = len(own)
             ard.add(
                 analysis,
                 "n",
@@ -187,6 +201,7 @@ def _describe(
                 variable=name,
                 level=level,
                 method=f"patients with {covariate.label}: {level}",
+                members=own,
                 **common,
             )
             share, reason = attempt(wilson, count, known, plan.confidence_level)
@@ -383,6 +398,7 @@ def _add_balance(
         method="at risk at the landmark" if plan.landmark_day else "at risk at time zero",
         engine=COUNTED,
         population=population,
+        members=landmark["USUBJID"],
     )
     for name in arms.labels:
         own = landmark[texts(landmark["LMTRT"]) == name]
@@ -395,6 +411,7 @@ def _add_balance(
             method="at risk at the landmark, by arm" if plan.landmark_day else "at risk at time zero, by arm",
             engine=COUNTED,
             population=population,
+            members=own["USUBJID"],
         )
         _describe(ard, "landmark", own, lines, arms.slug(name), population, plan)
     if weights.empty:
@@ -524,17 +541,27 @@ def _add_propensity(
     population = f"{entrants(plan)} with all covariates of the adjustment set"
     common = {"population": population, "engine": PROPENSITY}
     sizes = {arms.treated: int(side.sum()), arms.control: int((~side).sum())}
-    ard.add("propensity", "n", len(side), unit="count", method="complete cases", **common)
-    for name, count in sizes.items():
-        ard.add("propensity", "n", count, unit="count", group=arms.slug(name), method="complete cases", **common)
-    for name, count in design.missing.items():
+    cases = {"overall": side.index} | {arms.slug(arm): side.index[side == (arm == arms.treated)] for arm in sizes}
+    for group, members in cases.items():
+        ard.add(
+            "propensity",
+            "n",
+            len(members),
+            unit="count",
+            group=group,
+            method="complete cases",
+            members=members,
+            **common,
+        )
+    for name, members in design.missing.items():
         ard.add(
             "propensity",
             "missing",
-            count,
+            len(members),
             unit="count",
             variable=name,
             method=f"patients without {plan.covariates[name].label}",
+            members=members,
             **{**common, "population": entrants(plan)},
         )
     fit, reason = None, untested(sizes, plan)

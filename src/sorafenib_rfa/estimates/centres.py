@@ -160,6 +160,7 @@ def _add_two_stage(
                 variable="centre",
                 level=centre,
                 method=f"the centre's patients with a propensity score{'' if stat == 'n' else ' who had an event'}",
+                members=own.loc[own["event"] | (stat == "n"), "USUBJID"],
                 engine="sorafenib_rfa.estimates.centres",
                 **common,
             )

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from sorafenib_rfa.estimates.ard import NUMERIC, UNITS, as_ard
+from sorafenib_rfa.estimates.counted import MEMBER_COLUMNS, has_members
 
 
 def collect_ard(parts: Iterable[pd.DataFrame]) -> pd.DataFrame:
@@ -46,3 +47,40 @@ def collect_ard(parts: Iterable[pd.DataFrame]) -> pd.DataFrame:
         if where.any():
             raise ValueError(f"ARD values {fault}: {ard.loc[where, 'ard_id'].head(5).tolist()}")
     return ard
+
+
+def collect_members(parts: Iterable[pd.DataFrame], ard: pd.DataFrame) -> pd.DataFrame:
+    """Put together who was counted in the parts of an ARD, and check it against the ARD.
+
+    Parameters
+    ----------
+    parts : iterable of DataFrame
+        Members of each part (:data:`.counted.MEMBER_COLUMNS`).
+    ard : DataFrame
+        The ARD of all parts.
+
+    Returns
+    -------
+    DataFrame
+        Sorted by id, patient, file, sheet and row.
+
+    Raises
+    ------
+    ValueError
+        If a count has other members than it counted, or members belong to no count.
+    """
+    # ids begin with their part, so that parts in order are ids in order
+    filled = sorted((part for part in parts if len(part)), key=lambda part: part["ard_id"].iloc[0])
+    if filled:
+        members = pd.concat(filled, ignore_index=True)
+    else:
+        members = pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in MEMBER_COLUMNS.items()})
+    part = ard["ard_id"].str.partition(".")[0]
+    counts = [has_members(*row) for row in zip(part, ard["stat_name"], ard["unit"], strict=True)]
+    value = ard[counts].set_index("ard_id")["value"].fillna(0)
+    found = members["ard_id"].value_counts().reindex(value.index, fill_value=0)
+    wrong = value.index[found.to_numpy() != value.to_numpy()].tolist()
+    wrong += sorted(set(members["ard_id"]) - set(value.index))
+    if wrong:
+        raise ValueError(f"the members are not who was counted: {wrong[:5]}")
+    return members

@@ -94,18 +94,19 @@ def add_basis(
 ) -> None:
     """Add what an analysis rests on: patients, events, and the effective sample size where it is weighted."""
     counts = {
-        "n": (len(rows), "patients in the analysis"),
-        "events": (int(event.sum()), f"patients with {what} in the analysis"),
+        "n": (rows["USUBJID"], "patients in the analysis"),
+        "events": (rows.loc[event, "USUBJID"], f"patients with {what} in the analysis"),
     }
-    for stat, (count, method) in counts.items():
+    for stat, (members, method) in counts.items():
         ard.add(
             analysis,
             stat,
-            count,
+            len(members),
             unit="count",
             group="contrast",
             method=method,
             engine="sorafenib_rfa.estimates.contrasts",
+            members=members,
             **common,
         )
     if weighted:

@@ -48,7 +48,7 @@ class Design:
     complete : Series of bool
         Which rows of the source frame have all covariates.
     missing : dict
-        Covariate -> number of rows in which it is missing.
+        Covariate -> index of the rows in which it is missing.
     left_out : dict
         Covariate -> why it has no column (it does not vary).
     words : str
@@ -58,7 +58,7 @@ class Design:
     x: pd.DataFrame
     terms: dict[str, list[str]]
     complete: pd.Series
-    missing: dict[str, int]
+    missing: dict[str, pd.Index]
     left_out: dict[str, str]
     words: str
 
@@ -87,7 +87,7 @@ def covariate_design(frame: pd.DataFrame, plan: Plan, names: Sequence[str]) -> D
             raw[name] = logarithm(numbers(column)) if covariate.transform == "log10" else numbers(column)
         else:
             raw[name] = texts(column)
-    missing = {name: int(column.isna().sum()) for name, column in raw.items()}
+    missing = {name: column.index[column.isna()] for name, column in raw.items()}
     complete = pd.Series(True, index=frame.index)
     for column in raw.values():
         complete &= column.notna()

@@ -60,7 +60,7 @@ def add_effect_over_time(part: ComparedPart, comparison: Comparison) -> pd.DataF
             piecewise_effect, **data, cuts=settings.cut_months, level=part.plan.confidence_level
         )
         spline, no_spline = attempt(spline_effect, **data, knots=settings.spline_knots)
-    drawn = _add_pieces(part, comparison, analysis, pieces, no_pieces, words)
+    drawn = _add_pieces(part, comparison, rows, analysis, pieces, no_pieces, words)
     drawn += _add_spline(part, comparison, analysis, spline, no_spline, words)
     for row in rows[rows["event"]].itertuples():
         drawn.append(
@@ -82,6 +82,7 @@ def add_effect_over_time(part: ComparedPart, comparison: Comparison) -> pd.DataF
 def _add_pieces(
     part: ComparedPart,
     comparison: Comparison,
+    rows: pd.DataFrame,
     analysis: str,
     effect: PiecewiseEffect | None,
     why: str,
@@ -112,6 +113,8 @@ def _add_pieces(
             variable="piece",
             level=level,
         )
+        # events of patients without weight are in no piece
+        inside = rows["event"] & (rows["time"] > lower) & (rows["time"] <= upper) & (rows["w_overlap"] > 0)
         part.ard.add(
             analysis,
             "events",
@@ -122,6 +125,7 @@ def _add_pieces(
             level=level,
             method=reason if piece is None else f"events {span}",
             engine=ENGINE,
+            members=rows.loc[inside, "USUBJID"],
             **common,
         )
         ratio = None if piece is None else piece.ratio

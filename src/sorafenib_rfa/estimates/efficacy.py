@@ -182,7 +182,7 @@ def estimate_efficacy(
         for endpoint in (e for e in ("RFS", "OS") if e in cohort.endpoints):
             _add_naive(part, endpoint)
     _add_all_follow_up(part)
-    return Estimates(part.ard.frame(), part.curves)
+    return part.ard.estimates(part.curves)
 
 
 # --- populations -----------------------------------------------------------------------------------
@@ -198,17 +198,13 @@ def _add_landmark(part: _Part) -> None:
         "population": "All analysed patients",
         "estimand_id": COMPARED["RFS"],
     }
-    reached = texts(adsl["LMFL"]) == "Y"
-    part.ard.add("landmark", "n", int(reached.sum()), method=f"alive, recurrence-free, observed on day {day}", **common)
+    reached, subjects = texts(adsl["LMFL"]) == "Y", adsl["USUBJID"]
+    arrived = {"overall": (subjects[reached], f"alive, recurrence-free, observed on day {day}")}
     for arm in arms.labels:
-        part.ard.add(
-            "landmark",
-            "n",
-            int((reached & (texts(adsl["LMTRT"]) == arm)).sum()),
-            group=arms.slug(arm),
-            method=f"at risk on day {day}, arm by exposure up to it",
-            **common,
-        )
+        own = subjects[reached & (texts(adsl["LMTRT"]) == arm)]
+        arrived[arms.slug(arm)] = (own, f"at risk on day {day}, arm by exposure up to it")
+    for group, (members, method) in arrived.items():
+        part.ard.add("landmark", "n", len(members), group=group, method=method, members=members, **common)
     limit = pd.to_datetime(adsl["TRTSDT"]) + pd.Timedelta(days=day)
     recurred = ~reached & (pd.to_datetime(adsl["RECDT"]) <= limit)
     died = ~reached & ~recurred & (pd.to_datetime(adsl["DTHDT"]) <= limit)
@@ -218,7 +214,15 @@ def _add_landmark(part: _Part) -> None:
         ("died", died, "died without recurrence"),
         ("lost", lost, "no longer under observation"),
     ):
-        part.ard.add("landmark", key, int(flags.sum()), variable="not_reached", method=f"{what} by day {day}", **common)
+        part.ard.add(
+            "landmark",
+            key,
+            int(flags.sum()),
+            variable="not_reached",
+            method=f"{what} by day {day}",
+            members=subjects[flags],
+            **common,
+        )
     _add_without_score(part)
 
 
@@ -228,6 +232,7 @@ def _add_without_score(part: _Part) -> None:
         "landmark",
         "without_propensity_score",
         int((~part.design.complete).sum()),
+        members=part.design.complete.index[~part.design.complete],
         method="enter the comparison but a covariate of the adjustment set is missing: not in weighted or adjusted "
         "analyses",
         unit="count",
@@ -264,8 +269,7 @@ def _compare(part: _Part, endpoint: str) -> None:
             part.ard,
             f"{key}_km",
             group,
-            own["time"],
-            own["event"],
+            own,
             part.plan,
             start=start,
             words=words,
@@ -277,8 +281,7 @@ def _compare(part: _Part, endpoint: str) -> None:
             part.ard,
             f"{key}_km_overlap",
             group,
-            weighted_own["time"],
-            weighted_own["event"],
+            weighted_own,
             part.plan,
             start=start,
             weights=weighted_own["w_overlap"],
@@ -412,8 +415,17 @@ def _add_fit(
     if model.adjusted:
         words += f" ({part.design.words}; complete cases)"
     n, events = len(frame), int(frame["event"].sum())
-    for stat, count in (("n", n), ("events", events)):
-        part.ard.add(analysis, stat, count, unit="count", method=f"{stat} in the model: {words}", engine=COX, **common)
+    for stat, count, members in (("n", n, frame), ("events", events, frame[frame["event"]])):
+        part.ard.add(
+            analysis,
+            stat,
+            count,
+            unit="count",
+            method=f"{stat} in the model: {words}",
+            engine=COX,
+            members=members["USUBJID"],
+            **common,
+        )
     ratio, why = hazard_ratio(fit, TREATMENT, part.plan.confidence_level, why)
     values = (NAN,) * 4 if ratio is None else (ratio.estimate, ratio.ci_low, ratio.ci_high, ratio.p)
     identifier = part.ard.add(
@@ -667,7 +679,7 @@ def _add_naive(part: _Part, endpoint: str) -> None:
     for label, group in arms.slugs.items():
         own = rows[rows["arm"] == label]
         add_size(part.ard, key, group, own, 0.0, level=plan.confidence_level, **common)
-        curve = add_curve(part.ard, f"{key}_km", group, own["time"], own["event"], plan, words=words, **common)
+        curve = add_curve(part.ard, f"{key}_km", group, own, plan, words=words, **common)
         drawn.append(curve_frame(curve, group, label, "none", 0.0))
     reason = untested({label: int((rows["arm"] == label).sum()) for label in arms.labels}, plan)
     add_log_rank(part.ard, f"{key}_log_rank", rows, "arm", reason, words=words, **common)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from sorafenib_rfa.arms import Arms, arms_of
+from sorafenib_rfa.clean.identity import usubjid
 from sorafenib_rfa.config.models import CohortConfig
 from sorafenib_rfa.estimates.ard import ArdBuilder, Estimates
 
@@ -28,9 +29,9 @@ def estimate_flow(
     attrition : DataFrame
         ``step_no, step_id, reason, stage, site, arm, n_before, n_excluded, n_after``: one row a step, site and arm.
     fates : DataFrame
-        ``USUBJID, site, fate, step_id, ...``: one row a patient ever seen.
+        ``USUBJID, site, arm, fate, step_id, src_file, src_sheet, src_row, ...``: one row a patient ever seen.
     quarantine : DataFrame
-        ``site, table, rule, scope, ...``: one row a quarantined value or row.
+        ``site, subject_id, table, rule, scope, file, sheet, row, ...``: one row a quarantined value or row.
     cohort : CohortConfig
         Its arms.
     cohort_name : str
@@ -54,9 +55,10 @@ def estimate_flow(
     sites = sorted(fates["site"].dropna().astype(str).unique())
     arms = arms_of(cohort)
     _add_patients(ard, attrition, fates, sites, arms)
-    flow = _add_steps(ard, attrition, sites, arms)
-    _add_quarantine(ard, quarantine, sites)
-    return Estimates(ard.frame(), {"flow": flow})
+    flow = _add_steps(ard, attrition, fates, sites, arms)
+    subjects = usubjid(cohort_name, quarantine["site"], quarantine["subject_id"])
+    _add_quarantine(ard, quarantine.assign(USUBJID=subjects), sites)
+    return ard.estimates({"flow": flow})
 
 
 def _check_conservation(attrition: pd.DataFrame, fates: pd.DataFrame) -> None:
@@ -81,10 +83,12 @@ def _add_patients(ard: ArdBuilder, attrition: pd.DataFrame, fates: pd.DataFrame,
     common = {"unit": "count", "engine": ENGINE, "population": POPULATION}
 
     def add_fates(chosen: pd.DataFrame, method: str, **where: object) -> None:
-        ard.add("patients", "screened", len(chosen), method=f"patients with any record, {method}", **common, **where)
+        said = f"patients with any record, {method}"
+        ard.add("patients", "screened", len(chosen), method=said, members=chosen, **common, **where)
         for fate in FATES:
-            count = int((chosen["fate"] == fate).sum())
-            ard.add("patients", fate, count, method=f"patients whose fate is {fate}, {method}", **common, **where)
+            own = chosen[chosen["fate"] == fate]
+            said = f"patients whose fate is {fate}, {method}"
+            ard.add("patients", fate, len(own), method=said, members=own, **common, **where)
 
     add_fates(fates, "all sites")
     for site in sites:
@@ -92,19 +96,21 @@ def _add_patients(ard: ArdBuilder, attrition: pd.DataFrame, fates: pd.DataFrame,
 
     first, last = attrition["step_no"].min(), attrition["step_no"].max()
     for arm in _with_patients(attrition, arms):
-        rows = attrition[attrition["arm"] == arm]
+        rows, own = attrition[attrition["arm"] == arm], fates[fates["arm"] == arm]
+        stayed = own["fate"] == "analysed"
         counts = {
-            "screened": rows.loc[rows["step_no"] == first, "n_before"].sum(),
-            "left": rows["n_excluded"].sum(),
-            "analysed": rows.loc[rows["step_no"] == last, "n_after"].sum(),
+            "screened": (rows.loc[rows["step_no"] == first, "n_before"].sum(), own),
+            "left": (rows["n_excluded"].sum(), own[~stayed]),
+            "analysed": (rows.loc[rows["step_no"] == last, "n_after"].sum(), own[stayed]),
         }
-        for stat, count in counts.items():
+        for stat, (count, members) in counts.items():
             ard.add(
                 "patients",
                 stat,
                 int(count),
                 group=arms.slug(arm),
                 method="from the attrition table; the arm is the one the patient would have had",
+                members=members,
                 **common,
             )
 
@@ -114,11 +120,17 @@ def _with_patients(attrition: pd.DataFrame, arms: Arms) -> list[str]:
     return list(arms.labels) if attrition["arm"].isin(arms.labels).any() else []
 
 
-def _add_steps(ard: ArdBuilder, attrition: pd.DataFrame, sites: list[str], arms: Arms) -> pd.DataFrame:
+def _add_steps(
+    ard: ArdBuilder, attrition: pd.DataFrame, fates: pd.DataFrame, sites: list[str], arms: Arms
+) -> pd.DataFrame:
     """Add who left at each step, and return the frame the flow diagram draws."""
     counts = ["n_before", "n_excluded", "n_after"]
     drawn: list[dict] = []
-    for (_, step_id), step in attrition.groupby(["step_no", "step_id"], sort=True):
+    numbers = attrition.drop_duplicates("step_id").set_index("step_id")["step_no"]
+    # the analysed left at no step
+    left_at = fates["step_id"].map(numbers).astype("float64").fillna(float("inf"))
+    of_arm, of_site = fates["arm"], fates["site"].astype(str)
+    for (step_no, step_id), step in attrition.groupby(["step_no", "step_id"], sort=True):
         step_id = str(step_id)
         head = {
             "step_no": int(step["step_no"].iloc[0]),
@@ -126,10 +138,14 @@ def _add_steps(ard: ArdBuilder, attrition: pd.DataFrame, sites: list[str], arms:
             "reason": str(step["reason"].iloc[0]),
             "stage": str(step["stage"].iloc[0]),
         }
-        slices: list[tuple[str, str, pd.DataFrame]] = [("overall", "all", step)]
-        slices += [(arms.slug(arm), "all", step[step["arm"] == arm]) for arm in _with_patients(attrition, arms)]
-        slices += [("overall", site, step[step["site"].astype(str) == site]) for site in sites]
-        for group, site, rows in slices:
+        slices: list[tuple[str, str, pd.DataFrame, pd.DataFrame]] = [("overall", "all", step, fates)]
+        slices += [
+            (arms.slug(arm), "all", step[step["arm"] == arm], fates[of_arm == arm])
+            for arm in _with_patients(attrition, arms)
+        ]
+        slices += [("overall", site, step[step["site"].astype(str) == site], fates[of_site == site]) for site in sites]
+        for group, site, rows, patients in slices:
+            left = left_at[patients.index]
             totals = {name: int(rows[name].sum()) for name in counts}
             common = {
                 "unit": "count",
@@ -144,6 +160,7 @@ def _add_steps(ard: ArdBuilder, attrition: pd.DataFrame, sites: list[str], arms:
                 "excluded",
                 totals["n_excluded"],
                 method=f"patients who left at step {head['step_no']}: {head['reason']}",
+                members=patients[left == step_no],
                 **common,
             )
             ard.add(
@@ -151,6 +168,7 @@ def _add_steps(ard: ArdBuilder, attrition: pd.DataFrame, sites: list[str], arms:
                 "remaining",
                 totals["n_after"],
                 method=f"patients left after step {head['step_no']}: {head['reason']}",
+                members=patients[left > step_no],
                 **common,
             )
             drawn.append({**head, "group": group, "site": site, **totals, "ard_id": excluded_id})
@@ -168,8 +186,8 @@ def _add_quarantine(ard: ArdBuilder, quarantine: pd.DataFrame, sites: list[str])
 
     def add(rows: pd.DataFrame, analysis: str, what: str, **where: object) -> None:
         for stat, (scope, meaning) in scopes.items():
-            count = int((rows["scope"] == scope).sum())
-            ard.add(analysis, stat, count, method=f"{meaning}, {what}", **common, **where)
+            own = rows[rows["scope"] == scope]
+            ard.add(analysis, stat, len(own), method=f"{meaning}, {what}", members=own, **common, **where)
 
     add(quarantine, "quarantine", "all sites, tables and rules")
     for rule, rows in quarantine.groupby(quarantine["rule"].astype(str), sort=True):

@@ -116,6 +116,7 @@ def _add_widths(part: ComparedPart, comparison: Comparison, unknown: str) -> Non
             len(width),
             unit="count",
             method="recurrences with a last clear and a first positive imaging",
+            members=own.loc[width.index, "USUBJID"],
             **common,
         )
         reason = unknown or ("not estimable: no recurrences in the group" if width.empty else "")

@@ -22,11 +22,11 @@ class Completed:
     frames : list of DataFrame
         The source frame with the covariates' columns completed, one an imputation; one only when nothing is missing.
     missing : dict
-        Covariate -> number of values imputed.
+        Covariate -> USUBJID of those whose value was imputed.
     """
 
     frames: list[pd.DataFrame]
-    missing: dict[str, int]
+    missing: dict[str, pd.Index]
 
 
 def outcome_columns(index: pd.Index, followed: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
@@ -94,12 +94,12 @@ def complete(
             levels[name] = levels_of(column, covariate.levels)
             codes = found.map({level: float(code) for code, level in enumerate(levels[name])})
             variable = Incomplete(name, codes.to_numpy(dtype=float, na_value=np.nan), len(levels[name]))
-        missing[name] = int(variable.missing.sum())
-        if missing[name]:
+        missing[name] = frame.index[variable.missing]
+        if len(missing[name]):
             incomplete.append(variable)
     if not incomplete:
         return Completed([frame], missing)
-    known = covariate_design(frame, plan, [name for name in names if not missing[name]])
+    known = covariate_design(frame, plan, [name for name in names if missing[name].empty])
     predictors = known.x.join(exposure.astype(float)).join(outcome)
     frames = []
     for values in impute(incomplete, predictors, imputations=imputations, seed=seed):

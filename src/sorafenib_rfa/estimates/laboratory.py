@@ -89,8 +89,9 @@ def add_laboratory(
     return _add_liver_signals(proportion, results, patients)
 
 
-def _tested(rows: pd.DataFrame, patients: Mapping[str, pd.DataFrame]) -> dict[str, int]:
-    return {group: int(frame["USUBJID"].isin(rows["USUBJID"]).sum()) for group, frame in patients.items()}
+def _tested(rows: pd.DataFrame, patients: Mapping[str, pd.DataFrame]) -> dict[str, pd.Series]:
+    """Return the patients of each group who have one of `rows`."""
+    return {group: frame.loc[frame["USUBJID"].isin(rows["USUBJID"]), "USUBJID"] for group, frame in patients.items()}
 
 
 def _add_worst_grades(proportion: Proportion, results: pd.DataFrame, patients: Mapping[str, pd.DataFrame]) -> None:

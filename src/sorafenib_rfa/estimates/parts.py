@@ -61,8 +61,8 @@ def curve_names(cohort: CohortConfig) -> list[str]:
     return names if compares_arms(cohort) else [name for name in names if name not in CURVES["baseline"]]
 
 
-def write_estimates(estimates: Estimates, ard: str, curves: list[str]) -> None:
-    """Write a part's ARD rows, and each of its curve frames to the path that bears its name.
+def write_estimates(estimates: Estimates, ard: str, members: str, curves: list[str]) -> None:
+    """Write a part's ARD rows, who was counted in them, and each curve frame to the path that bears its name.
 
     A curve that the cohort does not offer is written as an empty frame, so that every declared file exists.
 
@@ -76,6 +76,7 @@ def write_estimates(estimates: Estimates, ard: str, curves: list[str]) -> None:
     from sorafenib_rfa.files import write_parquet
 
     write_parquet(estimates.ard, ard)
+    write_parquet(estimates.members, members)
     unasked = set(estimates.curves) - {Path(path).stem for path in curves}
     if unasked:
         raise ValueError(f"curves without a declared file: {sorted(unasked)}")

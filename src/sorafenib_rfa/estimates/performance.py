@@ -188,8 +188,7 @@ def model_performance(
 def add_performance(
     ard: ArdBuilder,
     x: pd.DataFrame,
-    time: FloatArray,
-    event: NDArray[np.bool_],
+    rows: pd.DataFrame,
     endpoint: str,
     plan: Plan,
     common: Mapping[str, str],
@@ -205,8 +204,8 @@ def add_performance(
         rows ``<endpoint>_calibration`` by risk group.
     x : DataFrame, shape (n, p)
         Covariates of the complete cases.
-    time, event : ndarray, shape (n,)
-        Months, and whether they are events.
+    rows : DataFrame
+        ``USUBJID, time`` (months)``, event`` of the complete cases, in the same order.
     endpoint : str
         PARAMCD.
     plan : Plan
@@ -221,6 +220,7 @@ def add_performance(
     DataFrame
         ``endpoint, month, risk_group, n, predicted, observed, ci_low, ci_high, ard_id``: percent with the event.
     """
+    time, event = rows["time"].to_numpy(dtype=float), rows["event"].to_numpy(dtype=bool)
     at = plan.rmst_horizon_months
     reason = f"not estimable: fewer than {plan.small_group} patients" if len(time) < plan.small_group else ""
     found: Performance | None = None
@@ -282,7 +282,7 @@ def add_performance(
             method=reason or f"{words}, corrected for optimism{how}; {said}",
             **where,
         )
-    return _add_calibration(ard, found, time, event, endpoint, plan, common, reason)
+    return _add_calibration(ard, found, rows, endpoint, plan, common, reason)
 
 
 _INTERVALS = {
@@ -333,8 +333,7 @@ def _apparent_intervals(
 def _add_calibration(
     ard: ArdBuilder,
     found: Performance | None,
-    time: FloatArray,
-    event: NDArray[np.bool_],
+    rows: pd.DataFrame,
     endpoint: str,
     plan: Plan,
     common: Mapping[str, str],
@@ -350,10 +349,11 @@ def _add_calibration(
     group = np.searchsorted(edges, risk, side="left")
     drawn = []
     for number in range(RISK_GROUPS):
-        own = group == number
-        if not own.any():
+        chosen = group == number
+        if not chosen.any():
             continue
-        curve, why = attempt(kaplan_meier, time[own], event[own], level=plan.confidence_level)
+        own = rows[chosen]
+        curve, why = attempt(kaplan_meier, own["time"], own["event"], level=plan.confidence_level)
         read = None if curve is None else curve.at([at])
         observed = [NAN] * 3
         if read is not None:
@@ -362,9 +362,9 @@ def _add_calibration(
                 why = f"not estimable: follow-up of the group ends at {curve.time[-1]:.1f} months"  # type: ignore[union-attr]
         words = f"quarter {number + 1} of predicted risk"
         where = {"variable": f"risk_group_{number + 1}", "level": horizon(at), "engine": ENGINE, **common}
-        predicted = 100 * float(risk[own].mean())
+        predicted = 100 * float(risk[chosen].mean())
         key = f"{endpoint.lower()}_calibration"
-        ard.add(key, "n", int(own.sum()), unit="count", method=f"patients, {words}", **where)
+        ard.add(key, "n", len(own), unit="count", method=f"patients, {words}", members=own["USUBJID"], **where)
         ard.add(
             key,
             "predicted",
@@ -383,5 +383,5 @@ def _add_calibration(
             method=why or f"1 - Kaplan-Meier at month {at:g}, {words}; log-log interval",
             **where,
         )
-        drawn.append([endpoint, at, number + 1, int(own.sum()), predicted, *observed, identifier])
+        drawn.append([endpoint, at, number + 1, len(own), predicted, *observed, identifier])
     return pd.DataFrame(drawn, columns=columns)

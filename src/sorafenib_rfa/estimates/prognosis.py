@@ -93,8 +93,7 @@ def estimate_prognosis(
             ard,
             f"{endpoint.lower()}_km",
             "overall",
-            frame["time"],
-            frame["event"],
+            frame,
             plan,
             words="all patients",
             population=population,
@@ -126,7 +125,7 @@ def estimate_prognosis(
     }
     if "RFS" in rows:
         made["cif_prognostic"] = _add_competing(ard, rows["RFS"], by_id, plan, cohort)
-    return Estimates(ard.frame(), made)
+    return ard.estimates(made)
 
 
 def _together(frames: list[pd.DataFrame]) -> pd.DataFrame:
@@ -178,6 +177,7 @@ def _add_group(
         variable=name,
         method=f"patients without {group.label}",
         engine="sorafenib_rfa.estimates.prognosis",
+        members=frame.loc[~frame["USUBJID"].isin(known["USUBJID"]), "USUBJID"],
         **common,
     )
     sizes = {level: int((known["level"] == level).sum()) for level in levels}
@@ -186,23 +186,23 @@ def _add_group(
     for level in levels:
         own = known[known["level"] == level]
         variable = f"{name}_{slug(level)}"
-        for stat, count in (("n", len(own)), ("events", int(own["event"].sum()))):
+        for stat, members in (("n", own["USUBJID"]), ("events", own.loc[own["event"], "USUBJID"])):
             ard.add(
                 f"{key}_group",
                 stat,
-                count,
+                len(members),
                 unit="count",
                 variable=variable,
                 method=f"{stat} with {group.label}: {level}",
                 engine="sorafenib_rfa.estimates.prognosis",
+                members=members,
                 **common,
             )
         curve = add_curve(
             ard,
             f"{key}_group",
             "overall",
-            own["time"],
-            own["event"],
+            own,
             plan,
             words=f"{group.label}: {level}",
             variable=variable,
@@ -391,8 +391,17 @@ def _add_model(
     model = "univariable" if variable else "multivariable"
     common = {"group": "overall", "population": "Complete cases", "estimand_id": ESTIMAND, "engine": COX}
     n, events = len(own), int(own["event"].sum())
-    for stat, count in (("n", n), ("events", events)):
-        ard.add(analysis, stat, count, unit="count", variable=variable, method=f"{stat} in the {model} model", **common)
+    for stat, count, members in (("n", n, own), ("events", events, own[own["event"]])):
+        ard.add(
+            analysis,
+            stat,
+            count,
+            unit="count",
+            variable=variable,
+            method=f"{stat} in the {model} model",
+            members=members["USUBJID"],
+            **common,
+        )
     drawn = []
     for term in x.columns:
         ratio, why = hazard_ratio(fit, term, plan.confidence_level, reason)
@@ -465,8 +474,7 @@ def _add_performance(
     complete = x.notna().all(axis=1)
     own = frame[complete]
     common = {"group": "overall", "population": "Complete cases", "estimand_id": ESTIMAND}
-    time, event = own["time"].to_numpy(dtype=float), own["event"].to_numpy(dtype=bool)
-    return add_performance(ard, x[complete], time, event, endpoint, plan, common, seed=seed)
+    return add_performance(ard, x[complete], own, endpoint, plan, common, seed=seed)
 
 
 # --- competing risks -------------------------------------------------------------------------------

@@ -49,4 +49,4 @@ def quote_published(cohort: CohortConfig, cohort_name: str, record: str) -> Esti
             method=f"{result.label}: 1 minus the reduction of the rate, {quoted}",
             **common,
         )
-    return Estimates(ard.frame(), {})
+    return ard.estimates({})

@@ -71,7 +71,8 @@ class _Part:
 
     `frame` has one row a patient: ``USUBJID, arm, treated, time`` (months since RFA)``, event`` (died)``, w_overlap``;
     `sessions` one row a repeat session after entry: ``person`` (row of `frame`)``, from_start`` (months since entry)``,
-    TUMOURS, GAPDAYS``. `events` holds both, since entry.
+    TUMOURS, GAPDAYS, USUBJID, date``, and `treated` one row a tumour treated in those sessions, as a clean table has
+    it. `events` holds patients and sessions, since entry.
     """
 
     ard: ArdBuilder
@@ -79,6 +80,7 @@ class _Part:
     arms: Arms
     frame: pd.DataFrame
     sessions: pd.DataFrame
+    treated: pd.DataFrame
     events: RecurrentEvents | None
     start: float
     words: str
@@ -99,6 +101,7 @@ def estimate_repeat_rfa(
     cohort_name: str,
     record: str,
     *,
+    ablations: pd.DataFrame,
     seed: int,
 ) -> Estimates:
     """Compare repeat RFA sessions between the arms.
@@ -117,6 +120,8 @@ def estimate_repeat_rfa(
         Its name.
     record : str
         Path of the job record.
+    ablations : DataFrame
+        Clean table: the raw rows behind the sessions of ADRECUR.
     seed : int
         Of the bootstrap.
 
@@ -133,35 +138,37 @@ def estimate_repeat_rfa(
     ValueError
         If a patient who enters has no end of observation in ADRECUR: the datasets do not belong together.
     """
-    part, before = _part(adsl, adrecur, weights, plan, cohort, cohort_name, record)
+    part, before = _part(adsl, adrecur, ablations, weights, plan, cohort, cohort_name, record)
     for arm in (None, *part.arms.labels):
         _add_sessions(part, arm)
     part.ard.add(
         "sessions",
         "before_entry",
-        before,
+        len(before),
         unit="count",
         method=f"RFA sessions after the index session and {part.words.replace('from', 'up to')}: not counted below",
         engine=COUNTED,
+        members=before,
         **part.common,
     )
     _add_means(part, _resamples(part, adsl, cohort, seed))
     _add_models(part)
     _add_gaps(part)
     part.curves["risk_table_repeat_rfa"] = _risk_table(part)
-    return Estimates(part.ard.frame(), part.curves)
+    return part.ard.estimates(part.curves)
 
 
 def _part(
     adsl: pd.DataFrame,
     adrecur: pd.DataFrame,
+    ablations: pd.DataFrame,
     weights: pd.DataFrame,
     plan: Plan,
     cohort: CohortConfig,
     cohort_name: str,
     record: str,
-) -> tuple[_Part, int]:
-    """Return the part's data, and how many sessions of its patients lie before entry."""
+) -> tuple[_Part, pd.DataFrame]:
+    """Return the part's data, and the sessions of its patients before entry."""
     members = entered(adsl)
     arms = arms_of(cohort)
     kind, owner = texts(adrecur["EVTYPE"]), texts(adrecur["USUBJID"])
@@ -194,8 +201,16 @@ def _part(
             "from_start": since_entry,
             "TUMOURS": numbers(rows["TUMOURS"]),
             "GAPDAYS": numbers(rows["GAPDAYS"]),
+            "USUBJID": texts(rows["USUBJID"]),
+            "date": pd.to_datetime(rows["ASTDT"]),
         }
     ).sort_values(["person", "from_start"], ignore_index=True)
+    treated = ablations[["USUBJID", "ablation_date", "src_file", "src_sheet", "src_row"]].rename(
+        columns={"ablation_date": "date"}
+    )
+    treated = treated.astype({"date": sessions["date"].dtype}).sort_values("src_row", kind="stable")
+    # a session is a day of a patient; it is found in the raw file by the first of its rows
+    sessions = sessions.merge(treated.drop_duplicates(["USUBJID", "date"]), on=["USUBJID", "date"], how="left")
     later = sessions[sessions["from_start"] > 0].reset_index(drop=True)
     start = plan.landmark_day / DAYS_PER_MONTH
     events, _ = attempt(
@@ -209,12 +224,13 @@ def _part(
             arms=arms,
             frame=frame,
             sessions=later,
+            treated=treated.merge(later[["USUBJID", "date", "person"]], on=["USUBJID", "date"]),
             events=events,
             start=start,
             words=start_words(plan, cohort),
             common={"population": population, "estimand_id": ESTIMAND},
         ),
-        len(sessions) - len(later),
+        sessions[sessions["from_start"] <= 0],
     )
 
 
@@ -243,13 +259,14 @@ def _add_sessions(part: _Part, arm: str | None) -> None:
     own, sessions = part.frame[chosen], part.sessions[chosen[part.sessions["person"]]]
     common = {"group": group, **part.common}
     years = float((own["time"] - part.start).sum()) / 12.0
-    for stat, count, method in (
-        ("n", len(own), "patients at risk"),
-        ("sessions", len(sessions), f"repeat RFA sessions {part.words}"),
-        ("deaths", int(own["event"].sum()), f"patients who died {part.words}"),
-        ("tumours", int(sessions["TUMOURS"].sum()), "tumours treated in those sessions"),
+    died, tumours = own.loc[own["event"], "USUBJID"], part.treated[chosen[part.treated["person"]]]
+    for stat, count, members, method in (
+        ("n", len(own), own["USUBJID"], "patients at risk"),
+        ("sessions", len(sessions), sessions, f"repeat RFA sessions {part.words}"),
+        ("deaths", len(died), died, f"patients who died {part.words}"),
+        ("tumours", int(sessions["TUMOURS"].sum()), tumours, "tumours treated in those sessions"),
     ):
-        part.ard.add("sessions", stat, count, unit="count", method=method, engine=COUNTED, **common)
+        part.ard.add("sessions", stat, count, unit="count", method=method, engine=COUNTED, members=members, **common)
     part.ard.add(
         "sessions", "patient_years", years, unit="years", method=f"time alive under observation {part.words}",
         engine=COUNTED, **common,
@@ -265,12 +282,13 @@ def _add_sessions(part: _Part, arm: str | None) -> None:
     counts = np.bincount(sessions["person"], minlength=len(part.frame))[chosen]
     for number in range(MOST_COUNTED + 1):
         most = number == MOST_COUNTED
-        hit = int((counts >= number).sum() if most else (counts == number).sum())
+        members = own.loc[counts >= number if most else counts == number, "USUBJID"]
+        hit = len(members)
         level = f"{number}_or_more" if most else number
         said = f"patients with {number}{' or more' if most else ''} repeat session{'s' if number != 1 else ''}"
         said += f" {part.words}"
         place = {"variable": "number", "level": level, "engine": COUNTED} | common
-        part.ard.add("sessions", "n", hit, unit="count", method=said, **place)
+        part.ard.add("sessions", "n", hit, unit="count", method=said, members=members, **place)
         share, why = attempt(wilson, hit, len(own), part.plan.confidence_level)
         part.ard.add(
             "sessions",
@@ -282,7 +300,8 @@ def _add_sessions(part: _Part, arm: str | None) -> None:
             method=why or f"{said}, whatever their follow-up; Wilson interval",
             **place,
         )
-    _add_quartiles(part, "tumours", sessions["TUMOURS"], "tumours treated in a repeat session", "measure", common)
+    words = "tumours treated in a repeat session"
+    _add_quartiles(part, "tumours", sessions, "TUMOURS", words, "measure", common)
 
 
 def _add_interval(part: _Part, stat: str, interval: Any, method: str, common: Mapping) -> None:
@@ -300,10 +319,14 @@ def _add_interval(part: _Part, stat: str, interval: Any, method: str, common: Ma
     )
 
 
-def _add_quartiles(part: _Part, analysis: str, values: pd.Series, words: str, unit: str, common: Mapping) -> None:
-    """Add number, median and quartiles of values that are described, not inferred from."""
-    known = values.dropna()
-    part.ard.add(analysis, "n", len(known), unit="count", method=f"number of: {words}", engine=COUNTED, **common)
+def _add_quartiles(
+    part: _Part, analysis: str, sessions: pd.DataFrame, column: str, words: str, unit: str, common: Mapping
+) -> None:
+    """Add number, median and quartiles of a column of sessions that is described, not inferred from."""
+    members = sessions[sessions[column].notna()]
+    known = members[column]
+    said = f"number of: {words}"
+    part.ard.add(analysis, "n", len(known), unit="count", method=said, engine=COUNTED, members=members, **common)
     for stat, probability in (("q1", 0.25), ("median", 0.5), ("q3", 0.75)):
         part.ard.add(
             analysis,
@@ -615,6 +638,7 @@ def _add_gaps(part: _Part) -> None:
     exit_time = part.frame["time"] - part.start
     rows = pd.DataFrame(
         {
+            "USUBJID": part.frame["USUBJID"].reindex(first.index),
             "arm": part.frame["arm"].reindex(first.index),
             "time": (second.fillna(exit_time.reindex(first.index)) - first).astype(float),
             "event": second.notna(),
@@ -628,23 +652,31 @@ def _add_gaps(part: _Part) -> None:
         chosen = np.ones(len(part.frame), dtype=bool) if arm is None else part.members(arm)
         own = part.sessions[chosen[part.sessions["person"]]]
         _add_quartiles(
-            part, "gaps", own["GAPDAYS"],
+            part, "gaps", own, "GAPDAYS",
             f"days from the previous RFA session (for the first: the index session) to a repeat session {part.words}; "
             "complete gaps only, so that long ones are under-represented",
             "days", common,
         )  # fmt: skip
         waiting = rows if arm is None else rows[rows["arm"] == arm]
-        for stat, count, words in (
-            ("n", len(waiting), "patients with a repeat session and time after it"),
-            ("events", int(waiting["event"].sum()), "of those, patients with a further session"),
+        for stat, members, words in (
+            ("n", waiting["USUBJID"], "patients with a repeat session and time after it"),
+            ("events", waiting.loc[waiting["event"], "USUBJID"], "of those, patients with a further session"),
         ):
-            part.ard.add("next_session", stat, count, unit="count", method=words, engine=COUNTED, **common)
+            part.ard.add(
+                "next_session",
+                stat,
+                len(members),
+                unit="count",
+                method=words,
+                engine=COUNTED,
+                members=members,
+                **common,
+            )
         add_curve(
             part.ard,
             "next_session",
             group,
-            waiting["time"],
-            waiting["event"],
+            waiting,
             part.plan,
             words="percent without a further session, time zero being the first repeat session; death and the end of "
             "follow-up censor (a rate among those alive)",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +12,7 @@ from sorafenib_rfa.clinical.ctcae import ctcae_soc
 from sorafenib_rfa.config.models import CohortConfig, Plan
 from sorafenib_rfa.estimates.ard import ArdBuilder, Estimates
 from sorafenib_rfa.estimates.common import NAN, attempt, quantile_values, untested
+from sorafenib_rfa.estimates.counted import Members
 from sorafenib_rfa.estimates.covariates import numbers, texts
 from sorafenib_rfa.stats.kaplan_meier import kaplan_meier
 from sorafenib_rfa.stats.proportions import clopper_pearson, incidence_rate, newcombe_difference
@@ -112,7 +113,7 @@ def estimate_safety(
 
         results = results_at_risk(adlb, window.start, window.end)
         curves["liver_peaks"] = add_laboratory(context.proportion, results, adsl, patients)
-    return Estimates(ard.frame(), curves)
+    return ard.estimates(curves)
 
 
 def _at_risk(adsl: pd.DataFrame, adae: pd.DataFrame, adex: pd.DataFrame, plan: Plan) -> _Window:
@@ -168,23 +169,27 @@ class _Context:
     def proportion(
         self,
         analysis: str,
-        counts: dict[str, int],
+        counts: Mapping[str, Members],
         *,
         variable: str,
         level: object = None,
         what: str,
         population: str = "All analysed patients by exposure",
-        denominators: dict[str, int] | None = None,
+        denominators: Mapping[str, Members] | None = None,
         contrast: bool = True,
     ) -> dict[str, dict]:
-        """Add count and percent of each group, and their difference; return what was added for the curves."""
+        """Add count and percent of each group, and their difference; return what was added for the curves.
+
+        `counts` and `denominators` are the patients, or the rows, of each group.
+        """
         level_ = self.plan.confidence_level
-        sizes = self.sizes if denominators is None else denominators
+        sizes = self.sizes if denominators is None else {group: len(all_) for group, all_ in denominators.items()}
         where = {"variable": variable, "level": level, "population": population, "estimand_id": ESTIMAND}
         drawn: dict[str, dict] = {}
-        for group, count in counts.items():
+        for group, members in counts.items():
+            count = len(members)
             count_id = self.ard.add(
-                analysis, "n", count, unit="count", group=group, method=what, engine=COUNTED, **where
+                analysis, "n", count, unit="count", group=group, method=what, engine=COUNTED, members=members, **where
             )
             interval, reason = attempt(clopper_pearson, count, sizes[group], level_)
             percents = [NAN] * 3 if interval is None else [100 * v for v in _three(interval)]
@@ -210,14 +215,14 @@ class _Context:
                 "ard_id": percent_id,
             }
         if contrast:
-            reason = self.not_compared if denominators is None else untested(denominators, self.plan)
+            reason = self.not_compared if denominators is None else untested(sizes, self.plan)
             difference = None
             if not reason:
                 difference, reason = attempt(
                     newcombe_difference,
-                    counts["exposed"],
+                    len(counts["exposed"]),
                     sizes["exposed"],
-                    counts["unexposed"],
+                    len(counts["unexposed"]),
                     sizes["unexposed"],
                     level_,
                 )
@@ -278,9 +283,9 @@ def _three(interval: object) -> tuple[float, float, float]:
     return interval.estimate, interval.ci_low, interval.ci_high  # type: ignore[attr-defined]
 
 
-def _with(chosen: pd.DataFrame, patients: pd.DataFrame) -> int:
-    """Return how many of `patients` occur in `chosen`."""
-    return int(patients["USUBJID"].isin(chosen["USUBJID"]).sum())
+def _with(chosen: pd.DataFrame, patients: pd.DataFrame) -> pd.Series:
+    """Return the USUBJID of those of `patients` who occur in `chosen`."""
+    return patients.loc[patients["USUBJID"].isin(chosen["USUBJID"]), "USUBJID"]
 
 
 def _add_population(context: _Context) -> None:
@@ -293,7 +298,8 @@ def _add_population(context: _Context) -> None:
             "estimand_id": ESTIMAND,
         }
         meaning = "any sorafenib before recurrence" if group == "exposed" else "no sorafenib before recurrence"
-        context.ard.add("population", "n", len(frame), unit="count", method=f"patients with {meaning}", **common)
+        said = f"patients with {meaning}"
+        context.ard.add("population", "n", len(frame), unit="count", method=said, members=frame["USUBJID"], **common)
         years = float(context.window.days.reindex(frame["USUBJID"]).sum()) / DAYS_PER_YEAR
         context.ard.add(
             "population",
@@ -331,10 +337,11 @@ def _add_summary(context: _Context, events: pd.DataFrame) -> None:
         context.proportion("summary", counts, variable=key, what=what, contrast=key not in _ABOUT_THE_DRUG)
         context.rates("summary", chosen, variable=key, level=None, what=what)
         for group, frame in context.patients.items():
+            own = chosen[chosen["USUBJID"].isin(frame["USUBJID"])]
             context.ard.add(
                 "summary",
                 "events",
-                int(chosen["USUBJID"].isin(frame["USUBJID"]).sum()),
+                len(own),
                 unit="count",
                 group=group,
                 variable=key,
@@ -342,13 +349,14 @@ def _add_summary(context: _Context, events: pd.DataFrame) -> None:
                 estimand_id=ESTIMAND,
                 method=f"events, not patients: {what.removeprefix('patients with ')}",
                 engine=COUNTED,
+                members=own,
             )
     for group, frame in context.patients.items():
-        mine = events[events["USUBJID"].isin(frame["USUBJID"])]
+        ungraded = events[events["USUBJID"].isin(frame["USUBJID"]) & events["grade"].isna()]
         context.ard.add(
             "summary",
             "events",
-            int(mine["grade"].isna().sum()),
+            len(ungraded),
             unit="count",
             group=group,
             variable="grade_unknown",
@@ -356,6 +364,7 @@ def _add_summary(context: _Context, events: pd.DataFrame) -> None:
             estimand_id=ESTIMAND,
             method="treatment-emergent events without a grade: counted under any grade, not under grade 3 or above",
             engine=COUNTED,
+            members=ungraded,
         )
 
 
@@ -386,7 +395,8 @@ def _add_terms(context: _Context, events: pd.DataFrame) -> tuple[pd.DataFrame, p
         for group, frame in context.patients.items():
             own = worst.reindex(frame["USUBJID"]).dropna()
             for grade in range(1, 6):
-                count = int((own == grade).sum())
+                members = own.index[own == grade]
+                count = len(members)
                 identifier = context.ard.add(
                     "term_worst_grade",
                     "n",
@@ -399,6 +409,7 @@ def _add_terms(context: _Context, events: pd.DataFrame) -> tuple[pd.DataFrame, p
                     estimand_id=ESTIMAND,
                     method=f"patients whose worst {term} was grade {grade} (CTCAE v{context.plan.ctcae_version})",
                     engine=COUNTED,
+                    members=members,
                 )
                 total = context.sizes[group]
                 grades.append(
@@ -525,28 +536,28 @@ def _add_exposure(context: _Context, adex: pd.DataFrame) -> None:
     )
 
     previous = dose.where(dose > 0).groupby(doses["USUBJID"]).ffill().groupby(doses["USUBJID"]).shift()
-    reduced = doses.loc[(dose > 0) & (dose < previous), "USUBJID"].nunique()
+    reduced = pd.Index(doses.loc[(dose > 0) & (dose < previous), "USUBJID"].unique())
     gap = (
         pd.to_datetime(doses["EXSTDT"]) - pd.to_datetime(doses["EXENDT"]).groupby(doses["USUBJID"]).shift()
     ).dt.days > 1
-    interrupted = doses.loc[(dose == 0) | gap, "USUBJID"].nunique()
+    interrupted = pd.Index(doses.loc[(dose == 0) | gap, "USUBJID"].unique())
     counts = {
         "reduced": (reduced, "patients with a dose below their dose before"),
         "interrupted": (interrupted, "patients with days without the drug between two doses"),
-        "stopped": (int((~ongoing).sum()), "patients who stopped for good, for any reason"),
-        "ongoing": (int(ongoing.sum()), "patients still on the drug at last contact"),
+        "stopped": (final.index[~ongoing], "patients who stopped for good, for any reason"),
+        "ongoing": (final.index[ongoing], "patients still on the drug at last contact"),
     }
     for adjustment in STOP_REASONS:
-        count = int((~ongoing & (adjustments == adjustment)).sum())
-        counts[f"stopped_{adjustment}"] = (count, f"patients who stopped for good; reason {adjustment}")
-    for key, (count, what) in counts.items():
+        own = final.index[~ongoing & (adjustments == adjustment)]
+        counts[f"stopped_{adjustment}"] = (own, f"patients who stopped for good; reason {adjustment}")
+    for key, (members, what) in counts.items():
         context.proportion(
             "exposure",
-            {"exposed": count},
+            {"exposed": members},
             variable=key,
             what=what,
             population=common["population"],
-            denominators={"exposed": len(final)},
+            denominators={"exposed": final.index},
             contrast=False,
         )
     context.ard.add(
@@ -556,6 +567,7 @@ def _add_exposure(context: _Context, adex: pd.DataFrame) -> None:
         unit="count",
         variable="with_dosing_records",
         method="exposed patients with dosing records",
+        members=final.index,
         **common,
     )
 
@@ -568,7 +580,10 @@ def _t_quantile(level: float, freedom: int) -> float:
 
 
 def _sessions(ablations: pd.DataFrame, adsl: pd.DataFrame) -> pd.DataFrame:
-    """Return ``USUBJID, date, worst`` (position in CLAVIEN_DINDO)``, any`` of each session of an analysed patient."""
+    """Return ``USUBJID, date, worst`` (position in CLAVIEN_DINDO)``, any`` of each session of an analysed patient.
+
+    ``src_file, src_sheet, src_row``: the raw row of the session's worst complication, or its first row.
+    """
     mine = ablations[ablations["USUBJID"].isin(adsl["USUBJID"])]
     mine = mine.assign(date=pd.to_datetime(mine["ablation_date"]))
     grade = texts(mine["complication_clavien_dindo"])
@@ -579,7 +594,9 @@ def _sessions(ablations: pd.DataFrame, adsl: pd.DataFrame) -> pd.DataFrame:
     )
     sessions["worst"] = numbers(sessions["worst"])
     sessions["any"] = sessions["any"].astype(bool)
-    return sessions
+    telling = mine.sort_values(["worst", "any", "src_row"], ascending=[False, False, True], kind="stable")
+    telling = telling.drop_duplicates(["USUBJID", "date"])
+    return sessions.merge(telling[["USUBJID", "date", "src_file", "src_sheet", "src_row"]], on=["USUBJID", "date"])
 
 
 def _add_complications(context: _Context, sessions: pd.DataFrame) -> None:
@@ -596,19 +613,23 @@ def _add_graded(context: _Context, analysis: str, frame: pd.DataFrame, counted: 
     """Add how many of `counted` (rows of `frame`) had a complication: any, major, and by grade."""
     inside = {g: frame[frame["USUBJID"].isin(p["USUBJID"])] for g, p in context.patients.items()}
     inside["overall"] = frame
-    totals = {group: len(rows) for group, rows in inside.items()}
     population = f"{counted.capitalize()} of analysed patients"
-    for group, total in totals.items():
+
+    def who(rows: pd.DataFrame) -> Members:
+        return rows if "src_row" in rows else rows["USUBJID"]
+
+    for group, rows in inside.items():
         context.ard.add(
             analysis,
             "total",
-            total,
+            len(rows),
             unit="count",
             group=group,
             population=population,
             engine=COUNTED,
             estimand_id=ESTIMAND,
             method=f"{counted} recorded",
+            members=who(rows),
         )
     major = CLAVIEN_DINDO.index("IIIa")
     lines = {
@@ -622,11 +643,11 @@ def _add_graded(context: _Context, analysis: str, frame: pd.DataFrame, counted: 
     for key, (what, chosen, compared) in lines.items():
         context.proportion(
             analysis,
-            {group: int(chosen(rows).sum()) for group, rows in inside.items()},
+            {group: who(rows[chosen(rows)]) for group, rows in inside.items()},
             variable=key,
             what=f"{counted} with {what} ({note})",
             population=population,
-            denominators=totals,
+            denominators=inside,
             contrast=compared,
         )
 

@@ -166,7 +166,7 @@ def estimate_sensitivity(
     _add_negative_control(part, ablations)
     curves = {name: pd.concat(frames, ignore_index=True) for name, frames in part.curves.items()}
     curves["specifications"] = add_specifications(part.ard, adsl, adtte, plan, cohort, completed, not_imputed)
-    return Estimates(part.ard.frame(), curves)
+    return part.ard.estimates(curves)
 
 
 def _common(comparison: Comparison, extra: str = "", target: Target = "overlap") -> dict[str, Any]:
@@ -228,10 +228,16 @@ def _add_matched(part: _Part, comparison: Comparison) -> None:
     )
     population = "; treated patients with a partner and their partners"
     common = _common(comparison, population, "treated")
-    counts = (NAN,) * 3
+    counts: list[tuple[float, pd.Series | None]] = [(NAN, None)] * 3
     if matching is not None:
-        counts = (len(matching.pairs), matching.unmatched_treated, matching.unmatched_control)
-    for (stat, group, said), count in zip(
+        who, lone = frame["USUBJID"], ~matching.matched
+        counts = [
+            # a pair is named by its treated patient; the partners are in the curve `matching`
+            (len(matching.pairs), who[matching.pairs[:, 0]]),
+            (matching.unmatched_treated, who[lone & frame["treated"]]),
+            (matching.unmatched_control, who[lone & ~frame["treated"]]),
+        ]
+    for (stat, group, said), (count, members) in zip(
         (
             ("pairs", "contrast", "matched pairs"),
             ("unmatched", part.arms.slug(part.arms.treated), "patients without a partner within the caliper"),
@@ -247,33 +253,36 @@ def _add_matched(part: _Part, comparison: Comparison) -> None:
             unit="count",
             method=why or f"{said}: {words}",
             engine=MATCHING,
+            members=members,
             **{**common, "group": group},
         )
     if matching is not None:
         part.curves.setdefault("matching", []).append(_pairs(comparison, frame, matching))
-    members = None if matching is None else frame.iloc[matching.members].reset_index(drop=True)
+    matched = None if matching is None else frame.iloc[matching.members].reset_index(drop=True)
+    events = None if matched is None else matched.loc[matched["event"], "USUBJID"]
     part.ard.add(
         key,
         "events",
-        NAN if members is None else int(members["event"].sum()),
+        NAN if events is None else len(events),
         unit="count",
         method=why or f"events among matched patients: {words}",
         engine=MATCHING,
+        members=events,
         **common,
     )
     _add_matched_balance(part, key, frame, matching, why, common)
     fit, no_fit = None, why
     mean, no_mean = None, why
     tau = part.horizon_of(comparison)
-    if matching is not None and members is not None:
+    if matching is not None and matched is not None:
         small = untested({arm: len(matching.pairs) for arm in part.arms.labels}, part.plan)
         no_fit = no_mean = small
         if not small:
             fit, no_fit = attempt(
                 cox_fit,
-                _exposure(members),
-                members["from_start"],
-                members["event"],
+                _exposure(matched),
+                matched["from_start"],
+                matched["event"],
                 cluster=matching.pair_of_member,
             )
             mean, no_mean = attempt(paired_rmst, frame["from_start"], frame["event"], matching, tau, part.level)
@@ -394,10 +403,11 @@ def _add_imputed(part: _Part, completed: Completed | None, why: str) -> None:
         part.ard.add(
             "imputed",
             "n",
-            NAN if imputed is None else imputed,
+            NAN if imputed is None else len(imputed),
             unit="count",
             variable=name,
             method=why or f"analysed patients in whom {label} was missing and imputed",
+            members=imputed,
             engine=IMPUTATION,
             population="All analysed patients",
         )
@@ -420,7 +430,7 @@ def _add_imputed(part: _Part, completed: Completed | None, why: str) -> None:
 
 def _overlap_weights(part: _Part, completed: Completed) -> list[np.ndarray]:
     """Return the overlap weights of each completed data set, in the order of the landmark population."""
-    if not any(completed.missing[name] for name in part.plan.adjustment_set):
+    if all(completed.missing[name].empty for name in part.plan.adjustment_set):
         raise EstimationError("no covariate of the adjustment set is missing: there is nothing to impute")
     treated = part.treated.to_numpy(dtype=bool)
     weights = []
@@ -445,7 +455,14 @@ def _add_pooled(part: _Part, comparison: Comparison, weights: list[np.ndarray], 
         "taken as known; Rubin's rules"
     )
     part.ard.add(
-        key, "n", len(frame), unit="count", method="patients, with imputed covariates", engine=IMPUTATION, **common
+        key,
+        "n",
+        len(frame),
+        unit="count",
+        method="patients, with imputed covariates",
+        engine=IMPUTATION,
+        members=frame["USUBJID"],
+        **common,
     )
     estimates: dict[str, Pooled | None] = {"hr": None, "difference": None}
     reasons = {"hr": why, "difference": why}
@@ -869,14 +886,15 @@ def _add_negative_control(part: _Part, ablations: pd.DataFrame) -> None:
     sizes = {label: int((arm == label).sum()) for label in part.arms.labels}
     what = "a complication recorded for the index RFA session, which precedes sorafenib"
     for label, side in zip(part.arms.labels, (treated, ~treated), strict=True):
-        for stat, count in (("n", int(side.sum())), ("events", int((side & outcome).sum()))):
+        for stat, flags in (("n", side), ("events", side & outcome)):
             part.ard.add(
                 "negative_control",
                 stat,
-                count,
+                int(flags.sum()),
                 unit="count",
                 group=part.arms.slug(label),
                 method="patients" if stat == "n" else f"patients with {what}",
+                members=frame.loc[flags, "USUBJID"],
                 **common,
             )
     why = "not estimable: the propensity score could not be estimated" if part.weights.empty else ""

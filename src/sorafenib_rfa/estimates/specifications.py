@@ -199,7 +199,7 @@ class _Curve:
         own = [
             self._once(("columns", population, name, used), partial(columns, name, used))
             for name in names
-            for used in [number if completed.missing[name] else 0]
+            for used in [0 if completed.missing[name].empty else number]
         ]
         x = np.asfortranarray(np.column_stack(own))  # columns of one model each in one piece
         if x.shape[1] == 0:
@@ -454,7 +454,7 @@ def add_specifications(
         name: int(by_subject[plan.covariates[name].variable].isna().sum())
         for names in choices.adjustment_sets.values()
         for name in names
-    } | ({} if completed is None else completed.missing)
+    } | ({} if completed is None else {name: len(who) for name, who in completed.missing.items()})
     rows = []
     for number, spec in enumerate(specifications(choices), start=1):
         identifier = f"s{number:03d}"

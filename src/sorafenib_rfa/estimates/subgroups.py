@@ -180,7 +180,7 @@ def estimate_subgroups(
     for endpoint in (e for e in ENDPOINTS_COMPARED if e in cohort.endpoints):
         _compare(part, compare(adsl, adtte, weights, plan, cohort, endpoint))
     _add_tests(part)
-    return Estimates(part.ard.frame(), {"subgroups": pd.DataFrame(part.drawn, columns=list(CURVE_COLUMNS))})
+    return part.ard.estimates({"subgroups": pd.DataFrame(part.drawn, columns=list(CURVE_COLUMNS))})
 
 
 # --- who belongs where ---------------------------------------------------------------------------------------------
@@ -436,14 +436,15 @@ def _compare(part: _Part, comparison: Comparison) -> None:
         subgroup = part.plan.subgroups[name]
         heading = len(part.drawn)
         part.drawn.append({})
-        outside = int((~rows["USUBJID"].isin(frozenset().union(*(level.members for level in levels)))).sum())
+        outside = rows.loc[~rows["USUBJID"].isin(frozenset().union(*(level.members for level in levels))), "USUBJID"]
         part.ard.add(
             key,
             "outside",
-            outside,
+            len(outside),
             unit="count",
             variable=slug(name),
             method=f"patients of the comparison in no level of {subgroup.label} (a value is missing or not listed)",
+            members=outside,
             engine=COUNTED,
             **common,
         )
@@ -453,7 +454,7 @@ def _compare(part: _Part, comparison: Comparison) -> None:
             own = rows[rows["USUBJID"].isin(level.members)]
             own = own.assign(weight=level.weights.reindex(own["USUBJID"]).to_numpy(dtype=float))
             line = _line(part, comparison, subgroup.label, level.name, "level", own)
-            _add_counts(part, key, level, line, common)
+            _add_counts(part, key, level, line, own, common)
             ratio = _add_hazard_ratio(part, key, comparison, own, level, common)
             part.drawn.append(line | {"weights": "level" if level.own else "all_patients"} | ratio)
             if np.isfinite(ratio["hr"]):
@@ -489,9 +490,12 @@ def _line(part: _Part, comparison: Comparison, subgroup: str, level: str, role: 
     return line | {"p_interaction": NAN}
 
 
-def _add_counts(part: _Part, key: str, level: _Level, line: Mapping, common: Mapping[str, str]) -> None:
+def _add_counts(
+    part: _Part, key: str, level: _Level, line: Mapping, rows: pd.DataFrame, common: Mapping[str, str]
+) -> None:
     """Add patients and events of a level by arm."""
     for arm, side in zip(part.arms.labels, ("treated", "control"), strict=True):
+        own = rows[rows["treated"] == (side == "treated")]
         for stat, words in (("n", "patients of the level"), ("events", "patients of the level with an event")):
             part.ard.add(
                 key,
@@ -501,6 +505,7 @@ def _add_counts(part: _Part, key: str, level: _Level, line: Mapping, common: Map
                 group=part.arms.slug(arm),
                 method=words,
                 engine=COUNTED,
+                members=own.loc[own["event"] | (stat == "n"), "USUBJID"],
                 **level.place,
                 **common,
             )

@@ -63,12 +63,15 @@ def add_size(
     population: str,
     estimand_id: str,
 ) -> None:
-    """Add patients, events, person-time and event rate of `rows` (``time`` in months, ``event``) from `start` on."""
-    n, events = len(rows), int(rows["event"].sum())
+    """Add patients, events, person-time and event rate of `rows` (``USUBJID, time`` in months, ``event``)."""
+    events = int(rows["event"].sum())
     years = float((rows["time"] - start).sum()) / 12.0
     common = {"group": group, "population": population, "estimand_id": estimand_id}
-    ard.add(analysis, "n", n, unit="count", method="patients at risk", engine=COUNTED, **common)
-    ard.add(analysis, "events", events, unit="count", method="patients with an event", engine=COUNTED, **common)
+    for stat, members, method in (
+        ("n", rows["USUBJID"], "patients at risk"),
+        ("events", rows.loc[rows["event"], "USUBJID"], "patients with an event"),
+    ):
+        ard.add(analysis, stat, len(members), unit="count", method=method, engine=COUNTED, members=members, **common)
     since = "time zero" if start == 0 else f"month {start:.2f} after time zero"
     ard.add(
         analysis, "patient_years", years, unit="years", method=f"time at risk from {since}", engine=COUNTED, **common
@@ -91,8 +94,7 @@ def add_curve(
     ard: ArdBuilder,
     analysis: str,
     group: str,
-    time: pd.Series,
-    event: pd.Series,
+    rows: pd.DataFrame,
     plan: Plan,
     *,
     start: float = 0.0,
@@ -107,8 +109,8 @@ def add_curve(
 
     Parameters
     ----------
-    time, event : Series
-        Months since time zero, and whether they end in an event.
+    rows : DataFrame
+        ``USUBJID, time`` (months since time zero)``, event``.
     start : float
         Months since time zero at which everyone enters (left truncation).
     weights : Series, optional
@@ -123,11 +125,12 @@ def add_curve(
     KaplanMeierCurve or None
         None when there is nobody.
     """
+    time = rows["time"]
     entry = np.full(len(time), start) if start > 0 else None
     curve, reason = attempt(
         kaplan_meier,
         time,
-        event,
+        rows["event"],
         start=entry,
         weights=weights,
         level=plan.confidence_level,
@@ -165,12 +168,14 @@ def add_curve(
         )
         if weights is None:
             early = f"not estimable: month {month:g} is before observation starts" if month <= start else ""
+            early = early or (reason if len(rows) else "")  # of nobody, nobody is at risk
             ard.add(
                 analysis,
                 "at_risk",
                 NAN if early else 0 if at is None else float(at.n_risk[j]),
                 unit="count",
                 method=early or "patients at risk just before",
+                members=rows.loc[time >= month, "USUBJID"],
                 **place,
                 **common,
             )
@@ -317,7 +322,7 @@ def add_incidence(
     Parameters
     ----------
     rows : DataFrame
-        ``time`` (months since time zero), ``cause`` (EVNTCD).
+        ``USUBJID, time`` (months since time zero), ``cause`` (EVNTCD).
     groups : mapping
         Slug -> label and which rows.
     causes : mapping
@@ -347,14 +352,16 @@ def add_incidence(
             aalen_johansen, own["time"], cause, start=entry, n_causes=len(shown), level=plan.confidence_level
         )
         for j, (key, (cause_label, _)) in enumerate(shown.items()):
+            members = own.loc[cause == j + 1, "USUBJID"]
             ard.add(
                 analysis,
                 "n",
-                int((cause == j + 1).sum()),
+                len(members),
                 unit="count",
                 group=group,
                 variable=prefix + key,
                 method=f"patients whose first event was: {cause_label}",
+                members=members,
                 **common,
             )
             _add_incidence_at(ard, analysis, group, prefix + key, fitted, j + 1, times, start, why, words, common)

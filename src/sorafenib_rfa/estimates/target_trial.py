@@ -460,7 +460,7 @@ def estimate_target_trial(
             part.curves[f"designs_{endpoint.lower()}"] = designs(endpoint, plan)
     if part.weights:
         part.curves["ccw_weights"] = pd.concat(part.weights, ignore_index=True)
-    return Estimates(part.ard.frame(), part.curves)
+    return part.ard.estimates(part.curves)
 
 
 def designs(endpoint: str, plan: Plan) -> pd.DataFrame:
@@ -503,7 +503,12 @@ def _add_cloning(part: _Part) -> None:
     started = np.isfinite(scored["start"])
     undecided = ~started & ~scored["known"]
     part.ard.add(
-        "cloning", "patients", len(scored), method="patients with all covariates, cloned at time zero", **everyone
+        "cloning",
+        "patients",
+        len(scored),
+        method="patients with all covariates, cloned at time zero",
+        members=scored.index,
+        **everyone,
     )
     part.ard.add("cloning", "clones", 2 * len(scored), method="two copies a patient", **everyone)
     part.ard.add(
@@ -511,6 +516,7 @@ def _add_cloning(part: _Part) -> None:
         "without_covariates",
         int((~part.design.complete).sum()),
         method="analysed patients who lack a covariate of the adjustment set: not in the emulated trial",
+        members=part.design.complete.index[~part.design.complete],
         **everyone,
     )
     part.ard.add(
@@ -519,16 +525,22 @@ def _add_cloning(part: _Part) -> None:
         int(undecided.sum()),
         method=f"patients whose recurrence, death or last contact came by day {grace} and before any start: they "
         "count in both arms up to then",
+        members=scored.index[undecided],
         **everyone,
     )
-    for slug, count, what in (
-        (part.slugs[0], int((scored["known"] & ~started).sum()), f"had not started when day {grace} was over"),
-        (part.slugs[1], int(started.sum()), f"started by day {grace}"),
+    for slug, flags, what in (
+        (part.slugs[0], scored["known"] & ~started, f"had not started when day {grace} was over"),
+        (part.slugs[1], started, f"started by day {grace}"),
     ):
         part.ard.add(
-            "cloning", "artificially_censored", count, group=slug, method=f"copies censored because the patient {what}",
+            "cloning",
+            "artificially_censored",
+            int(flags.sum()),
+            group=slug,
+            method=f"copies censored because the patient {what}",
+            members=scored.index[flags],
             **everyone,
-        )  # fmt: skip
+        )
     delay = scored.loc[started, "start"] * DAYS_PER_MONTH
     for stat, probability in (("q1", 0.25), ("median", 0.5), ("q3", 0.75)):
         part.ard.add(
@@ -848,8 +860,8 @@ def _add_time_varying(part: _Part, endpoint: str) -> None:
         follow = followed(part.adtte, endpoint, subjects)
         exposed_from = part.conduct.loc[subjects, "exposed_from"].to_numpy()
         rows = start_stop(follow["time"].to_numpy(dtype=float), follow["event"].to_numpy(dtype=bool), exposed_from)
-        ever = int(rows.loc[rows["exposed"] == 1, "patient"].nunique())
-        why = untested({part.arms.treated: ever, part.arms.control: len(subjects) - ever}, plan)
+        ever = subjects[rows.loc[rows["exposed"] == 1, "patient"].unique()]
+        why = untested({part.arms.treated: len(ever), part.arms.control: len(subjects) - len(ever)}, plan)
         x = rows[["exposed"]].reset_index(drop=True)
         if adjusted:
             covariates = part.design.x.iloc[rows["patient"].to_numpy()].reset_index(drop=True)
@@ -879,12 +891,12 @@ def _add_time_varying(part: _Part, endpoint: str) -> None:
             population=population,
             **common,
         )
-        for stat, count, said in (
-            ("n", len(subjects), "patients"),
+        for stat, members, said in (
+            ("n", subjects, "patients"),
             ("exposed", ever, "patients ever exposed while followed"),
-            ("events", int(rows["event"].sum()), "events"),
+            ("events", subjects[rows.loc[rows["event"], "patient"]], "events"),
         ):
             part.ard.add(
-                analysis, stat, count, unit="count", group="contrast", method=f"{said} in the model: {words}",
-                population=population, **common,
+                analysis, stat, len(members), unit="count", group="contrast", method=f"{said} in the model: {words}",
+                population=population, members=members, **common,
             )  # fmt: skip

@@ -117,7 +117,7 @@ def estimate_time_to_event(
         [add_effect_over_time(part, comparison) for comparison in followed], ignore_index=True
     )
     part.curves["centres"] = pd.concat([add_centres(part, comparison) for comparison in followed], ignore_index=True)
-    return Estimates(part.ard.frame(), part.curves)
+    return part.ard.estimates(part.curves)
 
 
 # --- weighted cumulative incidence -----------------------------------------------------------------
@@ -185,15 +185,17 @@ def _add_incidence(part: ComparedPart, comparison: Comparison, cohort: CohortCon
     drawn = []
     for j, (key, (cause_label, _)) in enumerate(causes.items()):
         for arm in arms.labels:
+            members = rows.loc[own[arm] & (codes == j + 1), "USUBJID"]
             part.ard.add(
                 analysis,
                 "n",
-                int((codes[own[arm]] == j + 1).sum()),
+                len(members),
                 unit="count",
                 group=arms.slug(arm),
                 variable=key,
                 method=f"patients whose first event was: {cause_label} (unweighted count)",
                 engine=BOOTSTRAP,
+                members=members,
                 **common,
             )
         for month in plan.horizons_months:
