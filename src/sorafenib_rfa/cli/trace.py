@@ -59,14 +59,7 @@ def command(
     broken = any(breach["broken"] for breach in chain.breaches)
     if rows:
         if not chain.members:
-            raise QueryError(
-                Problem(
-                    f"{chain.id} is no count of patients or rows",
-                    hint=f"ask for a count of its analysis: {', '.join(chain.related_counts[:3])}"
-                    if chain.related_counts
-                    else "ask for the id of a count",
-                )
-            )
+            raise QueryError(Problem(f"{chain.id} rests on no count of patients or rows"))
         _print_rows(terminal, tree, chain)
     elif code:
         _print_code(terminal, chain, patterns)
@@ -179,33 +172,32 @@ def _how(use: Use) -> str:
 
 
 def _members(terminal: Terminal, chain: Chain) -> None:
+    if chain.kind == "number" and not chain.members:
+        terminal.heading("Patients and rows", "it rests on no count of patients or rows")
     for members in chain.members:
-        title = f"{counted(members.count, 'patient' if members.counted == 'patients' else 'row')} behind it"
-        if len(chain.members) > 1:
-            title = f"{counted(members.count, 'patient' if members.counted == 'patients' else 'row')}: {members.ard_id}"
-        terminal.heading(title, counted(members.raw_rows, "row") + " of raw files")
+        what = counted(members.count, "patient" if members.counted == "patients" else "row")
+        role = "" if members.role == "count" else f"  {members.role.replace('_', ' ')}"
+        terminal.heading(what + role, f"{counted(members.raw_rows, 'row')} of raw files")
+        if members.role != "count":
+            terminal.line((members.ard_id, FAINT), indent=2)
         _who(terminal, members)
-    if chain.related_counts:
-        terminal.heading("An estimate, not a count", "the counts of its analysis, to be traced in turn:")
-        shown = chain.related_counts[:6]
-        terminal.columns([(each,) for each in shown])
-        _more(terminal, len(chain.related_counts) - len(shown))
+    if chain.members:
+        terminal.line(("all of these rows: --rows", FAINT), indent=2)
 
 
 def _who(terminal: Terminal, members: Members) -> None:
-    if members.counted == "rows" and members.patients:
-        terminal.line(counted(members.patients, "patient"), indent=2)
-    if members.first_patients:
-        more = members.patients - len(members.first_patients)
-        names = ", ".join(members.first_patients) + (f", and {more:,} more" if more else "")
-        terminal.prose(names, indent=2)
-    terminal.columns(
-        [(f"{count:,}", "row" if count == 1 else "rows", file) for file, count in members.raw_files.items()], right="r"
-    )
-    if members.raw_rows:
+    more = members.patients - len(members.first_patients)
+    names = ", ".join(members.first_patients) + (f" and {more:,} more" if more else "")
+    if names:
+        label = f"of {counted(members.patients, 'patient')}: " if members.counted == "rows" else ""
+        terminal.prose(names, indent=2, first=label)
+    files = list(members.raw_files.items())
+    terminal.columns([(f"{count:,}", "row" if count == 1 else "rows", file) for file, count in files[:8]], right="r")
+    _more(terminal, len(files) - 8, word="--rows")
+    if members.first_rows:
         first = members.first_rows[0]
-        sheet = f" sheet {first['sheet']}," if first["sheet"] else ""
-        terminal.line((f"the first: {first['file']},{sheet} row {first['row']}; all of them: --rows", FAINT), indent=2)
+        sheet = f", sheet {first['sheet']}" if first["sheet"] else ""
+        terminal.line(("the first: ", FAINT), f"row {first['row']} of {first['file']}{sheet}", indent=2)
 
 
 def _breaches(terminal: Terminal, chain: Chain) -> None:
@@ -275,7 +267,7 @@ def _job(
     _more(terminal, len(mine) - len(inputs), indent=6)
     if len(mine) < len(job.inputs):
         rest = counted(len(job.inputs) - len(mine), "other file")
-        terminal.line((f"and {rest} that hold nothing of this", FAINT), indent=6)
+        terminal.line((f"and {rest}, of jobs not told here", FAINT), indent=6)
 
 
 def _number(entry: dict[str, Any], number_of: dict[str, int]) -> int | None:
@@ -307,9 +299,9 @@ def _sources(terminal: Terminal, chain: Chain, everything: bool) -> None:
         _more(terminal, len(entries) - len(shown))
 
 
-def _more(terminal: Terminal, count: int, indent: int = 2) -> None:
+def _more(terminal: Terminal, count: int, indent: int = 2, word: str = "--all") -> None:
     if count > 0:
-        terminal.line((f"and {count:,} more (--all)", FAINT), indent=indent)
+        terminal.line((f"and {count:,} more ({word})", FAINT), indent=indent)
 
 
 # --- raw rows, code -------------------------------------------------------------------------------------------------
@@ -318,9 +310,13 @@ def _more(terminal: Terminal, count: int, indent: int = 2) -> None:
 def _print_rows(terminal: Terminal, tree: Tree, chain: Chain) -> None:
     from sorafenib_rfa.provenance.trace import all_rows
 
-    rows = {members.ard_id: all_rows(tree, members.ard_id) for members in chain.members}
+    rows = [
+        {"role": members.role, "id": members.ard_id, **row}
+        for members in chain.members
+        for row in all_rows(tree, members.ard_id)
+    ]
     if terminal.as_json:
-        terminal.json([{"id": identifier, **row} for identifier, found in rows.items() for row in found])
+        terminal.json(rows)
         return
     import csv
     import sys
@@ -328,11 +324,10 @@ def _print_rows(terminal: Terminal, tree: Tree, chain: Chain) -> None:
     from sorafenib_rfa.cli.terminal import plain
 
     writer = csv.writer(sys.stdout, lineterminator="\n")
-    writer.writerow(["id", "file", "sheet", "row", "patient"])
-    for identifier, found in rows.items():
-        for row in found:
-            cells = [identifier, row["file"], row["sheet"] or "", row["row"], row["patient"] or ""]
-            writer.writerow([_no_formula(plain(cell)) for cell in cells])
+    columns = ("role", "id", "file", "sheet", "row", "patient", "table")
+    writer.writerow(columns)
+    for row in rows:
+        writer.writerow([_no_formula(plain(row[name] if row[name] is not None else "")) for name in columns])
 
 
 def _no_formula(cell: str) -> str:

@@ -164,7 +164,8 @@ def differences(before: Any, after: Any, path: str = "") -> list[tuple[str, Any,
                 for number, (old, new) in enumerate(zip(before, after, strict=True))
                 for difference in differences(old, new, f"{path}.{number}")
             ]
-    if isinstance(before, int | float) and isinstance(after, int | float) and before == after:
+    numbers = all(isinstance(each, int | float) and not isinstance(each, bool) for each in (before, after))
+    if numbers and before == after:
         return []  # 60 and 60.0, as YAML and JSON may write the same number
     return [(path, before, after)]
 

@@ -27,6 +27,8 @@ KINDS: Final = ("claim", "table", "figure", "meta")
 """Prefixes of identifiers, besides the names of cohorts."""
 FIRST: Final = 5
 """How many patients and raw rows a chain names; the rest are counted."""
+LEDGER: Final = ("flow.patients.", "flow.step.")
+"""Counts of patients whose members also name the row in which the ledger first saw them."""
 INGEST_RULE: Final = "ingest_site"
 _VALUES: Final = ("value", "ci_low", "ci_high", "p_value")
 
@@ -143,6 +145,9 @@ class Members:
 
     Attributes
     ----------
+    role : str
+        What the count is to the number: ``count`` (the number itself), ``numerator``, ``denominator``, ``n``,
+        ``events``, or one of these with the name of an arm or level.
     ard_id : str
         ``cohort:ard_id`` of the count.
     count : int
@@ -157,9 +162,10 @@ class Members:
     raw_files : dict
         Raw file -> how many of these rows.
     first_rows : list of dict
-        file, sheet, row, patient.
+        file, sheet, row, patient, table.
     """
 
+    role: str
     ard_id: str
     count: int
     counted: str
@@ -202,10 +208,10 @@ class Chain:
         path, sha256, bytes of the exports that the chain's ingest jobs read.
     sources : list of dict
         path, sha256, bytes of everything in the chain that no job makes.
+    counts : dict
+        Of a number, the counts it rests on: role -> ``cohort:ard_id``, as ``estimates.members.counts_of`` names them.
     members : list of Members
-        Of a count; of a percentage: of its numerator and denominator.
-    related_counts : list of str
-        Of an estimate: ids of the counts of the same analysis.
+        Who stands behind these counts.
     breaches : list of dict
         Seals in this chain that are broken, and files that have moved on.
     """
@@ -224,8 +230,8 @@ class Chain:
     read_by: list[str] = field(default_factory=list)
     raw_files: list[dict[str, Any]] = field(default_factory=list)
     sources: list[dict[str, Any]] = field(default_factory=list)
+    counts: dict[str, str] = field(default_factory=dict)
     members: list[Members] = field(default_factory=list)
-    related_counts: list[str] = field(default_factory=list)
     breaches: list[dict[str, Any]] = field(default_factory=list)
 
     def to_json(self) -> dict[str, Any]:
@@ -334,7 +340,7 @@ class _Tracer:
         full = f"{cohort}:{ard_id}"
         records = self.records_of_row(row)
         used = [use for use in tree.uses if full in use.ard_ids]
-        members, related = self.members_of(row)
+        counts = counts_behind(self.tree, row)
         return self.finished(
             Chain(
                 full,
@@ -343,8 +349,8 @@ class _Tracer:
                 printed=self.printed("data-ard", full, used),
                 used=used,
                 rows=[self.shown(row)],
-                members=members,
-                related_counts=related,
+                counts={role: f"{cohort}:{each}" for role, each in counts.items()},
+                members=[found for role, each in counts.items() if (found := self.members(cohort, role, each))],
             ),
             records,
         )
@@ -611,25 +617,26 @@ class _Tracer:
             chain, breaches=[{**dataclasses.asdict(breach), "broken": breach.broken} for breach in found]
         )
 
-    # ------------------------------------------------------------------ raw rows
-    def members_of(self, row: dict[str, Any]) -> tuple[list[Members], list[str]]:
-        """Return who stands behind a row, and, if it is no count, the counts of its analysis."""
-        full = f"{row['cohort']}:{row['ard_id']}"
-        counts = counts_behind(self.tree, row) if members_file(self.tree, row["cohort"]) is not None else []
-        members = [found for each in counts if (found := members_of_count(self.tree, row["cohort"], each)) is not None]
-        if members:
-            return members, []
-        related = [
-            f"{row['cohort']}:{other['ard_id']}"
-            for other in self.tree.ard(row["cohort"]).values()
-            if other["unit"] == "count"
-            and other["record"] == row["record"]
-            and other["analysis_id"] == row["analysis_id"]
-            and other["ard_id"] != row["ard_id"]
-            and other["stat_name"] in ("n", "events", "patients")
-        ]
-        near = [each for each in related if each.rpartition(".")[0] == full.rpartition(".")[0]]
-        return [], sorted(near or related, key=lambda each: (each.count("."), each))
+    def members(self, cohort: str, role: str, ard_id: str) -> Members | None:
+        """Return who stands behind a count; None if it counts neither patients nor rows (resamples, tests)."""
+        found = member_rows(self.tree, cohort, ard_id)
+        if found is None:
+            return None
+        members, raw = found
+        of_rows = bool(members["src_row"].notna().any()) and not ard_id.startswith(LEDGER)
+        patients = sorted(str(each) for each in members["USUBJID"].dropna().unique())
+        files = raw.groupby("src_file", sort=True).size()
+        return Members(
+            role=role,
+            ard_id=f"{cohort}:{ard_id}",
+            count=len(members),
+            counted="rows" if of_rows else "patients",
+            patients=len(patients),
+            first_patients=patients[:FIRST],
+            raw_rows=len(raw),
+            raw_files={str(file): int(count) for file, count in files.items()},
+            first_rows=raw_rows_as_json(raw.head(FIRST)),
+        )
 
 
 def _file(entry: dict[str, Any]) -> dict[str, Any]:
@@ -719,59 +726,36 @@ def members_file(tree: Tree, cohort: str) -> Path | None:
     return tree.root / path if tree.records.maker(path) is not None and (tree.root / path).is_file() else None
 
 
-def counts_behind(tree: Tree, row: dict[str, Any]) -> list[str]:
-    """Return the ids of the counts from which a row is: itself, or of a percentage its numerator and denominator."""
-    if row["unit"] == "count":
-        return [row["ard_id"]]
-    if row["unit"] == "percent":
-        from sorafenib_rfa.estimates.members import counts_of
+def counts_behind(tree: Tree, row: dict[str, Any]) -> dict[str, str]:
+    """Return the counts a row rests on: role -> ard_id; none if it rests on no counts of patients or rows."""
+    cohort = row["cohort"]
+    if members_file(tree, cohort) is None or row["file"] != f"results/{cohort}/ard/ard.parquet":
+        return {}
+    indexes = tree.__dict__.setdefault("_counts", {})
+    if cohort not in indexes:
+        import pandas as pd
 
-        return list(counts_of(row["ard_id"], tree.ard(row["cohort"])))
-    return []
+        from sorafenib_rfa.estimates.members import CountIndex
 
-
-def members_of_count(tree: Tree, cohort: str, ard_id: str) -> Members | None:
-    """Return who stands behind a count; None if it counts neither patients nor rows (resamples, tests)."""
-    frame = member_rows(tree, cohort, ard_id)
-    if frame is None:
-        return None
-    members, raw = frame
-    items = bool(members["src_row"].notna().any())
-    patients = sorted(members["USUBJID"].dropna().unique())
-    rows = raw_rows_as_json(raw.head(FIRST))
-    files = raw.groupby("src_file", sort=True).size()
-    return Members(
-        ard_id=f"{cohort}:{ard_id}",
-        count=len(members),
-        counted="rows" if items else "patients",
-        patients=len(patients),
-        first_patients=[str(each) for each in patients[:FIRST]],
-        raw_rows=len(raw),
-        raw_files={str(file): int(count) for file, count in files.items()},
-        first_rows=rows,
-    )
+        indexes[cohort] = CountIndex(pd.read_parquet(tree.root / row["file"]))
+    return indexes[cohort].of(row["ard_id"])
 
 
 def member_rows(tree: Tree, cohort: str, ard_id: str) -> tuple[pd.DataFrame, pd.DataFrame] | None:
-    """Return the members of a count and the rows of raw files that hold them; None if it has none.
+    """Return the members of a count and the rows of raw files that hold them; None if it counts neither.
 
-    Both frames have ``USUBJID, src_file, src_row``; the second also ``src_sheet`` where the format has sheets.
+    The first has ``USUBJID, src_file, src_row``, the second the columns of ``estimates.members.raw_rows``.
     """
-    path = members_file(tree, cohort)
-    if path is None:
-        return None
-    import pyarrow.parquet as pq
+    from sorafenib_rfa.estimates.members import members_of, raw_rows
 
-    members = pq.read_table(path, filters=[("ard_id", "=", ard_id)]).to_pandas()
+    members = members_of(tree.root, cohort, ard_id)
     if members.empty and tree.ard(cohort)[ard_id]["value"] != 0:
         return None
-    from sorafenib_rfa.estimates.members import raw_rows
-
     return members, raw_rows(tree.root, cohort, ard_id)
 
 
 def raw_rows_as_json(raw: pd.DataFrame) -> list[dict[str, Any]]:
-    """Return rows of raw files as plain data: file, sheet, row, patient."""
+    """Return rows of raw files as plain data: file, sheet, row, patient, table."""
     import pandas as pd
 
     def text(value: Any) -> str | None:
@@ -779,17 +763,18 @@ def raw_rows_as_json(raw: pd.DataFrame) -> list[dict[str, Any]]:
 
     return [
         {
-            "file": text(row.get("src_file")),
-            "sheet": text(row.get("src_sheet")),
-            "row": None if pd.isna(row.get("src_row")) else int(row["src_row"]),
-            "patient": text(row.get("USUBJID")),
+            "file": text(row["src_file"]),
+            "sheet": text(row["src_sheet"]),
+            "row": None if pd.isna(row["src_row"]) else int(row["src_row"]),
+            "patient": text(row["USUBJID"]),
+            "table": text(row["table"]),
         }
         for row in raw.to_dict("records")
     ]
 
 
 def all_rows(tree: Tree, identifier: str) -> list[dict[str, Any]]:
-    """Return every row of a raw file behind a count (``cohort:ard_id``): file, sheet, row, patient."""
+    """Return every row of a raw file behind a count (``cohort:ard_id``): file, sheet, row, patient, table."""
     cohort, _, ard_id = identifier.partition(":")
     found = member_rows(tree, cohort, ard_id)
     return raw_rows_as_json(found[1]) if found is not None else []
