@@ -13,7 +13,7 @@ from sorafenib_rfa.audit import data
 from sorafenib_rfa.audit.pack import columns, packed
 from sorafenib_rfa.audit.paper import Paper, rewrite_paper
 from sorafenib_rfa.errors import Problem, UserError
-from sorafenib_rfa.provenance.trace import code_now, trace
+from sorafenib_rfa.provenance.trace import trace
 from sorafenib_rfa.provenance.tree import Tree
 from sorafenib_rfa.records.run_log import read_log, run_log_path
 from sorafenib_rfa.records.seals import check_seals
@@ -103,7 +103,7 @@ def _parts(
     jobs = data.jobs_part(
         records,
         data.doing(code["text"], records),
-        lambda path, sha256, identity: code_now(tree, path, sha256, identity),
+        tree.code_now,
     )
     frames = {name: pd.DataFrame(list(tree.ard(name).values())) for name in cohorts}
     named = data.uses_part(uses)

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from sorafenib_rfa.errors import UserError
-from sorafenib_rfa.provenance.trace import code_now
 from sorafenib_rfa.provenance.tree import Tree
 from sorafenib_rfa.records.record import FOLDER, Record
 from sorafenib_rfa.records.run_log import Entry, read_log, run_log_path
@@ -214,7 +213,7 @@ def _code(tree: Tree) -> list[MovedFile]:
     found: dict[tuple[str, str], list[str]] = {}
     for record in tree.built.values():
         for path, file in record.code_files.items():
-            how = code_now(tree, path, file["sha256"], file["identity"])
+            how = tree.code_now(path, **file)
             if how != "same":
                 found.setdefault((path, how), []).append(record.path)
     return [MovedFile(path, how, records) for (path, how), records in sorted(found.items())]

@@ -6,7 +6,6 @@ Everything is read from the records and results that the jobs left; nothing is r
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import os
 import re
 from dataclasses import dataclass, field
@@ -340,7 +339,7 @@ class _Tracer:
         full = f"{cohort}:{ard_id}"
         records = self.records_of_row(row)
         used = [use for use in tree.uses if full in use.ard_ids]
-        counts = counts_behind(self.tree, row)
+        counts = self.tree.counts_behind(row)
         return self.finished(
             Chain(
                 full,
@@ -584,7 +583,7 @@ class _Tracer:
             notebook=content["notebook"],
             code_digest=content["code"]["digest"],
             code=[
-                CodeFile(path, file["sha256"], file["identity"], self.tree_has(path, file))
+                CodeFile(path, file["sha256"], file["identity"], self.tree.code_now(path, **file))
                 for path, file in sorted(record.code_files.items())
             ],
             params=record.params,
@@ -596,9 +595,6 @@ class _Tracer:
             inputs=record.inputs,
             outputs=record.outputs,
         )
-
-    def tree_has(self, path: str, file: dict[str, str]) -> str:
-        return code_now(self.tree, path, file["sha256"], file["identity"])
 
     def with_breaches(self, chain: Chain) -> Chain:
         """Return the chain with the broken seals of its files and records."""
@@ -689,56 +685,6 @@ def fact_of_meta(tree: Tree, key: str, cohort: str) -> Fact:
         return Fact(paper_seal(paper.inputs), paper.path, None, "inputs: path and sha256 of each", None)
     printed = tree.printed(cohort, "data-meta", key)
     return Fact(printed[0] if printed else "", paper.path, None, key, None)
-
-
-def code_now(tree: Tree, path: str, sha256: str, identity: str) -> str:
-    """Return how a file of code in the tree compares with what ran: same, reworded, changed or gone."""
-    cache = tree.__dict__.setdefault("_code_now", {})
-    if path not in cache:
-        file = tree.root / path
-        cache[path] = hashlib.sha256(file.read_bytes()).hexdigest() if file.is_file() else None
-    if cache[path] is None:
-        return "gone"
-    if cache[path] == sha256:
-        return "same"
-    identities = tree.__dict__.setdefault("_identities", {})
-    if path not in identities:
-        identities[path] = identity_now(tree.root, path)
-    return "reworded" if identities[path] == identity else "changed"
-
-
-def identity_now(root: Path, path: str) -> str | None:
-    """Return the digest, blind to comments and formatting, of a file of code in the tree; None if it is no Python."""
-    if Path(path).suffix not in (".py", ".ipynb"):
-        return hashlib.sha256((root / path).read_bytes()).hexdigest()
-    from sorafenib_rfa.records.code_identity import CACHE, CodeIdentity
-
-    cache = root / CACHE
-    try:
-        return CodeIdentity(root, cache=cache if cache.is_file() else None).files(path)[path]
-    except (SyntaxError, ValueError):
-        return None
-
-
-def members_file(tree: Tree, cohort: str) -> Path | None:
-    """Return the file that says who stands behind each count of a cohort, if its jobs wrote one."""
-    path = f"results/{cohort}/ard/members.parquet"
-    return tree.root / path if tree.records.maker(path) is not None and (tree.root / path).is_file() else None
-
-
-def counts_behind(tree: Tree, row: dict[str, Any]) -> dict[str, str]:
-    """Return the counts a row rests on: role -> ard_id; none if it rests on no counts of patients or rows."""
-    cohort = row["cohort"]
-    if members_file(tree, cohort) is None or row["file"] != f"results/{cohort}/ard/ard.parquet":
-        return {}
-    indexes = tree.__dict__.setdefault("_counts", {})
-    if cohort not in indexes:
-        import pandas as pd
-
-        from sorafenib_rfa.estimates.members import CountIndex
-
-        indexes[cohort] = CountIndex(pd.read_parquet(tree.root / row["file"]))
-    return indexes[cohort].of(row["ard_id"])
 
 
 def member_rows(tree: Tree, cohort: str, ard_id: str) -> tuple[pd.DataFrame, pd.DataFrame] | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import html.parser
 import re
 from collections.abc import Iterable
@@ -81,6 +82,9 @@ class Tree:
     root: Path
     _ards: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict, init=False)
     _papers: dict[str, str] = field(default_factory=dict, init=False)
+    _sha256: dict[str, str | None] = field(default_factory=dict, init=False)
+    _identities: dict[str, str | None] = field(default_factory=dict, init=False)
+    _counts: dict[str, Any] = field(default_factory=dict, init=False)
 
     @cached_property
     def built(self) -> Records:
@@ -167,6 +171,34 @@ class Tree:
                 )
             )
         return self.records[path]
+
+    def counts_behind(self, row: dict[str, Any]) -> dict[str, str]:
+        """Return the counts a row of the ARD rests on: role -> ard_id; none if it rests on none of patients or rows."""
+        cohort = row["cohort"]
+        members = f"results/{cohort}/ard/members.parquet"
+        if row["file"] != f"results/{cohort}/ard/ard.parquet" or not (self.root / members).is_file():
+            return {}
+        if cohort not in self._counts:
+            import pandas as pd
+
+            from sorafenib_rfa.estimates.members import CountIndex
+
+            self._counts[cohort] = CountIndex(pd.read_parquet(self.root / row["file"]))
+        return self._counts[cohort].of(row["ard_id"])
+
+    # ------------------------------------------------------------------ code
+    def code_now(self, path: str, sha256: str, identity: str) -> str:
+        """Return how a file of code in the tree compares with what ran: same, reworded, changed or gone."""
+        if path not in self._sha256:
+            file = self.root / path
+            self._sha256[path] = hashlib.sha256(file.read_bytes()).hexdigest() if file.is_file() else None
+        if self._sha256[path] is None:
+            return "gone"
+        if self._sha256[path] == sha256:
+            return "same"
+        if path not in self._identities:
+            self._identities[path] = identity_now(self.root, path)
+        return "reworded" if self._identities[path] == identity else "changed"
 
     # ------------------------------------------------------------------ exhibits
     @cached_property
@@ -306,3 +338,16 @@ def _element_text(text: str, start: int) -> str:
         parser.feed(text[at:end])
         at = end
     return " ".join("".join(parser.pieces).split())
+
+
+def identity_now(root: Path, path: str) -> str | None:
+    """Return the digest, blind to comments and formatting, of a file of code in the tree; None if it is no Python."""
+    if Path(path).suffix not in (".py", ".ipynb"):
+        return hashlib.sha256((root / path).read_bytes()).hexdigest()
+    from sorafenib_rfa.records.code_identity import CACHE, CodeIdentity
+
+    cache = root / CACHE
+    try:
+        return CodeIdentity(root, cache=cache if cache.is_file() else None).files(path)[path]
+    except (SyntaxError, ValueError):
+        return None
