@@ -13,6 +13,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from sorafenib_rfa.config.load import load_cohort
 from sorafenib_rfa.config.models import CohortConfig
 from sorafenib_rfa.errors import Problem, SealError
@@ -159,6 +161,15 @@ def is_open(config: CohortConfig) -> bool:
     return config.synthetic or config.licence is not None
 
 
+def _says_it_is_open(path: Path) -> bool:
+    """Say the same of another cohort's file, which may be unfinished: what cannot be read stays behind."""
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        return content.get("synthetic") is True or bool(content.get("licence"))
+    except (OSError, ValueError, AttributeError, yaml.YAMLError):
+        return False
+
+
 def repository_files(root: Path, configs: dict[str, CohortConfig]) -> list[str]:
     """Return the repository's own files, sorted.
 
@@ -177,7 +188,7 @@ def repository_files(root: Path, configs: dict[str, CohortConfig]) -> list[str]:
     hidden = set()
     for path in sorted((root / "config" / "cohorts").glob("*/cohort.yaml")):
         name = path.parent.name
-        if name not in configs and not is_open(load_cohort(root, name).config):
+        if name not in configs and not _says_it_is_open(path):
             hidden.add(f"config/cohorts/{name}/")
     found = list(REPOSITORY_FILES)
     for folder in REPOSITORY_FOLDERS:

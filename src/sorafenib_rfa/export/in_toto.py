@@ -1,8 +1,8 @@
 """A verification as an in-toto statement, which can be signed and passed on.
 
 Statement v1 with the predicate test-result v0.1: the subjects are the last results of the paper, the configuration
-lists what the test rested on as the materials of a link would (the verification itself, sources, raw data, records), the
-tests are the steps of ``sorafenib-rfa verify``. https://github.com/in-toto/attestation
+lists what the test rested on as the materials of a link would (the verification itself, sources, raw data, records),
+the tests are the steps of ``sorafenib-rfa verify``. https://github.com/in-toto/attestation
 
 Signing needs no service: ``ssh-keygen -Y sign`` makes a detached signature with the SSH key a person already has.
 """

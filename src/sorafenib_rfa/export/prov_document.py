@@ -87,7 +87,7 @@ def _add_job(document: ProvDocument, contents: Contents, record: Record, known: 
     for entry in record.outputs:
         document.wasGeneratedBy(f"path:{entry['path']}", job)
     script = record.content["script"]
-    plan = f"code:{record.code_files[script]['sha256']}"
+    plan = f"code:{record.code_files[script]['sha256']}" if script in record.code_files else None
     for name, entry in record.code_files.items():
         identifier = f"code:{entry['sha256']}"
         if identifier not in known:

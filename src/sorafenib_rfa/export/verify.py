@@ -79,7 +79,7 @@ class Bag:
         if path not in self.digests:
             absolute = os.path.join(self.folder, *path.split("/"))
             if os.path.isdir(absolute):
-                names = sorted(self.below(path), key=lambda name: tuple(name.split("/")))
+                names = sorted(self.below(path))
                 listing = "".join(f"{name[len(path) + 1 :]}\0{self.digest(name)}\n" for name in names)
                 self.digests[path] = digest_of(listing.encode())
             elif os.path.isfile(absolute):
@@ -171,6 +171,15 @@ class Bag:
             else:
                 self.find("missing", "data/" + path, f"is an {role} of {record} and is not there")
         elif found != expected:
+            for member in entry.get("members", []):
+                there = self.digest(f"data/{path}/{member['path']}")
+                if there != member["sha256"]:
+                    what = f"sha256 is {there}" if there else "is not there"
+                    self.find(
+                        "changed" if there else "missing",
+                        f"data/{path}/{member['path']}",
+                        f"{what}; as part of an {role} of {record} the record states {member['sha256']}",
+                    )
             self.find(
                 "changed", "data/" + path, f"sha256 is {found}; as {role} of {record} the record states {expected}"
             )
@@ -238,6 +247,8 @@ class Bag:
     def check_code(self, path: str, content: dict[str, Any]) -> None:
         """Check that the code of a record is kept and is what the record states."""
         files = content["code"]["files"]
+        if not files and content["status"] == "failed":  # it failed before any code of the study ran
+            return
         joined = "\n".join(f"{name} {files[name]['identity']}" for name in sorted(files))
         if digest_of(joined.encode()) != content["code"]["digest"]:
             self.find("changed", path, "the digest of its code does not fit the files of code it names")
