@@ -103,7 +103,11 @@ def _named(container: Any) -> dict[str, Any]:
     return {key: plain(value) for key, value in container.items()}
 
 
-def sealed_inputs(root: Path, paths: Iterable[str], refused_above: str = "results/") -> list[dict[str, Any]]:
+RESULTS = "results/"
+"""What lies below this folder, a job must have made."""
+
+
+def sealed_inputs(root: Path, paths: Iterable[str]) -> list[dict[str, Any]]:
     """Describe the inputs of a job, each with the record of the job that made it, and hold them against it.
 
     Parameters
@@ -112,8 +116,6 @@ def sealed_inputs(root: Path, paths: Iterable[str], refused_above: str = "result
         The repository.
     paths : iterable of str
         Files, relative to the repository.
-    refused_above : str
-        Files below this folder must have been made by a job; elsewhere lie the sources, which nobody made.
 
     Raises
     ------
@@ -136,7 +138,7 @@ def sealed_inputs(root: Path, paths: Iterable[str], refused_above: str = "result
                     hint="a result is changed by changing what makes it; delete the file and it will be made again",
                 )
             )
-        elif maker is None and path.startswith(refused_above):
+        elif maker is None and path.startswith(RESULTS):
             problems.append(
                 Problem("no job says that it made this file", file=path, hint="delete it and it will be made again")
             )
