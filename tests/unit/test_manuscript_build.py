@@ -19,6 +19,7 @@ from sorafenib_rfa.exhibits.draw import draw_figure
 from sorafenib_rfa.exhibits.tables import make_table
 from sorafenib_rfa.manuscript import ManuscriptError, expand_manuscript, load_claims
 from sorafenib_rfa.manuscript.build import build_manuscript, context, written_for
+from sorafenib_rfa.manuscript.traceability import planned_items
 from sorafenib_rfa.simulate import load_parameters, true_estimands
 from sorafenib_rfa.validation.results import validation_ard
 from sorafenib_rfa.validation.stored import recovery_ard
@@ -48,6 +49,8 @@ title: Truth
 written-for: synthetic
 ---
 
+@fig-truth and @tbl-recovery have the truth, @tbl-plan the plan.
+
 ## Results {#sec-results}
 
 The truth is {{< val validation.truth.contrast.hr digits=2 >}}, against
@@ -60,34 +63,55 @@ The truth is {{< val validation.truth.contrast.hr digits=2 >}}, against
 
 Recovery.
 :::
+
+::: {#tbl-plan}
+{{< paperwork plan >}}
+
+The plan.
+:::
+"""
+UNBOUND = """free_sections: {}
+allowed:
+  - {pattern: "95% CI", where: ["results/*"], reason: the level of intervals}
 """
 TRUTH = (("validation.truth.contrast.hr", 0.81, float("nan"), float("nan"), float("nan"), "ratio"),)
 
 
 def laid_out(folder: Path) -> dict:
     """Write results, validation and a text that shows both; return the arguments of ``build_manuscript``."""
-    manuscript, results, validation = folder / "manuscript", folder / "results", folder / "validation"
+    manuscript, results, validation = folder / "manuscript", folder / "results", folder / "results/validation"
+    study = with_arms()
     (manuscript / "claims.yaml").parent.mkdir()
     (manuscript / "claims.yaml").write_text("{}\n")
+    (manuscript / "unbound_numbers.yaml").write_text(UNBOUND)
+    declared = {
+        item.key: {"status": "not done", "what": "Not done.", "reason": "This text shows no analysis."}
+        for item in planned_items(study.plan)
+    }
+    (manuscript / "deviations.yaml").write_text(yaml.safe_dump(declared))
     (manuscript / "index.qmd").write_text(TEXT, encoding="utf-8")
     (manuscript / "numeric.csl").write_bytes(CSL.read_bytes())
     for place, rows in ((results / "synthetic", ard("synthetic")), (validation, ard("synthetic", TRUTH))):
         for name in ("ard", "tables", "figures"):
             (place / name).mkdir(parents=True)
         rows.to_parquet(place / "ard" / "ard.parquet")
-    (validation / "tables/recovery.md").write_text("| Design | Bias |\n|:--|--:|\n| Primary | 0.01 |\n")
+    bound = '[0.81]{.val data-ard="synthetic:validation.truth.contrast.hr"}'
+    table = f"| Design | Hazard ratio (95% CI) |\n|:--|--:|\n| Primary | {bound} |\n"
+    (validation / "tables/recovery.md").write_text(table)
     write_figure(validation / "figures", "truth_designs", "truth")
-    study = with_arms()
+    drawn = "element,ard_id\nmarker,validation.truth.contrast.hr\n"
+    (validation / "figures/truth_designs.csv").write_text(drawn)
     return {
         "manuscript": manuscript,
         "results": results,
         "destination": folder / "paper",
-        "cohorts": {"synthetic": study.cohort.config},
+        "cohorts": {"synthetic": study.cohort.config.model_copy(update={"figures": [], "tables": []})},
         "sites": {},
         "plan": study.plan,
         "publication_date": "2026-01-01",
         "source_date_epoch": 0,
         "engine": "embedded",
+        "inputs_seal": "0123456789abcdef" * 4,
         "formats": ("html",),
         "validation": validation,
     }
@@ -184,7 +208,7 @@ def test_the_paper_of_the_repository_prints_what_is_not_estimable_as_such(tmp_pa
         tables=tables,
         synthetic={"synthetic": True, "hcc_resection": False},
         cohort="synthetic",
-        context=context(data.cohort.config, {"fr01": sites}, data.plan, "2026-01-01"),
+        context=context(data.cohort.config, {"fr01": sites}, data.plan, "2026-01-01", "0" * 64),
     ).text
     unknown = set(everything.loc[everything["value"].isna(), "ard_id"])
     printed = re.findall(r'\[([^\]]*)\]\{\.val data-ard="synthetic:([^"]+)"\}', text)

@@ -385,7 +385,8 @@ def test_quarto_is_used_when_it_is_there(stand_in):
     assert "### A.1 A part of the appendix {#sec-part .unnumbered}" in text
     assert "[Appendix\u00a0A](#sec-sensitivity), @suppfig-supplement and @supptbl-supplement." in text
     assert "::: {#suppfig-supplement}\n\n![](figures/colon_adjuvant/km_rfs)" in text
-    assert "::: {#supptbl-supplement}" in text
+    assert '::: {#supptbl-supplement data-table="synthetic:long"}' in text
+    assert "::: {#supptbl-supplement}" in (stand_in / "kept-typst" / "index.qmd").read_text(encoding="utf-8")
     assert "`{{{< val x >}}}`" in text  # Quarto expands shortcodes within code unless they are escaped
     linked = '[1,114](../audit/index.html#synthetic:flow.patients.n){.val data-ard="synthetic:flow.patients.n"}'
     assert linked in text

@@ -15,7 +15,7 @@ except UserError as error:
 VALIDATION_EXHIBITS = [
     "results/synthetic/validation/ard/ard.parquet",
     "results/synthetic/validation/tables/recovery.md",
-    *multiext("results/synthetic/validation/figures/truth_designs", ".svg", ".png"),
+    *multiext("results/synthetic/validation/figures/truth_designs", ".svg", ".png", ".csv"),
 ]
 
 

@@ -1,4 +1,4 @@
-"""Expand the manuscript and render it to HTML, PDF and DOCX."""
+"""Expand the manuscript, hold it against its rules, render it to HTML, PDF and DOCX; fill the checklists."""
 
 from sorafenib_rfa.records.job import job
 
@@ -19,5 +19,7 @@ with job(snakemake) as this:
         publication_date=snakemake.params.publication_date,
         source_date_epoch=snakemake.params.source_date_epoch,
         engine=snakemake.params.renderer,
+        inputs_seal=this.inputs_seal,
+        paperwork=Path(snakemake.output.paperwork[0]).parent,
         validation=next((Path(path).parents[1] for path in snakemake.input.get("validation", [])), None),
     )

@@ -82,7 +82,7 @@ class _Draft:
 
     header: list[_Cell]
     rows: list[list[_Cell]] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
+    notes: list[str | _Cell] = field(default_factory=list)
     citation: str | None = None
 
     def add(self, label: str, *cells: _Cell, level: int = 0) -> None:
@@ -113,7 +113,7 @@ class _Draft:
         body = [_line(self.header), f"|{rule}|", *(_line(row) for row in self.rows)]
         if notes:
             cited = [f"Source: [@{self.citation}]."] if self.citation else []
-            body += ["", " ".join([*(escape_markdown(note) for note in notes), *cited])]
+            body += ["", " ".join([*(_markdown([note] if isinstance(note, str) else note) for note in notes), *cited])]
         names = [_text(cell) for cell in self.header]
         cells = [
             {"row": i, "column": names[j], "text": _text(cell), "ard_ids": " ".join(_ids(cell))}
@@ -788,13 +788,13 @@ def _recovery(source: _Source, cohort: CohortConfig, plan: Plan) -> _Draft:
                     source.value(*key, "rejection", digits=1),
                     level=1,
                 )
-    draft.notes.append(
-        f"{source.get('validation', 'recovery', 'replicates')['value']:.0f} simulated cohorts a scenario; in brackets "
+    draft.notes.append([
+        _Number(source.get("validation", "recovery", "replicates")), " simulated cohorts a scenario; in brackets "
         "the 95% interval of Monte Carlo error. SE: standard error; the model's is the root mean square of those "
         "estimated. Coverage: percent of 95% intervals that hold the truth. Power: percent of intervals that "
         "exclude no difference, with no effect the type I error (recurrence is then seen a little "
-        "sooner on sorafenib, because patients are examined more often)."
-    )
+        "sooner on sorafenib, because patients are examined more often).",
+    ])  # fmt: skip
     return draft
 
 

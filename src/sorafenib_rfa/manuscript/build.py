@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import platform
 import re
 import shutil
@@ -14,16 +15,41 @@ import yaml
 
 from sorafenib_rfa.config.models import CohortConfig, Plan
 from sorafenib_rfa.errors import Problem
+from sorafenib_rfa.manuscript.checklists import (
+    RECALLED_MARK,
+    checklist_report,
+    checklist_table,
+    load_checklist,
+    unknown_anchors,
+)
 from sorafenib_rfa.manuscript.claims import load_claims
 from sorafenib_rfa.manuscript.errors import ManuscriptError
-from sorafenib_rfa.manuscript.expand import expand_manuscript
+from sorafenib_rfa.manuscript.expand import Shortened, expand_manuscript
+from sorafenib_rfa.manuscript.lint import Rules, Words, unbound_in_print
 from sorafenib_rfa.manuscript.render import render_manuscript
+from sorafenib_rfa.manuscript.source import Sourced
+from sorafenib_rfa.manuscript.traceability import (
+    Traced,
+    load_deviations,
+    plan_report,
+    plan_table,
+    planned_words,
+    trace_plan,
+)
+from sorafenib_rfa.manuscript.unbound import load_unbound_numbers, number_word, numbers_in
+from sorafenib_rfa.manuscript.whereabouts import Whereabouts
 
 SOFTWARE = ("snakemake", "pandas", "numpy", "scipy", "lifelines", "statsmodels", "matplotlib", "seaborn", "papermill")
 """Distributions whose versions the Methods section prints."""
 
 
-def context(cohort: CohortConfig, sites: Mapping[str, Mapping], plan: Plan, publication_date: str) -> dict[str, str]:
+AUDIT_HREF = "../audit/index.html#"
+"""Where the numbers of the HTML paper lead: the audit site beside it, at the id of what was pressed."""
+
+
+def context(
+    cohort: CohortConfig, sites: Mapping[str, Mapping], plan: Plan, publication_date: str, inputs_seal: str
+) -> dict[str, str]:
     """Return what ``{{< meta key >}}`` may print: facts of the configuration and of the environment."""
     return {
         "cohort_title": cohort.title,
@@ -32,9 +58,58 @@ def context(cohort: CohortConfig, sites: Mapping[str, Mapping], plan: Plan, publ
         "landmark_day": str(plan.landmark_day),
         "grace_period_days": str(plan.grace_period_days),
         "n_sites": str(len(sites)),
+        "results_seal": Shortened(inputs_seal[:16], inputs_seal),
+        "audit-href": AUDIT_HREF,
         "version.python": platform.python_version(),
         **{f"version.{name}": metadata.version(name) for name in SOFTWARE},
     }
+
+
+def facts(sites: Mapping[str, Mapping], plan: Plan) -> dict[str, list[str]]:
+    """Return what ``{name}`` in a pattern of the white-list may stand for: numbers of the configuration."""
+    years = plan.rmst_horizon_months / 12
+    specifications = plan.sensitivity.specifications if plan.sensitivity else None
+    return {
+        "confidence": [f"{100 * plan.confidence_level:g}%"],
+        "horizons": [f"{month:g}" for month in plan.horizons_months],
+        "horizon": [f"{plan.rmst_horizon_months:g}"],
+        "horizon_years": [number_word(int(years)) if years == int(years) else f"{years:g}"],
+        "sites": [number_word(len(sites))],
+        "landmark": [str(plan.landmark_day)],
+        "treatment_emergent": [str(plan.treatment_emergent_days)],
+        "treatment_emergent_words": [number_word(plan.treatment_emergent_days)],
+        "small_group": [number_word(plan.small_group)],
+        "subgroups": [number_word(len(plan.subgroups))],
+        "grace_periods": [str(days) for days in specifications.grace_period_days] if specifications else [],
+        "ctcae": [plan.ctcae_version],
+        "estimands": sorted({name.partition("_")[0] for name in plan.estimands if numbers_in(name)}),
+    }
+
+
+def printed_words(
+    cohorts: Mapping[str, CohortConfig], sites: Mapping[str, Mapping], plan: Plan, ards: Mapping[str, pd.DataFrame]
+) -> list[str]:
+    """Return the texts with numbers that tables print as the configuration or the ARD has them."""
+    words: set[str] = {*sites, *planned_words(plan)}
+    for covariate in plan.covariates.values():
+        words |= {covariate.label, *(covariate.levels or ())}
+    for config in cohorts.values():
+        words |= {step.label for step in config.eligibility}
+        for extra in config.extra_variables.values():
+            words |= {extra.label, *(extra.levels or ())}
+        for group in config.prognostic_groups:
+            words |= {group.label, *group.levels}
+    for ard in ards.values():
+        for column in ("engine", "population"):
+            words.update(ard[column].unique())
+        for said in ard["method"].unique():
+            if said.startswith(("not estimable", "not tested")):
+                words.add(said)
+            elif said.startswith("patients who left at step "):
+                words.add(said.partition(": ")[2])
+            elif " against " in said:  # the label of a term of a model stands before how it was estimated
+                words.add(said.partition("; ")[0])
+    return sorted(words)
 
 
 def written_for(index: Path, cohort: str) -> None:
@@ -62,6 +137,12 @@ def written_for(index: Path, cohort: str) -> None:
         )
 
 
+def drawn_ids(cohort: str, drawn: Path) -> set[str]:
+    """Return ``cohort:ard_id`` of what a figure drew, as the file beside it says."""
+    with drawn.open(encoding="utf-8", newline="") as lines:
+        return {f"{cohort}:{row['ard_id']}" for row in csv.DictReader(lines) if row.get("ard_id")}
+
+
 def build_manuscript(
     cohort: str,
     *,
@@ -74,10 +155,12 @@ def build_manuscript(
     publication_date: str,
     source_date_epoch: int,
     engine: str,
+    inputs_seal: str,
     validation: Path | None = None,
+    paperwork: Path | None = None,
     formats: Sequence[str] = ("html", "pdf", "docx"),
 ) -> None:
-    """Write ``paper.<format>``, ``uses.csv`` and the expanded ``source/`` of one cohort's paper.
+    """Write ``paper.<format>``, ``uses.csv``, the expanded ``source/`` and the paperwork of one cohort's paper.
 
     Parameters
     ----------
@@ -99,9 +182,14 @@ def build_manuscript(
     source_date_epoch : int
         Time stamp written into PDF and DOCX, seconds.
     engine : {"auto", "quarto", "embedded"}
+    inputs_seal : str
+        Digest of what the paper is built from; the paper prints it.
     validation : Path, optional
         Folder with ``ard``, ``tables`` and ``figures`` of what is known to be true of a simulated cohort; the paper
         shows them as its own.
+    paperwork : Path, optional
+        Folder for the filled checklists and for what became of the plan (``strobe.md``, ``target.md``, ``plan.md``);
+        default: beside `destination`.
     formats : sequence of str
 
     Raises
@@ -114,37 +202,75 @@ def build_manuscript(
     shutil.rmtree(source, ignore_errors=True)
     (source / "figures").mkdir(parents=True)
     tables: dict[str, Path] = {}
+    drawn: dict[str, set[str]] = {}
     ards: dict[str, pd.DataFrame] = {}
     for name in cohorts:
         prefix = "" if name == cohort else f"{name}:"
-        target = source / "figures" if name == cohort else source / "figures" / name
-        target.mkdir(exist_ok=True)
-        folders = [results / name, *([validation] if validation is not None and name == cohort else [])]
-        ards[name] = pd.concat([pd.read_parquet(folder / "ard" / "ard.parquet") for folder in folders])
-        for folder in folders:
+        inside = "figures" if name == cohort else f"figures/{name}"
+        (source / inside).mkdir(exist_ok=True)
+        known = {folder: cohorts[name].figures for folder in [results / name]}
+        if validation is not None and name == cohort:
+            known[validation] = sorted({path.stem for path in (validation / "figures").glob("*.svg")})
+        ards[name] = pd.concat([pd.read_parquet(folder / "ard" / "ard.parquet") for folder in known])
+        for folder, figures in known.items():
             tables |= {f"{prefix}{path.stem}": path for path in sorted((folder / "tables").glob("*.md"))}
-            for path in sorted((folder / "figures").glob("*")):
-                if path.suffix in {".svg", ".png"}:
-                    shutil.copyfile(path, target / path.name)
+            for figure in figures:  # of the configuration: others may lie there from earlier
+                drawn[f"{inside}/{figure}"] = drawn_ids(name, folder / "figures" / f"{figure}.csv")
+                for kind in ("svg", "png"):
+                    shutil.copyfile(folder / "figures" / f"{figure}.{kind}", source / inside / f"{figure}.{kind}")
     for path in sorted(manuscript.iterdir()):
         if path.suffix in {".bib", ".csl"} or path.name == "_quarto.yml":
             shutil.copyfile(path, source / path.name)
 
+    config = cohorts[cohort]
+    claims = load_claims(manuscript / "claims.yaml")
+    checklists = [load_checklist(path) for path in sorted((manuscript / "checklists").glob("*.yaml"))]
+    deviations = load_deviations(manuscript / "deviations.yaml", plan)
+    traced: list[Traced] = []
+
+    def fill(where: Whereabouts) -> tuple[dict[str, Sourced], list[Problem]]:
+        """Return the tables of checklists and plan, now that it is known where things stand."""
+        problems = [problem for checklist in checklists for problem in unknown_anchors(checklist, where.labels)]
+        found, more = trace_plan(plan, ards, deviations, where)
+        traced.extend(found)
+        made = {checklist.key: checklist_table(checklist) for checklist in checklists}
+        return {**made, "plan": plan_table(found)}, [*problems, *more]
+
+    words = printed_words(cohorts, sites, plan, ards)
+    words += [item.item + mark for checklist in checklists for item in checklist.items for mark in ("", RECALLED_MARK)]
+    rules = Rules(
+        load_unbound_numbers(manuscript / "unbound_numbers.yaml", facts(sites, plan)),
+        Words(words),
+        tables=config.tables,
+        figures=config.figures,
+        config=f"config/cohorts/{cohort}/cohort.yaml",
+    )
     expanded = expand_manuscript(
         manuscript / "index.qmd",
         ards=ards,
-        claims=load_claims(manuscript / "claims.yaml"),
+        claims=claims,
         tables=tables,
-        synthetic={name: config.synthetic for name, config in cohorts.items()},
+        synthetic={name: each.synthetic for name, each in cohorts.items()},
         cohort=cohort,
-        context=context(cohorts[cohort], sites, plan, publication_date),
+        context=context(config, sites, plan, publication_date, inputs_seal),
+        rules=rules,
+        drawn=drawn,
+        paperwork=fill,
     )
     expanded.write(source)
     expanded.uses.to_csv(destination / "uses.csv", index=False, lineterminator="\n")
-    render_manuscript(
+    report = render_manuscript(
         source,
         {kind: destination / f"paper.{kind}" for kind in formats},
         engine=engine,
         source_date_epoch=source_date_epoch,
         synthetic=expanded.synthetic,
+        check=lambda document: unbound_in_print(document, rules),
     )
+    folder = destination.parent / "paperwork" if paperwork is None else paperwork
+    folder.mkdir(parents=True, exist_ok=True)
+    where = {"paper": report.title, "labels": report.labels, "pages": report.pages}
+    for checklist in checklists:
+        text = checklist_report(checklist, **where)
+        (folder / f"{checklist.key}.md").write_text(text, encoding="utf-8", newline="\n")
+    (folder / "plan.md").write_text(plan_report(traced, plan, **where), encoding="utf-8", newline="\n")

@@ -43,12 +43,25 @@ class Claims(dict):
         File as errors name it.
     lines : dict
         ``(claim,)`` or ``(claim, branch number)`` -> line, counted from 1.
+    text : str
+        The file as it was read.
+    wordings : dict
+        ``(claim, branch number)`` -> where its wording begins and ends in `text`, each as line and column from 0.
     """
 
-    def __init__(self, content: Mapping[str, Any], shown: str, lines: Mapping[tuple, int]) -> None:
+    def __init__(
+        self,
+        content: Mapping[str, Any],
+        shown: str,
+        lines: Mapping[tuple, int],
+        text: str = "",
+        wordings: Mapping[tuple[str, int], tuple[tuple[int, int], tuple[int, int]]] | None = None,
+    ) -> None:
         super().__init__(content)
         self.shown = shown
         self.lines = dict(lines)
+        self.text = text
+        self.wordings = dict(wordings or {})
 
 
 def load_claims(path: Path, shown: str | None = None) -> Claims:
@@ -87,6 +100,7 @@ def load_claims(path: Path, shown: str | None = None) -> Claims:
     if not isinstance(content, dict):
         raise ManuscriptError(problem_at((shown, 1), "the file must be a mapping of claim ids"))
     lines: dict[tuple, int] = {}
+    wordings: dict[tuple[str, int], tuple[tuple[int, int], tuple[int, int]]] = {}
     problems = []
     for key, node in root.value:
         if (key.value,) in lines:
@@ -98,7 +112,11 @@ def load_claims(path: Path, shown: str | None = None) -> Claims:
             if part.value == "when" and isinstance(branches, yaml.SequenceNode):
                 for number, branch in enumerate(branches.value):
                     lines[(key.value, number)] = branch.start_mark.line + 1
-    claims = Claims({str(key): value for key, value in content.items()}, shown, lines)
+                    for word, said in branch.value if isinstance(branch, yaml.MappingNode) else ():
+                        if word.value in ("say", "otherwise"):
+                            begin, end = said.start_mark, said.end_mark
+                            wordings[(key.value, number)] = ((begin.line, begin.column), (end.line, end.column))
+    claims = Claims({str(key): value for key, value in content.items()}, shown, lines, text, wordings)
     for name in claims:
         try:
             parse_claim(claims, name)

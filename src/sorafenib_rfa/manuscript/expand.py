@@ -11,18 +11,19 @@ import json
 import os
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from sorafenib_rfa.errors import Problem
 from sorafenib_rfa.exhibits.format import escape_markdown, value_span
-from sorafenib_rfa.manuscript.claims import Claim, parse_claim
+from sorafenib_rfa.manuscript.claims import Claim, Claims, parse_claim
 from sorafenib_rfa.manuscript.errors import ManuscriptError, by_place, problem_at
 from sorafenib_rfa.manuscript.predicate import NotEstimableError, PredicateError
 from sorafenib_rfa.manuscript.source import (
     CAPTION_LINE,
+    SHORTCODE,
     TRAILING_ATTRIBUTES,
     Div,
     Place,
@@ -33,13 +34,19 @@ from sorafenib_rfa.manuscript.source import (
     regions,
     table_of_caption,
 )
+from sorafenib_rfa.manuscript.whereabouts import Whereabouts, ids_of_claims, whereabouts
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_SHORTCODE: Final = re.compile(r"\{\{<(?P<body>(?:(?!\{\{<|\n[ \t]*\n)[\s\S])*?)>\}\}")
-_OWN_LINE: Final = re.compile(r"^[ \t]*\{\{<\s*(?P<name>include|table|pagebreak)\b(?P<rest>[^<>]*?)\s*>\}\}[ \t]*$")
-_KNOWN: Final = ("include", "val", "claim", "table", "meta", "pagebreak")
+    from sorafenib_rfa.manuscript.lint import Rules
+
+Paperwork = Callable[[Whereabouts], tuple[Mapping[str, Sourced], list[Problem]]]
+
+_OWN_LINE: Final = re.compile(
+    r"^[ \t]*\{\{<\s*(?P<name>include|table|pagebreak|paperwork)\b(?P<rest>[^<>]*?)\s*>\}\}[ \t]*$"
+)
+_KNOWN: Final = ("include", "val", "claim", "table", "meta", "pagebreak", "paperwork")
 _FORMS: Final = ("value", "ci", "p", "interval")
 _SPAN_ARD: Final = re.compile(r'data-ard="((?:[^"\\]|\\.)*)"')
 _FIGURE_PATH: Final = re.compile(r"^(?:\./)?figures/(?:(?P<cohort>[^/]+)/)?[^/]+$")
@@ -105,6 +112,9 @@ def expand_manuscript(
     synthetic: Mapping[str, bool],
     cohort: str,
     context: Mapping[str, str],
+    rules: Rules | None = None,
+    drawn: Mapping[str, Collection[str]] | None = None,
+    paperwork: Paperwork | None = None,
 ) -> Expanded:
     """Return the manuscript with all shortcodes expanded.
 
@@ -125,6 +135,13 @@ def expand_manuscript(
     context : mapping
         What ``{{< meta key >}}`` prints. The key ``audit-href``, if there, becomes the start of the link that
         each number gets in HTML (the ``cohort:ard_id`` is appended).
+    rules : Rules, optional
+        Hold the text against them too (:mod:`.lint`); their faults are reported with the others.
+    drawn : mapping, optional
+        Path of a figure as the text has it -> ``cohort:ard_id`` of what it draws; noted among the uses.
+    paperwork : callable, optional
+        Given where labels and results of the text stand, returns what ``{{< paperwork NAME >}}`` inserts, by name, and
+        problems. What it returns must all be shown.
 
     Raises
     ------
@@ -132,7 +149,25 @@ def expand_manuscript(
         With every problem of the document: unknown shortcode, ARD id, claim, table, cohort, key or option,
         include cycle, claim without a branch that holds, exhibit without caption; each with file and line.
     """
-    return _Expansion(source, ards, claims, tables, synthetic, cohort, context).run()
+    return _Expansion(source, ards, claims, tables, synthetic, cohort, context, rules, drawn, paperwork).run()
+
+
+class Shortened(str):
+    """What ``{{< meta key >}}`` prints of something longer, which stands in the HTML page in full.
+
+    Attributes
+    ----------
+    full : str
+        All of it.
+    """
+
+    full: str
+
+    def __new__(cls, shown: str, full: str) -> Shortened:
+        """Return `shown`, which knows what it stands for."""
+        made = super().__new__(cls, shown)
+        made.full = full
+        return made
 
 
 @dataclass
@@ -158,8 +193,12 @@ class _Expansion:
         synthetic: Mapping[str, bool],
         cohort: str,
         context: Mapping[str, str],
+        rules: Rules | None = None,
+        drawn: Mapping[str, Collection[str]] | None = None,
+        paperwork: Paperwork | None = None,
     ) -> None:
         self.source = Path(source)
+        self.rules, self.drawn, self.paperwork = rules, drawn or {}, paperwork
         self.ards, self.claims, self.tables = ards, claims, tables
         self.synthetic, self.cohort, self.context = synthetic, cohort, context
         self.problems: list[Problem] = []
@@ -247,7 +286,7 @@ class _Expansion:
             self.wrong((shown, 1), "an included file must not have a YAML block", hint="move it to index.qmd")
         for line, place, start in zip(raw.lines, raw.places, raw.starts(), strict=True):
             own = _OWN_LINE.match(line) if "{{<" in line else None
-            if own is None or own["name"] == "pagebreak" or in_code(spans, start):
+            if own is None or own["name"] in ("pagebreak", "paperwork") or in_code(spans, start):
                 result.add(line, place)
                 continue
             words = self.words(own["rest"], place)
@@ -325,8 +364,10 @@ class _Expansion:
             return None
 
     # ------------------------------------------------------------------ inline shortcodes
-    def replace(self, body: str, place: Place, *, inside_claim: bool = False) -> tuple[str, list[_Use]]:
-        """Return what one inline shortcode prints, and its uses."""
+    def replace(
+        self, body: str, place: Place, *, inside_claim: bool = False, plain_meta: bool = False
+    ) -> tuple[str, list[_Use]]:
+        """Return what one inline shortcode prints, and its uses; of a fact only the text if `plain_meta`."""
         words = self.words(body, place)
         if words is None:
             return "", []
@@ -341,7 +382,7 @@ class _Expansion:
                 hint=self.guess(name, _KNOWN) or "other Quarto shortcodes are outside of the supported subset",
             )
             return "", []
-        if name in ("include", "table", "pagebreak"):
+        if name in ("include", "table", "pagebreak", "paperwork"):
             where = "a claim's wording" if inside_claim else "this line"
             self.wrong(
                 place,
@@ -361,7 +402,7 @@ class _Expansion:
             self.wrong(place, f"{name} takes one id and no options", found=" ".join(shown.split()))
             return "", []
         if name == "meta":
-            return self.meta(plain[0], place)
+            return self.meta(plain[0], place, plain=plain_meta)
         if inside_claim:
             self.wrong(place, "a claim's wording cannot hold another claim", found=" ".join(shown.split()))
             return "", []
@@ -406,14 +447,19 @@ class _Expansion:
         bound = f"{row['cohort']}:{row['ard_id']}"
         return text, [_Use(place, "val", bound, [bound], cohorts={row["cohort"]})]
 
-    def meta(self, key: str, place: Place) -> tuple[str, list[_Use]]:
+    def meta(self, key: str, place: Place, *, plain: bool) -> tuple[str, list[_Use]]:
         if key not in self.context:
             self.wrong(
                 place, f"there is no meta key {key!r}", expected=", ".join(sorted(self.context)),
                 hint=self.guess(key, self.context),
             )  # fmt: skip
             return "", []
-        return escape_markdown(self.context[key]), [_Use(place, "meta", key)]
+        fact = self.context[key]
+        text = escape_markdown(fact)
+        if not plain:
+            full = f' title="{fact.full}"' if isinstance(fact, Shortened) else ""
+            text = f'[{text}]{{.meta data-meta="{key}"{full}}}'
+        return text, [_Use(place, "meta", key)]
 
     def claim(self, name: str, place: Place) -> tuple[str, list[_Use]]:
         if name not in self.claims:
@@ -482,7 +528,7 @@ class _Expansion:
             uses.extend(more)
             return said
 
-        return _SHORTCODE.sub(one, text), uses
+        return SHORTCODE.sub(one, text), uses
 
     # ------------------------------------------------------------------ the whole
     def run(self) -> Expanded:
@@ -497,11 +543,15 @@ class _Expansion:
         if end is None:
             self.wrong((shown, 1), "the manuscript must begin with a YAML block between two lines ---")
             raise ManuscriptError(self.problems)
+        if self.paperwork is not None:
+            source = self.with_paperwork(self.paperwork, source, end + 1)
+        if self.rules is not None:
+            self.hold_against(self.rules, source, end + 1)
         head = self.expand_yaml(source, end)
         body = self.expand_body(source, end + 1, len(head.lines))
         text = Sourced([*head.lines], [*head.places])
         text.extend(body)
-        self.bind_figures(text, len(head.lines))
+        self.bind_exhibits(text, len(head.lines))
         used = {name for use in self.uses for name in use.cohorts} | {self.cohort}
         synthetic = any(self.synthetic.get(name, False) for name in used)
         if synthetic:
@@ -527,6 +577,51 @@ class _Expansion:
         result.lines += text.lines[len(head.lines) :]
         result.places += text.places[len(head.lines) :]
         return Expanded(result.text, tuple(result.places), self.uses_frame(), synthetic)
+
+    def with_paperwork(self, paperwork: Paperwork, source: Sourced, body: int) -> Sourced:
+        """Return the text with its ``{{< paperwork NAME >}}`` lines replaced."""
+        where = whereabouts(source, body, cohort=self.cohort, claims=ids_of_claims(self.claims), figures=self.drawn)
+        made, problems = paperwork(where)
+        self.problems += problems
+        result, shown = Sourced(), set()
+        for line, place in zip(source.lines, source.places, strict=True):
+            own = _OWN_LINE.match(line) if "{{<" in line else None
+            if own is None or own["name"] != "paperwork":
+                result.add(line, place)
+                continue
+            name = own["rest"].strip()
+            if name not in made:
+                if not problems:
+                    self.wrong(
+                        place, f"there is no paperwork {name!r}", expected=", ".join(sorted(made)),
+                        hint=self.guess(name, made),
+                    )  # fmt: skip
+                continue
+            shown.add(name)
+            result.add("", place)
+            result.extend(made[name])
+            result.add("", place)
+        for name in sorted(set(made) - shown):
+            self.wrong(
+                source.places[-1], f"no text shows the {name} paperwork", hint=f"write {{{{< paperwork {name} >}}}}"
+            )
+        return result
+
+    def hold_against(self, rules: Rules, source: Sourced, body: int) -> None:
+        """Note what the rules find in the author's text and claims."""
+        from sorafenib_rfa.manuscript import lint
+
+        self.problems += lint.unbound_numbers(source, body, rules)
+        if isinstance(self.claims, Claims):
+            bibliographies = {
+                self.shown(path): path.read_text(encoding="utf-8") for path in sorted(self.source.parent.glob("*.bib"))
+            }
+            self.problems += lint.unbound_in_claims(self.claims, rules)
+            self.problems += lint.unused(
+                source, self.claims, rules, bibliographies=bibliographies,
+                tables={use.target.removeprefix(f"{self.cohort}:") for use in self.uses if use.kind == "table"},
+            )  # fmt: skip
+        self.problems += rules.unbound.unused()
 
     def front_matter_end(self, source: Sourced) -> int | None:
         if not source.lines or source.lines[0].rstrip() != "---":
@@ -557,32 +652,32 @@ class _Expansion:
 
         edits: list[tuple[int, int, str]] = []
 
-        def visit(node: yaml.Node) -> None:
+        def visit(node: yaml.Node, plain: bool = True) -> None:
             if isinstance(node, yaml.MappingNode):
                 for key, value in node.value:
                     visit(key)
-                    visit(value)
+                    visit(value, plain and not (node is root and key.value == "abstract"))
             elif isinstance(node, yaml.SequenceNode):
                 for value in node.value:
-                    visit(value)
+                    visit(value, plain)
             elif "{{<" in node.value:
                 begin, stop = node.start_mark.index, node.end_mark.index
-                found = list(_SHORTCODE.finditer(text, begin, stop))
+                found = list(SHORTCODE.finditer(text, begin, stop))
                 places = [inner.place(match.start()) for match in found]
                 if node.style in ("|", ">"):
                     for match, place in zip(found, places, strict=True):
-                        said, uses = self.replace(match["body"], place)
+                        said, uses = self.replace(match["body"], place, plain_meta=plain)
                         self.uses.extend(uses)
                         edits.append((match.start(), match.end(), said))
                     return
                 turn = iter(places)
 
                 def one(match: re.Match[str]) -> str:
-                    said, uses = self.replace(match["body"], next(turn, inner.place(begin)))
+                    said, uses = self.replace(match["body"], next(turn, inner.place(begin)), plain_meta=plain)
                     self.uses.extend(uses)
                     return said
 
-                said = _SHORTCODE.sub(one, node.value).replace("'", "''").replace("\n", " ")
+                said = SHORTCODE.sub(one, node.value).replace("'", "''").replace("\n", " ")
                 edits.append((begin, stop, f"'{said}'"))
 
         visit(root)
@@ -613,8 +708,8 @@ class _Expansion:
         spans = regions(text)
         edits: list[tuple[int, int, str]] = []
         edit_uses: list[list[_Use]] = []
-        whole = [(match.start(), match.end()) for match in _SHORTCODE.finditer(text)]
-        for match in _SHORTCODE.finditer(text):
+        whole = [(match.start(), match.end()) for match in SHORTCODE.finditer(text)]
+        for match in SHORTCODE.finditer(text):
             if in_code(spans, match.start()):
                 continue
             number = lines.line_of(match.start())
@@ -643,17 +738,35 @@ class _Expansion:
         return result
 
     # ------------------------------------------------------------------ figures, captions
-    def bind_figures(self, text: Sourced, body_start: int) -> None:
-        """Note the figures the text shows, and the cohort each comes from."""
-        for image in images(text.text):
+    def bind_exhibits(self, text: Sourced, body_start: int) -> None:
+        """Note the figures the text shows, and write on each figure and table which one it is."""
+        edits: list[tuple[int, int, str]] = []
+        whole, starts = text.text, text.starts()
+        for image in images(whole):
             number = text.line_of(image.start)
             match = _FIGURE_PATH.match(image.path)
             if match is None or number < body_start:
                 continue
             cohort = match["cohort"] or self.cohort
             if self.known_cohort(cohort, text.places[number]):
-                use = _Use(text.places[number], "figure", image.path, cohorts={cohort}, out_line=number)
+                ids = sorted(self.drawn.get(image.path.removeprefix("./"), ()))
+                use = _Use(text.places[number], "figure", image.path, ids, cohorts={cohort}, out_line=number)
                 self.uses.append(use)
+                mark = f'data-figure="{cohort}:{image.path.rpartition("/")[2]}"'
+                at = image.end - 1 if image.end > image.path_end else image.end
+                edits.append((at, at, f" {mark}" if image.end > image.path_end else f"{{{mark}}}"))
+        shown = {use.target for use in self.uses if use.kind == "table"}
+        names = {self.shown(Path(path)): name for name, path in self.tables.items()}
+        for div in divs(text.lines):
+            inside = {file for file, _ in text.places[div.start : div.end]} & set(self.table_cohorts)
+            at = starts[div.start] + text.lines[div.start].rfind("}")
+            if div.start >= body_start and _is_float(div) and len(inside) == 1:
+                name = names[min(inside)].rpartition(":")[2]
+                target = f"{self.table_cohorts[min(inside)]}:{name}"
+                if target in shown:
+                    edits.append((at, at, f' data-table="{target}"'))
+        replaced, _ = text.replace(sorted(edits))
+        text.lines, text.places = replaced.lines, replaced.places
 
     def mark_captions(self, text: Sourced, body_start: int) -> None:
         """Add the suffix to the caption of every exhibit that holds something of a synthetic cohort."""

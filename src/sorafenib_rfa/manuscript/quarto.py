@@ -144,14 +144,22 @@ def prepare(lines: Sourced, labels: Mapping[str, str]) -> str:
     return "".join([*pieces, text[at:]])
 
 
+_WEB_MARKS = re.compile(r' data-(?:table|figure)="[^"]*"(?=[^{}\n]*\})')
+
+
 def link_numbers(text: str) -> str:
     """Return the text for HTML with each number linked to its chain, if the YAML block says where that is."""
     where = re.search(r'^audit-href: "((?:[^"\\]|\\.)*)"$', text, re.MULTILINE)
     if where is None:
         return text
-    return re.sub(
+    text = re.sub(
         r'\]\{\.val data-ard="([^"\\]*)"\}',
         lambda match: f']({where[1]}{match[1]}){{.val data-ard="{match[1]}"}}',
+        text,
+    )
+    return re.sub(
+        r'\]\{\.meta data-meta="([^"\\]*)"([^{}]*)\}',
+        lambda match: f']({where[1]}meta:{match[1]}){{.val data-meta="{match[1]}"{match[2]}}}',
         text,
     )
 
@@ -225,7 +233,7 @@ def render(
         started = time.perf_counter()
         work = scratch / name
         shutil.copytree(directory, work)
-        shown = link_numbers(text) if name == "html" else text
+        shown = link_numbers(text) if name == "html" else _WEB_MARKS.sub("", text)
         (work / "index.qmd").write_text(shown, encoding="utf-8", newline="\n")
         (work / "_quarto.yml").write_text(
             yaml.safe_dump(project, sort_keys=False, allow_unicode=True), encoding="utf-8"

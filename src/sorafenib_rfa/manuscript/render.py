@@ -9,6 +9,8 @@ from __future__ import annotations
 import base64
 import difflib
 import html
+import importlib
+import importlib.metadata
 import json
 import mimetypes
 import os
@@ -18,7 +20,7 @@ import tempfile
 import time
 import urllib.parse
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib import resources
@@ -28,6 +30,7 @@ from typing import Any, Final, Literal
 from sorafenib_rfa.errors import Problem
 from sorafenib_rfa.manuscript.errors import ManuscriptError, by_place, problem_at
 from sorafenib_rfa.manuscript.source import Place, Sourced, in_code, regions
+from sorafenib_rfa.manuscript.unbound import BOUND
 
 FORMATS: Final = ("html", "pdf", "docx")
 _PACKAGE: Final = resources.files("sorafenib_rfa.manuscript")
@@ -49,12 +52,21 @@ class RenderReport:
         Format -> file written.
     seconds : dict
         Step or format -> wall time. Not for files that must be the same in every run.
+    title : str
+        The paper's title as plain text.
+    labels : dict
+        Label -> how it is called in print, such as ``Section 3.1``, ``Appendix B``, ``Table S2``.
+    pages : dict
+        Label -> page of the PDF; empty if it was not made by the embedded renderer.
     """
 
     engine: str
     versions: dict[str, str]
     outputs: dict[str, Path]
     seconds: dict[str, float]
+    title: str
+    labels: dict[str, str]
+    pages: dict[str, int]
 
 
 def render_manuscript(
@@ -64,6 +76,7 @@ def render_manuscript(
     engine: Literal["auto", "quarto", "embedded"] = "auto",
     source_date_epoch: int,
     synthetic: bool,
+    check: Callable[[Mapping[str, Any]], list[tuple[str, str]]] | None = None,
 ) -> RenderReport:
     """Render ``expanded_dir/index.qmd``.
 
@@ -80,6 +93,9 @@ def render_manuscript(
         Seconds since 1970 that PDF and DOCX state as their date.
     synthetic : bool
         Mark every page as synthetic data.
+    check : callable, optional
+        Given the numbered document (pandoc's JSON), returns numbers bound to no result, each with the words around it;
+        one is enough for an error.
 
     Raises
     ------
@@ -92,8 +108,6 @@ def render_manuscript(
         raise ValueError(f"outputs must be some of {FORMATS}, found {unknown or 'none'}")
     if engine not in ("auto", "quarto", "embedded"):
         raise ValueError(f"engine must be auto, quarto or embedded, found {engine!r}")
-    source = _Source.read(Path(expanded_dir))
-    parsed = _parse(source, source_date_epoch)
     from sorafenib_rfa.manuscript import quarto
 
     binary = quarto.find() if engine in ("auto", "quarto") else None
@@ -101,11 +115,22 @@ def render_manuscript(
         raise ManuscriptError(
             problem_at(None, "Quarto was asked for but is not on PATH", hint="set the engine to auto or embedded")
         )
+    source = _Source.read(Path(expanded_dir))
+    with ThreadPoolExecutor(1) as beside:  # pandoc reads in a process of its own: what the writers need loads meanwhile
+        wanted = set(outputs) if binary is None else {"docx"}  # Quarto wants the reference document for any format
+        base = beside.submit(_prepare_writers, wanted, source.directory.resolve(), source_date_epoch)
+        parsed = _parse(source, source_date_epoch)
     for path in outputs.values():
         Path(path).parent.mkdir(parents=True, exist_ok=True)
+    pages: dict[str, int] = {}
+
+    def unbound() -> list[Problem]:
+        return [] if check is None else _unbound(source, check(parsed.content))
+
     started = time.perf_counter()
     if binary is not None:
-        reference = _reference_docx(source.directory, parsed.short_title, synthetic, source_date_epoch)
+        _raise_if(unbound())
+        reference = _reference_docx(base.result(), parsed.short_title, synthetic)
         versions, seconds = quarto.render(
             binary, source.directory, source.lines, parsed.labels, outputs,
             source_date_epoch=source_date_epoch, synthetic=synthetic, short_title=parsed.short_title,
@@ -113,10 +138,47 @@ def render_manuscript(
         )  # fmt: skip
         used = "quarto"
     else:
-        versions, seconds = _render_embedded(source, parsed, outputs, source_date_epoch, synthetic)
+        versions, seconds, pages = _render_embedded(
+            source, parsed, outputs, source_date_epoch, synthetic, base.result(), unbound
+        )
         used = "embedded"
     seconds = {"parse": parsed.seconds, **seconds, "formats": time.perf_counter() - started}
-    return RenderReport(used, versions, {name: Path(path) for name, path in outputs.items()}, seconds)
+    written = {name: Path(path) for name, path in outputs.items()}
+    return RenderReport(used, versions, written, seconds, parsed.title, parsed.shown, pages)
+
+
+def _prepare_writers(formats: Collection[str], directory: Path, epoch: int) -> bytes:
+    """Import what the writers of the formats need, and return pandoc's own reference document."""
+    if "pdf" in formats:
+        importlib.import_module("typst")
+    if "docx" not in formats:
+        return b""
+    importlib.import_module("docx")
+    return _run(["--print-default-data-file=reference.docx"], cwd=directory, epoch=epoch)[0]
+
+
+def _unbound(source: _Source, found: list[tuple[str, str]]) -> list[Problem]:
+    """Return numbers of the printed text that are bound to nothing, at the line that seems to hold them."""
+    return [
+        problem_at(
+            source.locate([around.replace(BOUND, "").strip(), *_phrases(around, number), number]),
+            "this number is printed, and is bound to no result",
+            found=around.replace(BOUND, "[...]"),
+            hint="write the shortcode that prints it, or give it an entry in manuscript/unbound_numbers.yaml",
+        )
+        for number, around in found
+    ]
+
+
+def _phrases(around: str, number: str) -> list[str]:
+    """Return ever shorter phrases of `around` that hold `number`."""
+    at = around.find(number)
+    left, right = around[:at].replace(BOUND, " ").split(), around[at + len(number) :].replace(BOUND, " ").split()
+    tight = around[at - 1 : at].isspace() or not left
+    return [
+        " ".join([*left[len(left) - n :], number, *right[:n]]) if tight else f"{left[-1]}{number}"
+        for n in range(min(4, len(left)), 0, -1)
+    ]
 
 
 # ---------------------------------------------------------------------- source and errors
@@ -294,8 +356,11 @@ class _PandocError(Exception):
 @dataclass(frozen=True)
 class _Parsed:
     document: bytes
+    content: dict[str, Any]
+    title: str
     short_title: str
     labels: dict[str, str]
+    shown: dict[str, str]
     seconds: float
 
 
@@ -320,12 +385,21 @@ def _parse(source: _Source, epoch: int) -> _Parsed:
     problems += _filter_problems(said, source)
     problems += [p for p in _warnings(said, source, "reading") if "itation" not in p.message]
     _raise_if(problems)
-    short_title = _plain(json.loads(document)["meta"].get("short-title"))
-    return _Parsed(document, short_title, _labels(said), time.perf_counter() - started)
+    content = json.loads(document)
+    short_title, title = (_plain(content["meta"].get(key)) for key in ("short-title", "title"))
+    shown = _labels(said, "@shown")
+    return _Parsed(document, content, title, short_title, _labels(said), shown, time.perf_counter() - started)
 
 
-def _plain(meta: Any) -> str:
-    return meta["c"] if isinstance(meta, dict) and meta.get("t") == "MetaString" else ""
+def _plain(node: Any) -> str:
+    """Return the plain text of a piece of pandoc's document."""
+    if isinstance(node, list):
+        return "".join(map(_plain, node))
+    if not isinstance(node, dict):
+        return ""
+    if node["t"] in ("Str", "MetaString"):
+        return str(node["c"])
+    return " " if node["t"] in ("Space", "SoftBreak") else _plain(node.get("c"))
 
 
 def _filter_problems(said: str, source: _Source) -> list[Problem]:
@@ -355,10 +429,10 @@ def _filter_problems(said: str, source: _Source) -> list[Problem]:
     return problems
 
 
-def _labels(said: str) -> dict[str, str]:
-    """Return label -> number, as number.lua said them."""
-    line = next((line for line in said.splitlines() if line.startswith("@labels ")), "@labels {}")
-    found = json.loads(line.removeprefix("@labels "))
+def _labels(said: str, mark: str = "@labels") -> dict[str, str]:
+    """Return label -> number (``@shown``: how it is called in print), as number.lua said them."""
+    line = next((line for line in said.splitlines() if line.startswith(f"{mark} ")), f"{mark} {{}}")
+    found = json.loads(line.removeprefix(f"{mark} "))
     return found if isinstance(found, dict) else {}
 
 
@@ -376,13 +450,17 @@ def _bibliography_keys(directory: Path) -> list[str]:
 
 # ---------------------------------------------------------------------- the embedded renderer
 def _render_embedded(
-    source: _Source, parsed: _Parsed, outputs: Mapping[str, Path], epoch: int, synthetic: bool
-) -> tuple[dict[str, str], dict[str, float]]:
-    import importlib.metadata
-
+    source: _Source,
+    parsed: _Parsed,
+    outputs: Mapping[str, Path],
+    epoch: int,
+    synthetic: bool,
+    base: bytes,
+    unbound: Callable[[], list[Problem]],
+) -> tuple[dict[str, str], dict[str, float], dict[str, int]]:
     import pypandoc
 
-    directory, seconds, problems = source.directory.resolve(), {}, []
+    directory, seconds, problems, pages = source.directory.resolve(), {}, [], {}
     with tempfile.TemporaryDirectory(prefix="manuscript-") as scratch, ThreadPoolExecutor(len(FORMATS)) as pool:
         work = Path(scratch)
         for folder in ("lua", "templates"):
@@ -415,12 +493,22 @@ def _render_embedded(
             return _with_images(page, directory)
 
         def pdf() -> bytes:
-            typst = pandoc("PDF", "--to=typst-citations", f"--template={work}/article.typ")
-            return _compile_typst(_keep_group_heads(typst), directory, epoch, source, problems) if typst else b""
+            text = pandoc("PDF", "--to=typst-citations", f"--template={work}/article.typ")
+            if not text:
+                return b""
+            folder = work / "pdf"  # typst wants the text beside its images, and nothing is written to theirs
+            folder.mkdir()
+            for item in directory.iterdir():
+                (folder / item.name).symlink_to(item)
+            main = folder / "paper.typ"
+            main.write_bytes(_keep_group_heads(text) + _pages_wanted(parsed.labels))
+            made, found = _compile_typst(main, epoch, source, problems)
+            pages.update(found)
+            return made
 
         def docx() -> bytes:
             reference = work / "reference.docx"
-            reference.write_bytes(_reference_docx(directory, parsed.short_title, synthetic, epoch))
+            reference.write_bytes(_reference_docx(base, parsed.short_title, synthetic))
             made = pandoc(
                 "DOCX", "--to=docx", f"--template={work}/article.openxml", f"--reference-doc={reference}",
                 "--output=-",
@@ -436,6 +524,7 @@ def _render_embedded(
             return made
 
         running = {name: pool.submit(timed, name) for name in makers if name in outputs}
+        problems.extend(unbound())
         made = {name: future.result() for name, future in running.items()}
     _raise_if(problems)
     for name, content in made.items():
@@ -445,7 +534,7 @@ def _render_embedded(
         "typst": importlib.metadata.version("typst"),
         "python-docx": importlib.metadata.version("python-docx"),
     }
-    return versions, {name: seconds[name] for name in FORMATS if name in seconds}
+    return versions, {name: seconds[name] for name in FORMATS if name in seconds}, dict(sorted(pages.items()))
 
 
 _IMAGE: Final = re.compile(rb'<img\b([^>]*?\bsrc=")([^"]+)"')
@@ -464,10 +553,9 @@ def _with_images(page: bytes, directory: Path) -> bytes:
     return _IMAGE.sub(embedded, page)
 
 
-def _reference_docx(directory: Path, short_title: str, synthetic: bool, epoch: int) -> bytes:
+def _reference_docx(base: bytes, short_title: str, synthetic: bool) -> bytes:
     from sorafenib_rfa.manuscript.docx_reference import reference_document
 
-    base, _ = _run(["--print-default-data-file=reference.docx"], cwd=directory, epoch=epoch)
     return reference_document(base, short_title=short_title, synthetic=synthetic)
 
 
@@ -479,16 +567,27 @@ def _keep_group_heads(text: bytes) -> bytes:
     return _GROUP_HEAD.sub(rb"\1table.header(level: 2, repeat: false, \2),", text)
 
 
-def _compile_typst(text: bytes, directory: Path, epoch: int, source: _Source, problems: list[Problem]) -> bytes:
+def _pages_wanted(labels: Iterable[str]) -> bytes:
+    """Return typst text, printing nothing, that notes the page of each label."""
+    names = "".join(f'"{name}", ' for name in sorted(labels))
+    return (
+        f"\n#context [#metadata(({names}).map(name => {{ let found = query(label(name)); "
+        "(name, if found.len() > 0 { found.first().location().page() } else { 0 }) })) <pages-of-labels>]\n"
+    ).encode()
+
+
+def _compile_typst(main: Path, epoch: int, source: _Source, problems: list[Problem]) -> tuple[bytes, dict[str, int]]:
+    """Return the PDF, and the page of each label."""
     import typst
 
     try:
-        return typst.compile(
-            text, root=str(directory), format="pdf", ignore_system_fonts=True, font_paths=[], timestamp=epoch
-        )
+        compiler = typst.Compiler(main, root=main.parent, ignore_system_fonts=True, font_paths=[])
+        made = compiler.compile(format="pdf", timestamp=epoch)
+        found = json.loads(compiler.query("<pages-of-labels>", field="value", one=True))
     except typst.TypstError as error:
         problems.append(problem_at(source.lines.places[0], f"typst cannot set the PDF: {error}"))
-        return b""
+        return b"", {}
+    return made, {name: page for name, page in found if page}
 
 
 def finish_docx(content: bytes, epoch: int) -> bytes:

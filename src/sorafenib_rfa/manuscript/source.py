@@ -14,6 +14,7 @@ _TOKEN = re.compile(
     r"(?P<fence>^[ \t>]*(?P<mark>`{3,}|~{3,})[^`\n]*$)|(?P<comment><!--)|(?P<ticks>`+)|(?P<escape>\\[\\`<$])",
     re.MULTILINE,
 )
+SHORTCODE = re.compile(r"\{\{<(?P<body>(?:(?!\{\{<|\n[ \t]*\n)[\s\S])*?)>\}\}")
 _BLANK = re.compile(r"\n[ \t]*\n")
 DIV_OPEN = re.compile(r"^\s*:{3,}\s*(?:\{(?P<attributes>.*)\}|(?P<word>[\w-]+))\s*:*\s*$")
 CAPTION_LINE = re.compile(r"^(?::|[Tt]able:)\s+\S")

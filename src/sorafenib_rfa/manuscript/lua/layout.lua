@@ -12,6 +12,15 @@ local function quoted(text) return '"' .. text:gsub('[\\"]', '\\%0'):gsub('\n', 
 local function caption_inlines(caption) return utils.blocks_to_inlines(caption.long) end
 local function label(id) return id ~= '' and ' <' .. id .. '>' or '' end
 
+-- HTML: the way from what is printed to where it comes from
+local function to_audit(id, content, attributes)
+  return pandoc.Link(content, audit_href .. id, '', attr('', { 'val' }, attributes))
+end
+local function linked_label(caption, id)
+  if audit_href and id and caption[1] and caption[1].t == 'Strong' then caption[1] = to_audit(id, { caption[1] }) end
+  return caption
+end
+
 local function with_extension(image)
   if not image.src:match('[^/]%.%w+$') then image.src = image.src .. (format == 'docx' and '.png' or '.svg') end
   return image
@@ -55,6 +64,9 @@ local function figure(f)
   end
   within_page(with_extension(image))
   f.content = { pandoc.Plain { image } }
+  local shown = f.attributes['data-figure']
+  if format == 'html' then f.caption.long = { pandoc.Plain(linked_label(caption_inlines(f.caption), shown and 'figure:' .. shown)) }
+  else f.attributes['data-figure'] = nil end
   return f
 end
 
@@ -63,7 +75,7 @@ local function panel(div)
   for _, part in ipairs(div.content) do
     if part.classes:includes('caption') then caption = part.content[1].content
     else
-      cells:insert { id = part.identifier, image = part.content[1].content[1], caption = part.content[2] and part.content[2].content }
+      cells:insert { id = part.identifier, shown = part.attributes['data-figure'], image = part.content[1].content[1], caption = part.content[2] and part.content[2].content }
     end
   end
   if format == 'typst' then
@@ -89,7 +101,7 @@ local function panel(div)
     for _, cell in ipairs(cells) do
       local content = pandoc.List { pandoc.Plain { cell.image } }
       if cell.caption then content:insert(pandoc.Div({ pandoc.Plain(cell.caption) }, attr('', { 'subcaption' }))) end
-      kids:insert(pandoc.Div(content, attr(cell.id, { 'subfigure' })))
+      kids:insert(pandoc.Div(content, attr(cell.id, { 'subfigure' }, cell.shown and { { 'data-figure', cell.shown } } or {})))
     end
     return pandoc.Figure({ pandoc.Div(kids, attr('', { 'subfigures' }, { style = '--columns:' .. columns })) },
       pandoc.Caption { pandoc.Plain(caption) }, attr(div.identifier, { 'panel' }))
@@ -173,6 +185,8 @@ end
 local function the_table(t)
   t = span_headings(t)
   local widths, capacity, dense = t.attributes.widths, t.attributes.capacity, t.attributes.dense
+  local shown = t.attributes['data-table']
+  t.attributes['data-table'] = nil
   if not widths then return t end
   t.attributes.widths, t.attributes.capacity, t.attributes.dense = nil, nil, nil
   if format == 'html' then
@@ -202,8 +216,9 @@ local function the_table(t)
     local caption_id = (id ~= '' and id or 'table-' .. html_tables) .. '-caption'
     region[3] = { 'aria-labelledby', caption_id }
     return pandoc.List {
-      raw_block('<figure class="table-figure"' .. (id ~= '' and ' id="' .. id .. '"' or '') .. '>\n<figcaption id="' .. caption_id .. '">'),
-      pandoc.Plain(caption), raw_block('</figcaption>'),
+      raw_block('<figure class="table-figure"' .. (id ~= '' and ' id="' .. id .. '"' or '')
+        .. (shown and ' data-table="' .. shown .. '"' or '') .. '>\n<figcaption id="' .. caption_id .. '">'),
+      pandoc.Plain(linked_label(caption, shown and 'table:' .. shown)), raw_block('</figcaption>'),
       pandoc.Div({ t }, attr('', { 'table-wrap' }, region)), raw_block('</figure>'),
     }
   elseif format == 'typst' then
@@ -384,13 +399,15 @@ end
 ---------------------------------------------------------------- the passes
 local function span(s)
   if s.classes:includes('equation') then return format ~= 'docx' and equation(s) or nil end
-  if s.classes:includes('val') then
-    local id = s.attributes['data-ard']
-    if format ~= 'html' then return s.content end
-    if audit_href and id then
-      return pandoc.Link(s.content, audit_href .. id, '', attr('', { 'val' }, { { 'data-ard', id }, { 'title', 'Where this number comes from' } }))
-    end
-    return s
+  local bound = s.classes:includes('val') or s.classes:includes('meta')
+  if bound and format ~= 'html' then return s.content end
+  if bound and audit_href then
+    local ard, meta = s.attributes['data-ard'], s.attributes['data-meta']
+    if ard then return to_audit(ard, s.content, { { 'data-ard', ard } }) end
+    if not meta then return s end
+    local attributes = { { 'data-meta', meta } }
+    if s.attributes.title then attributes[2] = { 'title', s.attributes.title } end
+    return to_audit('meta:' .. meta, s.content, attributes)
   end
   if s.classes:includes('claim') and format ~= 'html' then return s.content end
   if s.classes:includes('heading-number') and format ~= 'html' then return s.content end

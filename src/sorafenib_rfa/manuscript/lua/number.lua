@@ -68,7 +68,7 @@ local function check_attributes(what, attr, classes, attributes, needles)
   end
 end
 local callouts = { note = 'Note', tip = 'Tip', warning = 'Warning', caution = 'Caution', important = 'Important' }
-local image_attributes = { width = true, height = true, ['fig-alt'] = true, ['fig-align'] = true }
+local image_attributes = { width = true, height = true, ['fig-alt'] = true, ['fig-align'] = true, ['data-figure'] = true }
 
 local function file_exists(path)
   local handle = io.open(path, 'rb')
@@ -109,8 +109,8 @@ local function check_inlines(element)
     end,
     Span = function(span)
       if span.classes:includes('equation') then return end
-      check_attributes('a span', span, { val = true, claim = true, smallcaps = true, underline = true },
-        { ['data-ard'] = true, ['data-claim'] = true })
+      check_attributes('a span', span, { val = true, claim = true, meta = true, smallcaps = true, underline = true },
+        { ['data-ard'] = true, ['data-claim'] = true, ['data-meta'] = true, title = span.classes:includes('meta') or nil })
       see_id(span.identifier)
     end,
     Link = function(link)
@@ -197,7 +197,7 @@ local blocks -- forward
 local function do_table(t, given, context)
   local caption = given or caption_inlines(t.caption)
   local id, needles = t.identifier, { '#' .. t.identifier }
-  check_attributes('a table', t, {}, { ['tbl-colwidths'] = true })
+  check_attributes('a table', t, {}, { ['tbl-colwidths'] = true, ['data-table'] = true })
   if t.identifier == '' then needles = { stringify(caption):match('^%S+%s*%S*') or '|' } end
   local explicit = t.attributes['tbl-colwidths']
   t.attributes['tbl-colwidths'] = nil
@@ -215,7 +215,7 @@ end
 
 local function do_table_div(div, context)
   see_id(div.identifier)
-  check_attributes('a table div', div, {}, { ['tbl-colwidths'] = true })
+  check_attributes('a table div', div, {}, { ['tbl-colwidths'] = true, ['data-table'] = true })
   local body, needles = pandoc.List(div.content), { '#' .. div.identifier }
   local at, tables = nil, 0
   for i, block in ipairs(body) do
@@ -237,7 +237,9 @@ local function do_table_div(div, context)
   local t = body:remove(at)
   if t.identifier ~= '' then problem('a table within a div #tbl- must not have a label of its own', { '#' .. t.identifier }) end
   t.identifier = div.identifier
-  if div.attributes['tbl-colwidths'] then t.attributes['tbl-colwidths'] = div.attributes['tbl-colwidths'] end
+  for _, key in ipairs { 'tbl-colwidths', 'data-table' } do
+    if div.attributes[key] then t.attributes[key] = div.attributes[key] end
+  end
   t = do_table(t, caption, context)
   if #body == 0 then return t end
   return pandoc.Div({ t, pandoc.Div(blocks(body, context), pandoc.Attr('', { 'table-notes' })) },
@@ -258,6 +260,8 @@ local function do_figure(figure)
     figure.caption = pandoc.Caption { pandoc.Plain(captioned(shown, caption)) }
   end
   figure.caption = pandoc.Caption { check_inlines(pandoc.Plain(caption_inlines(figure.caption))) }
+  figure.attributes['data-figure'] = image.attributes['data-figure']
+  image.attributes['data-figure'] = nil
   figure.content = { pandoc.Plain { alternative(image, caption) } }
   return figure
 end
@@ -323,10 +327,14 @@ local function do_panel(div, context)
     end
     see_id(cell.id)
     parts:extend(cell.caption)
+    local shown = cell.image.attributes['data-figure']
+    cell.image.attributes['data-figure'] = nil
     local image = alternative(cell.image, #cell.caption > 0 and cell.caption or caption)
     local content = pandoc.List { pandoc.Plain { image } }
     if #parts > 0 then content:insert(check_inlines(pandoc.Plain(parts))) end
-    out:insert(pandoc.Div(content, pandoc.Attr(cell.id, { 'subfigure' })))
+    local subfigure = pandoc.Div(content, pandoc.Attr(cell.id, { 'subfigure' }))
+    subfigure.attributes['data-figure'] = shown
+    out:insert(subfigure)
   end
   out:insert(pandoc.Div({ check_inlines(pandoc.Plain(captioned(shown, caption))) }, pandoc.Attr('', { 'caption' })))
   return pandoc.Div(out, pandoc.Attr(div.identifier, { 'panel' }, { ncol = tostring(columns) }))
@@ -592,9 +600,10 @@ return {
           problem('the link leads to a label that does not exist', { '(#' .. id .. ')' }, { found = '#' .. id, label = id })
         end
       end
-      local known = {}
-      for id, target in pairs(labels) do known[id] = target.text end
+      local known, shown = {}, {}
+      for id, target in pairs(labels) do known[id], shown[id] = target.text, target.shown end
       io.stderr:write('@labels ' .. pandoc.json.encode(known) .. '\n')
+      io.stderr:write('@shown ' .. pandoc.json.encode(shown) .. '\n')
       return doc
     end },
 }
