@@ -404,8 +404,8 @@
     return found;
   }
 
-  function quarantineTable(rows) {
-    return grid("Cells and rows set aside, with the reason", ["File", "Row", "Column", "Patient", "Rule", "Reason", "Lost"],
+  function quarantineTable(rows, caption = "Cells and rows set aside, with the reason") {
+    return grid(caption, ["File", "Row", "Column", "Patient", "Rule", "Reason", "Lost"],
       rows.map((row) => [[link(`file:${row.file}`, mark(row.file)), row.sheet ? `, sheet ${row.sheet}` : ""], row.row, mark(row.column ?? ""),
         mark(row.subject_id ?? ""), code(row.rule), mark(row.reason ?? ""), row.scope === "row" ? "the row" : "the value"]), { numeric: [1] });
   }
@@ -506,8 +506,8 @@
     return { kind: "Step", title: rows[0].reason, body: [h("p", null, `${count(rows.length, "patient")} left at this step.`), fateTable(rows)] };
   }
 
-  function fateTable(rows) {
-    return grid("Patients who are not analysed, with the reason", ["Patient", "Centre", "Fate", "Step", "Reason", "File", "Row"],
+  function fateTable(rows, caption = "Patients who are not analysed, with the reason") {
+    return grid(caption, ["Patient", "Centre", "Fate", "Step", "Reason", "File", "Row"],
       rows.map((row) => [link(`patient:${row.USUBJID}`, mark(row.USUBJID)), row.site, row.fate, code(row.step_id ?? ""), mark(row.reason ?? ""),
         row.src_file ? link(`file:${row.src_file}`, mark(row.src_file)) : "", row.src_row ?? ""]), { rowHead: true, numeric: [6] });
   }

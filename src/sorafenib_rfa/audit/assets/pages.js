@@ -130,7 +130,7 @@
       const what = [chosen.site === ALL ? "all centres" : `centre ${chosen.site}`, chosen.arm === ALL ? "all arms" : chosen.arm].join(", ");
       place.replaceChildren(h("figure", { class: "drawn" }, drawFlow(cohort, list, ends, `Flow of patients, ${what}`),
         h("figcaption", null, `Flow of patients, ${what}. Press a reason to see who left.`)),
-      grid(`Steps, ${what}`, ["Step", "Stage", "Before", "Left", "After"], list.map((row) => [
+      grid(`${title}: steps, ${what}`, ["Step", "Stage", "Before", "Left", "After"], list.map((row) => [
         row.n_excluded ? link(`step:${cohort}:${row.step_id}`, row.reason) : row.reason, row.stage, row.n_before, row.n_excluded, row.n_after]),
       { rowHead: true, numeric: [2, 3, 4] }));
     };
@@ -138,12 +138,12 @@
     const whole = steps(attrition, ALL, ALL);
     const cell = (no, name, value) => sum(attrition.filter((row) => row.step_no === no && row[name] === value), "n_excluded");
     const end = (name, value) => sum(attrition.filter((row) => row.step_no === attrition.at(-1).step_no && row[name] === value), "n_after");
-    const matrix = grid("Who left at each step, by centre and by arm", ["Step", "All", ...sites, ...arms],
+    const matrix = grid(`${title}: who left at each step, by centre and by arm`, ["Step", "All", ...sites, ...arms],
       [...whole.map((row) => [row.reason, row.n_excluded, ...sites.map((site) => cell(row.step_no, "site", site)), ...arms.map((arm) => cell(row.step_no, "arm", arm))]),
         [h("strong", null, "Analysed"), whole.at(-1)?.n_after, ...sites.map((site) => end("site", site)), ...arms.map((arm) => end("arm", arm))]],
       { rowHead: true, numeric: Array.from({ length: 1 + sites.length + arms.length }, (_, i) => i + 1) });
-    const gone = Audit.fateTable([...new Table(one.fates).rows()]);
-    const set = Audit.quarantineTable([...new Table(one.quarantine).rows()]);
+    const gone = Audit.fateTable([...new Table(one.fates).rows()], `${title}: patients who are not analysed, with the reason`);
+    const set = Audit.quarantineTable([...new Table(one.quarantine).rows()], `${title}: cells and rows set aside, with the reason`);
     const n = one.counts;
     return h("section", null, h("h2", null, title),
       paragraph(`${count((n.analysed ?? 0) + (n.excluded ?? 0) + (n.quarantined ?? 0), "patient")} in the exports: ${n.analysed ?? 0} analysed, ${n.excluded ?? 0} excluded, ${n.quarantined ?? 0} quarantined. Nobody is lost: each has exactly one fate.`),
