@@ -285,52 +285,47 @@ def raw_rows(root: Path, cohort: str, of: str | Iterable[str]) -> pd.DataFrame:
     """
     if isinstance(of, str):
         members = members_of(root, cohort, of)
-        counted_rows = members["src_row"].notna().any() and not of.startswith(("flow.patients.", "flow.step."))
-        if counted_rows:
-            return _named(root, cohort, members)
+        of_patients = of.startswith(("flow.patients.", "flow.step.")) or members["src_row"].isna().all()
+        if not of_patients:
+            return _of_rows(root, cohort, members)
         of = members["USUBJID"]
-    return _of_patients(root, cohort, sorted(set(of)))
+    return _of_patients(root, cohort, set(of))
 
 
-def _read(path: Path, columns: list[str], **filters: object) -> pd.DataFrame:
-    return pd.read_parquet(path, columns=columns, **filters)
-
-
-def _of_patients(root: Path, cohort: str, subjects: list[str]) -> pd.DataFrame:
+def _of_patients(root: Path, cohort: str, subjects: set[str]) -> pd.DataFrame:
     """Return all rows of patients."""
     folder = _cohort_folder(root, cohort)
     fates = pd.read_parquet(folder / "clean/fates.parquet")
     fates = fates[fates["USUBJID"].isin(subjects)]
     found = [fates.assign(table="patients")]
     for table in RAW_TABLES:
-        columns = ["USUBJID", "site", *_ORIGIN]
-        found.append(
-            _read(folder / f"clean/{table}.parquet", columns, filters=[("USUBJID", "in", subjects)]).assign(table=table)
-        )
-    others = fates[(fates["fate"] != "analysed") & fates["subject_id"].notna()]
-    for site, patients in others.groupby("site"):
+        rows = pd.read_parquet(folder / f"clean/{table}.parquet", columns=["USUBJID", "site", *_ORIGIN])
+        found.append(rows[rows["USUBJID"].isin(subjects)].assign(table=table))
+    for site, others in fates[fates["fate"] != "analysed"].groupby("site"):
         for table in RAW_TABLES:
-            rows = _read(
-                folder / f"ingest/{site}/{table}.parquet",
-                ["subject_id", "site", *_ORIGIN],
-                filters=[("subject_id", "in", patients["subject_id"].tolist())],
-            )
-            names = usubjid(cohort, rows["site"], rows["subject_id"])
-            found.append(rows.assign(USUBJID=names, table=table))
+            path = folder / f"ingest/{site}/{table}.parquet"
+            rows = pd.read_parquet(path, columns=["subject_id", "site", *_ORIGIN])
+            rows = rows[rows["subject_id"].isin(others["subject_id"].dropna())]
+            found.append(rows.assign(table=table, USUBJID=usubjid(cohort, rows["site"], rows["subject_id"])))
     return _sorted(pd.concat(found, ignore_index=True))
 
 
-def _named(root: Path, cohort: str, members: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows of members with their table and site, which clean tables and the quarantine know."""
+def _of_rows(root: Path, cohort: str, members: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of members with their table and site, which the quarantine and clean tables know."""
     folder = _cohort_folder(root, cohort)
-    quarantine = _read(folder / "clean/quarantine.parquet", ["table", "site", "file", "sheet", "row"])
-    known = [quarantine.set_axis(["table", "site", *_ORIGIN], axis=1)]
+    columns = ["site", "table", "file", "sheet", "row"]
+    known = [
+        pd.read_parquet(folder / "clean/quarantine.parquet", columns=columns).set_axis(
+            ["site", "table", *_ORIGIN], axis=1
+        )
+    ]
     for table in RAW_TABLES:
-        known.append(_read(folder / f"clean/{table}.parquet", ["site", *_ORIGIN]).assign(table=table))
+        rows = pd.read_parquet(folder / f"clean/{table}.parquet", columns=["site", *_ORIGIN])
+        known.append(rows.assign(table=table))
     tables = pd.concat(known, ignore_index=True).drop_duplicates(["table", *_ORIGIN])
     return _sorted(members.merge(tables, on=_ORIGIN, how="left"))
 
 
 def _sorted(rows: pd.DataFrame) -> pd.DataFrame:
-    rows = rows[list(ROW_COLUMNS)].astype({name: "string" for name in ROW_COLUMNS if name != "src_row"})
-    return rows.drop_duplicates().sort_values(list(ROW_COLUMNS), ignore_index=True)
+    kinds = {name: "Int64" if name == "src_row" else "string" for name in ROW_COLUMNS}
+    return rows[list(ROW_COLUMNS)].astype(kinds).drop_duplicates().sort_values(list(ROW_COLUMNS), ignore_index=True)
