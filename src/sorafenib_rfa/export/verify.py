@@ -55,6 +55,41 @@ def shown(text: Any) -> str:
     )
 
 
+def inside(path: Any) -> bool:
+    """Say whether a path of a record stays inside the bag."""
+    return isinstance(path, str) and path != "" and path[0] not in "/\\" and ".." not in path.split("/")
+
+
+def well_formed(content: Any) -> bool:
+    """Say whether JSON has the shape of a job record: what is read from it below is there and of its kind."""
+
+    def file(entry: Any) -> bool:
+        members = entry.get("members", [])
+        made_by = entry.get("made_by")
+        return (
+            inside(entry["path"])
+            and isinstance(entry["sha256"], str)
+            and (made_by is None or (inside(made_by["record"]) and isinstance(made_by["seal"], str)))
+            and all(inside(member["path"]) and isinstance(member["sha256"], str) for member in members)
+        )
+
+    try:
+        return (
+            content["format"] == FORMAT
+            and content["status"] in ("finished", "failed")
+            and inside(content["cohort"])
+            and isinstance(content["seal"], str)
+            and isinstance(content["code"]["digest"], str)
+            and all(file(entry) for entry in [*content["inputs"], *content["outputs"]])
+            and all(
+                inside(entry["sha256"]) and isinstance(entry["identity"], str) and isinstance(name, str)
+                for name, entry in content["code"]["files"].items()
+            )
+        )
+    except (KeyError, TypeError, AttributeError):
+        return False
+
+
 class Bag:
     """An unpacked bag and what is wrong with it."""
 
@@ -104,10 +139,13 @@ class Bag:
         """Return the content of a JSON file, None if it is none (which is noted)."""
         try:
             with open(os.path.join(self.folder, *path.split("/")), "rb") as stream:
-                return json.loads(stream.read())
-        except (OSError, ValueError) as error:
+                content = json.loads(stream.read())
+        except (OSError, ValueError, RecursionError) as error:
             self.find("unreadable", path, f"is not readable as JSON: {error}")
             return None
+        if content is None:
+            self.find("unreadable", path, "holds nothing")
+        return content
 
     # --- 1. the bag ---
 
@@ -156,8 +194,10 @@ class Bag:
         self.counts["bytes"] = sum(os.path.getsize(os.path.join(self.folder, *name.split("/"))) for name in payload)
         if WITHHELD in tags:
             content = self.read_json(WITHHELD)
-            entries = content.get("files", []) if isinstance(content, dict) else []
-            self.withheld = {entry["path"]: entry["sha256"] for entry in entries}
+            try:
+                self.withheld = {entry["path"]: entry["sha256"] for entry in content["files"]}
+            except (KeyError, TypeError):
+                self.find("changed", WITHHELD, "does not list what was withheld")
 
     # --- 2. and 3. records and their chain ---
 
@@ -193,21 +233,11 @@ class Bag:
             content = self.read_json(path)
             if content is None:
                 continue
-            try:
-                if content["format"] != FORMAT:
-                    raise KeyError("format")
-                seal = content["seal"]
-                entries = [*content["inputs"], *content["outputs"], *content["code"]["files"].values()]
-                if not all(isinstance(entry["sha256"], str) for entry in entries):
-                    raise TypeError
-                named = [entry["path"] for entry in [*content["inputs"], *content["outputs"]]]
-                if any(not name or name[0] in "/\\" or ".." in name.split("/") for name in [*named, content["cohort"]]):
-                    raise KeyError("a path that leads out of the bag")
-            except (KeyError, TypeError, AttributeError):
+            if not well_formed(content):
                 self.find("changed", path, f"is no job record of format {FORMAT}")
                 continue
             sealed = {key: value for key, value in content.items() if key not in ("seal", "run")}
-            if digest_of(canonical(sealed)) != seal:
+            if digest_of(canonical(sealed)) != content["seal"]:
                 self.find("changed", path, "its seal does not fit what it states: the record was changed")
             if parts[4] == "failed":
                 self.counts["failed jobs"] += 1
@@ -281,7 +311,7 @@ class Bag:
                     rest = {key: value for key, value in entry.items() if key != "digest"}
                     sound = canonical(entry) == line and entry["digest"] == digest_of(canonical(rest))
                     chained = entry["previous"] == previous and entry["seq"] == number
-                except (ValueError, KeyError, AttributeError):
+                except (ValueError, KeyError, AttributeError, TypeError, RecursionError):
                     self.find("changed", path, f"line {number} is no line of a run log")
                     previous = digest_of(line)
                     continue
