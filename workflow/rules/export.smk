@@ -78,10 +78,11 @@ rule write_paperwork:
 
 
 rule pack_bag:
-    """Pack sources, data that may be given away, results, records and paperwork into a bag that checks itself."""
+    """Pack sources, data that may be given away, results, records, site and paperwork into a bag that checks itself."""
     input:
         results=last_results,
         paperwork=rules.write_paperwork.output.codecheck,
+        site="results/{cohort}/audit",
     output:
         bag="results/{cohort}/bag/{cohort}.zip",
         record="results/{cohort}/records/pack_bag/{cohort}.json",
