@@ -1,4 +1,4 @@
-"""What fails leaves a record and lines in the run log, breaks no seal, and stays history after the job has succeeded."""
+"""What fails leaves a record and lines in the run log, breaks no seal, and stays history once the job has succeeded."""
 
 import json
 
