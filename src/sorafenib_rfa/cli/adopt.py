@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,7 +29,8 @@ def command(terminal: Terminal, bundle: str | None, replace: bool) -> int:
     digests; Snakemake then has nothing to do for it. The others are named with the reason, and run with the next
     snakemake. No file that differs is overwritten without --replace.
 
-    Exit codes: 0 all adopted; 1 some jobs are to be run; 2 misuse, or a bundle that is refused.
+    Exit codes: 0 what matches was adopted, the rest will be made again; 1 a file is not what its job left, or
+    Snakemake refused; 2 misuse, or a bundle that is refused.
     """
     from sorafenib_rfa.provenance.adopt import adopt
 
@@ -63,14 +65,18 @@ def _show(terminal: Terminal, adoption: Adoption) -> None:
     own = [job for job in left if not job.follows]
     if own:
         terminal.heading("Not adopted")
-        for job in own[:SHOWN]:
-            terminal.line((job.title, STRONG), indent=2)
-            for reason in job.reasons[:4]:
-                terminal.prose(reason, indent=4)
-            if len(job.reasons) > 4:
-                terminal.line(f"and {len(job.reasons) - 4} more reasons", indent=4)
-        if len(own) > SHOWN:
-            terminal.line(f"and {counted(len(own) - SHOWN, 'more job')}", indent=2)
+        by_reasons: dict[tuple[str, ...], list[str]] = {}
+        for job in sorted(own, key=lambda job: not job.faulty):
+            by_reasons.setdefault(job.reasons, []).append(job.title)
+        for reasons, titles in list(by_reasons.items())[:SHOWN]:
+            for reason in reasons[:4]:
+                terminal.prose(reason, indent=2)
+            if len(reasons) > 4:
+                terminal.line(f"and {len(reasons) - 4} more reasons", indent=2)
+            more = f" and {len(titles) - 6} more" if len(titles) > 6 else ""
+            terminal.prose(", ".join(titles[:6]) + more, indent=4, style=FAINT)
+        if len(by_reasons) > SHOWN:
+            terminal.line(f"and {len(by_reasons) - SHOWN} more reasons", indent=2)
     following = len(left) - len(own)
     if following:
         terminal.prose(f"{counted(following, 'job rests', 'jobs rest')} on these and are not adopted either", indent=2)
@@ -85,6 +91,5 @@ def _show(terminal: Terminal, adoption: Adoption) -> None:
         terminal.line(("Snakemake: ", STRONG), ("nothing to be done", GOOD))
     else:
         terminal.line(("Snakemake: ", STRONG), (f"{counted(len(adoption.to_run), 'job')} to run", NOTE))
-        terminal.columns([[job, (reason[:100], FAINT)] for job, reason in adoption.to_run[:SHOWN]])
-        if len(adoption.to_run) > SHOWN:
-            terminal.line(f"and {len(adoption.to_run) - SHOWN} more", indent=2)
+        rules = Counter(job.split()[0] for job, _ in adoption.to_run)
+        terminal.prose(", ".join(f"{rule} ({n})" if n > 1 else rule for rule, n in sorted(rules.items())), indent=2)

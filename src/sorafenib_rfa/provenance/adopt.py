@@ -43,6 +43,8 @@ class JobTaken:
         Empty when it is adopted.
     follows : bool
         Whether the only reason is that a job before it is not adopted.
+    faulty : bool
+        Whether its files are not what the job left: a digest, its seal, the code as it ran or the run log is broken.
     """
 
     record: str
@@ -50,6 +52,7 @@ class JobTaken:
     adopted: bool
     reasons: tuple[str, ...] = ()
     follows: bool = False
+    faulty: bool = False
 
 
 @dataclass(frozen=True)
@@ -90,8 +93,8 @@ class Adoption:
 
     @property
     def exit_code(self) -> int:
-        """0: every job was adopted; 1: some are to be run."""
-        return int(bool(self.left) or bool(self.touch_failed))
+        """0: what matches was adopted, the rest is to be made again; 1: a seal is broken, or Snakemake refused."""
+        return int(any(job.faulty for job in self.jobs) or bool(self.touch_failed))
 
     def to_json(self) -> dict[str, Any]:
         """Return plain data."""
@@ -221,7 +224,8 @@ def _judge(root: Path, source: Path, records: Records, plan: Mapping[str, Planne
                 if here[entry["path"]] not in (None, entry["sha256"]):
                     own.append(f"{entry['path']} is here already and differs (--replace takes the bundle's)")
         reasons = own or [f"it rests on {title}, which is not adopted" for title in dict.fromkeys(before)]
-        jobs[path] = JobTaken(path, record.title, not reasons, tuple(reasons), bool(before) and not own)
+        title = f"{path.split('/')[1]}: {record.title}"
+        jobs[path] = JobTaken(path, title, not reasons, tuple(reasons), bool(before) and not own, path in faults)
     return list(jobs.values())
 
 

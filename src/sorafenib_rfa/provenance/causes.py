@@ -93,7 +93,7 @@ def job_causes(old: Record, new: Record, code_text: tuple[CodeText, CodeText] | 
     found = []
     for key, before, after in differences(old.params, new.params):
         if _DIGEST.fullmatch(str(before)) and _DIGEST.fullmatch(str(after)):
-            continue  # of source files, which are among the inputs
+            continue  # of source files: they are among the inputs, or the job is an export
         if key.partition(".")[0] == ENVIRONMENT:
             continue  # stands again, as what was imported, under the record's own environment
         found.append(Cause("parameter", config_name(key, new), _shown(before), _shown(after), new.title))

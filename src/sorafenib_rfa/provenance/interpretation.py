@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 CLAIMS: Final = "manuscript/claims.yaml"
+_SHORTCODE: Final = re.compile(r"\{\{<.*?>\}\}", re.DOTALL)
 
 Row = Mapping[str, Any]
 RowOf = Callable[[str], Row | None]
@@ -27,6 +29,8 @@ class Said:
         Its predicate; ``otherwise`` for the last resort, empty if none holds.
     line : int
         Line of the branch (of the claim, if none holds).
+    wording : str
+        What it says, numbers left out as ``…``; empty if none holds.
     rows : tuple of str
         Ids of the rows it looks at, as the claims file writes them.
     """
@@ -35,6 +39,7 @@ class Said:
     branch: int | None
     condition: str
     line: int
+    wording: str
     rows: tuple[str, ...]
 
 
@@ -47,11 +52,11 @@ def _holds(predicate: Any, rows: Mapping[str, Row]) -> bool:
         return False
 
 
-def _first_that_holds(claim: Any, rows: Mapping[str, Row]) -> tuple[int, str, int] | None:
+def _first_that_holds(claim: Any, rows: Mapping[str, Row]) -> tuple[int, str, int, str] | None:
     for number, branch in enumerate(claim.branches):
         if _holds(branch.predicate, rows):
             condition = branch.predicate.source if branch.predicate is not None else "otherwise"
-            return number, condition, branch.line
+            return number, condition, branch.line, _SHORTCODE.sub("…", branch.say)
     return None
 
 
@@ -84,6 +89,6 @@ def interpretations(root: Path, row_of: RowOf) -> dict[str, Said]:
         held = None
         if all(row is not None for row in rows.values()):
             held = _first_that_holds(claim, rows)  # type: ignore[arg-type]
-        number, condition, line = held if held is not None else (None, "", claim.line)
-        found[name] = Said(name, number, condition, line, tuple(claim.ard.values()))
+        number, condition, line, wording = held if held is not None else (None, "", claim.line, "")
+        found[name] = Said(name, number, condition, line, wording, tuple(claim.ard.values()))
     return found

@@ -63,9 +63,9 @@ README_MISSING: Final = "Missing README"
 
 PREPARATION: Final = ("simulate_raw", "fetch_colon_adjuvant", "ingest_site", "clean_cohort", "build_adam")
 """Rules that prepare data rather than analyse them."""
-VOLATILE_FOLDERS: Final = ("audit", "crate", "bag")
-"""Folders below ``results/<cohort>/`` whose content holds run times, so that no two runs make the same bytes; their
-seals are checked, they are not made again."""
+EXPORT_FOLDERS: Final = ("audit", "bag", "crate", "paperwork")
+"""Folders below ``results/<cohort>/`` with what describes the results for others. It holds run times, so that no two
+runs make the same bytes: its seals are checked, it is not made again."""
 _VALUES: Final = ("value", "ci_low", "ci_high", "p_value")
 
 
@@ -389,10 +389,10 @@ def in_order(records: Records) -> list[Record]:
     return list(ordered.values())
 
 
-def volatile(record: Record) -> bool:
-    """Return whether a job's outputs hold run times and are not comparable."""
+def describes_runs(record: Record) -> bool:
+    """Return whether a job's outputs tell of the runs, with their times, and are not comparable."""
     parts = [entry["path"].split("/") for entry in record.outputs]
-    return bool(parts) and all(len(p) > 2 and p[0] == "results" and p[2] in VOLATILE_FOLDERS for p in parts)
+    return bool(parts) and all(len(p) > 2 and p[0] == "results" and p[2] in EXPORT_FOLDERS for p in parts)
 
 
 # --- the run --------------------------------------------------------------------------------------
@@ -443,11 +443,11 @@ def verify(
             None, (), None, len(records), breaches, environment=_environment(), seconds=time.monotonic() - began
         )
     wanted = _wanted(records, chain)
-    chosen = [record for record in in_order(records) if record.path in wanted and not volatile(record)]
+    chosen = [record for record in in_order(records) if record.path in wanted and not describes_runs(record)]
     not_made = [
-        (entry["path"], "it holds run times, so no two runs make the same bytes; its seal is checked")
+        (entry["path"], "it tells of the runs, with their times; its seal is checked")
         for path, record in records.items()
-        if path in wanted and volatile(record)
+        if path in wanted and describes_runs(record)
         for entry in record.outputs
     ]
     cost = cost_of(root, records, chosen)
