@@ -176,8 +176,8 @@ def _members(terminal: Terminal, chain: Chain) -> None:
         terminal.heading("Patients and rows", "it rests on no count of patients or rows")
     for members in chain.members:
         what = counted(members.count, "patient" if members.counted == "patients" else "row")
-        role = "" if members.role == "count" else f"  {members.role.replace('_', ' ')}"
-        terminal.heading(what + role, f"{counted(members.raw_rows, 'row')} of raw files")
+        role = "" if members.role == "count" else f"{members.role.replace('_', ' ')}: "
+        terminal.heading(role + what, f"{counted(members.raw_rows, 'row')} of raw files")
         if members.role != "count":
             terminal.line((members.ard_id, FAINT), indent=2)
         _who(terminal, members)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sorafenib_rfa.errors import Problem
 from sorafenib_rfa.provenance.config_keys import ABSENT, key_in_file, look_up
-from sorafenib_rfa.provenance.tree import QueryError, Tree, Use
+from sorafenib_rfa.provenance.tree import QueryError, Tree, Use, counts_rows
 from sorafenib_rfa.records.record import Record
 
 if TYPE_CHECKING:
@@ -26,8 +26,6 @@ KINDS: Final = ("claim", "table", "figure", "meta")
 """Prefixes of identifiers, besides the names of cohorts."""
 FIRST: Final = 5
 """How many patients and raw rows a chain names; the rest are counted."""
-LEDGER: Final = ("flow.patients.", "flow.step.")
-"""Counts of patients whose members also name the row in which the ledger first saw them."""
 INGEST_RULE: Final = "ingest_site"
 _VALUES: Final = ("value", "ci_low", "ci_high", "p_value")
 
@@ -282,8 +280,6 @@ class _Tracer:
         if colon and prefix in KINDS:
             chain = getattr(self, f"of_{prefix}")(rest)
         else:
-            if not tree.records:  # says so when nothing is built
-                raise AssertionError
             path = self.as_path(identifier)
             if path is not None:
                 chain = self.of_path(path)
@@ -600,13 +596,18 @@ class _Tracer:
         """Return the chain with the broken seals of its files and records."""
         from sorafenib_rfa.records.seals import check_seals
 
+        papers = [self.tree.papers[name] for name in sorted({use.paper for use in chain.used})]
+        records = {job.record for job in chain.jobs} | {paper.path for paper in papers}
         paths = {entry["path"] for job in chain.jobs for entry in [*job.inputs, *job.outputs]}
-        paths |= {job.record for job in chain.jobs} | {entry["path"] for entry in chain.sources} | {chain.id}
-        folders = {f"results/{record.split('/')[1]}/records" for record in paths if record.startswith("results/")}
+        paths |= {entry["path"] for paper in papers for entry in paper.outputs}  # what is printed is read from there
+        paths |= records | {entry["path"] for entry in chain.sources} | {chain.id}
+        paths |= {branch.file for branch in chain.claim.branches} if chain.claim is not None else set()
+        folders = {f"results/{record.split('/')[1]}/records" for record in records}
         code = {f"{folder}/code/{file.sha256}" for folder in folders for job in chain.jobs for file in job.code}
 
         def concerns(breach: Breach) -> bool:
-            return breach.path in paths or breach.path in code or breach.kind == "run_log_broken"
+            inside = breach.record in records and breach.kind in ("output_changed", "output_missing")
+            return breach.path in paths or breach.path in code or inside or breach.kind == "run_log_broken"
 
         found = [breach for breach in check_seals(self.tree.root) if concerns(breach)]
         return dataclasses.replace(
@@ -615,11 +616,11 @@ class _Tracer:
 
     def members(self, cohort: str, role: str, ard_id: str) -> Members | None:
         """Return who stands behind a count; None if it counts neither patients nor rows (resamples, tests)."""
-        found = member_rows(self.tree, cohort, ard_id)
+        found = self.tree.members(cohort, ard_id)
         if found is None:
             return None
         members, raw = found
-        of_rows = bool(members["src_row"].notna().any()) and not ard_id.startswith(LEDGER)
+        of_rows = counts_rows(ard_id, members)
         patients = sorted(str(each) for each in members["USUBJID"].dropna().unique())
         files = raw.groupby("src_file", sort=True).size()
         return Members(
@@ -687,19 +688,6 @@ def fact_of_meta(tree: Tree, key: str, cohort: str) -> Fact:
     return Fact(printed[0] if printed else "", paper.path, None, key, None)
 
 
-def member_rows(tree: Tree, cohort: str, ard_id: str) -> tuple[pd.DataFrame, pd.DataFrame] | None:
-    """Return the members of a count and the rows of raw files that hold them; None if it counts neither.
-
-    The first has ``USUBJID, src_file, src_row``, the second the columns of ``estimates.members.raw_rows``.
-    """
-    from sorafenib_rfa.estimates.members import members_of, raw_rows
-
-    members = members_of(tree.root, cohort, ard_id)
-    if members.empty and tree.ard(cohort)[ard_id]["value"] != 0:
-        return None
-    return members, raw_rows(tree.root, cohort, ard_id)
-
-
 def raw_rows_as_json(raw: pd.DataFrame) -> list[dict[str, Any]]:
     """Return rows of raw files as plain data: file, sheet, row, patient, table."""
     import pandas as pd
@@ -722,7 +710,7 @@ def raw_rows_as_json(raw: pd.DataFrame) -> list[dict[str, Any]]:
 def all_rows(tree: Tree, identifier: str) -> list[dict[str, Any]]:
     """Return every row of a raw file behind a count (``cohort:ard_id``): file, sheet, row, patient, table."""
     cohort, _, ard_id = identifier.partition(":")
-    found = member_rows(tree, cohort, ard_id)
+    found = tree.members(cohort, ard_id)
     return raw_rows_as_json(found[1]) if found is not None else []
 
 

@@ -10,11 +10,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from sorafenib_rfa.errors import Problem, UserError
 from sorafenib_rfa.provenance.config_keys import key_in_file
 from sorafenib_rfa.records.record import Record, Records, load_records
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 PAPER_RULE: Final = "render_manuscript"
 _EXHIBIT: Final = re.compile(
@@ -85,6 +88,8 @@ class Tree:
     _sha256: dict[str, str | None] = field(default_factory=dict, init=False)
     _identities: dict[str, str | None] = field(default_factory=dict, init=False)
     _counts: dict[str, Any] = field(default_factory=dict, init=False)
+    _members: dict[str, Any] = field(default_factory=dict, init=False)
+    _patients: dict[str, pd.DataFrame] = field(default_factory=dict, init=False)
 
     @cached_property
     def built(self) -> Records:
@@ -185,6 +190,30 @@ class Tree:
 
             self._counts[cohort] = CountIndex(pd.read_parquet(self.root / row["file"]))
         return self._counts[cohort].of(row["ard_id"])
+
+    def members(self, cohort: str, ard_id: str) -> tuple[pd.DataFrame, pd.DataFrame] | None:
+        """Return the members of a count and the rows of raw files that hold them; None if it counts neither.
+
+        The first has ``USUBJID, src_file, src_row``, the second the columns of ``estimates.members.raw_rows``.
+        """
+        from sorafenib_rfa.estimates.members import raw_rows
+
+        if cohort not in self._members:
+            import pandas as pd
+
+            frame = pd.read_parquet(self.root / f"results/{cohort}/ard/members.parquet")
+            self._members[cohort] = (frame, frame.groupby("ard_id", sort=False).indices)
+        frame, places = self._members[cohort]
+        members = frame.iloc[places.get(ard_id, [])]
+        if members.empty and self.ard(cohort)[ard_id]["value"] != 0:
+            return None
+        if counts_rows(ard_id, members):
+            return members, raw_rows(self.root, cohort, ard_id)
+        if cohort not in self._patients:  # once for all counts: each reads the same dozens of files otherwise
+            everybody = frame["USUBJID"].dropna().unique()
+            self._patients[cohort] = raw_rows(self.root, cohort, everybody.tolist())
+        rows = self._patients[cohort]
+        return members, rows[rows["USUBJID"].isin(members["USUBJID"])].reset_index(drop=True)
 
     # ------------------------------------------------------------------ code
     def code_now(self, path: str, sha256: str, identity: str) -> str:
@@ -298,6 +327,15 @@ class Tree:
         if not found:  # a part of a name
             found = [each for each in pool if name.lower() in each.lower()]
         return list(dict.fromkeys(found))[:count]
+
+
+LEDGER: Final = ("flow.patients.", "flow.step.")
+"""Counts of patients whose members also name the row in which the ledger first saw them."""
+
+
+def counts_rows(ard_id: str, members: pd.DataFrame) -> bool:
+    """Return whether a count is one of rows (events, sessions, cells), each a row of a raw file, not of patients."""
+    return bool(members["src_row"].notna().any()) and not ard_id.startswith(LEDGER)
 
 
 def html_escaped(text: str) -> str:
