@@ -83,7 +83,7 @@ def look(chromium, site):
         return seen
 
     yield view
-    for context, seen in opened:
+    for context, _ in opened:
         context.close()
     for _, seen in opened:
         assert seen.complaints == []

@@ -27,6 +27,7 @@ rule build_audit_site:
         ),
         dictionary=audited("results/{cohort}/adam/data_dictionary.csv"),
         claims="manuscript/claims.yaml",
+        checklists=multiext("results/{cohort}/paperwork/", "strobe.md", "target.md", "plan.md"),
         agreement="validation/agreement.csv",
     output:
         site=directory("results/{cohort}/audit"),

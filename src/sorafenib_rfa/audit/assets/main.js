@@ -242,20 +242,13 @@
       table.querySelectorAll("a.val").forEach((anchor, i) => i && (anchor.tabIndex = -1));
   }
 
-  /* --- print --------------------------------------------------------------------------------------------------------------- */
-
-  addEventListener("beforeprint", () => {
-    const printed = panel.hidden ? document.getElementById(`page-${page}`) : panel;
-    for (const one of printed.querySelectorAll("details:not([open])")) {
-      one.fill?.();
-      one.open = true;
-      one.dataset.opened = "";
-    }
-  });
-  addEventListener("afterprint", () => {
-    for (const one of document.querySelectorAll("details[data-opened]")) {
-      one.open = false;
-      delete one.dataset.opened;
+  /* What is unfolded is printed. */
+  document.getElementById("panel-unfold").addEventListener("click", () => {
+    const all = [...panel.querySelectorAll("details")];
+    const open_ = !all.every((one) => one.open);
+    for (const one of all) {
+      one.fill();
+      one.open = open_;
     }
   });
 
