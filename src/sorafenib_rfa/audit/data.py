@@ -198,8 +198,8 @@ def ledger_part(attrition: pd.DataFrame, fates: pd.DataFrame, quarantine: pd.Dat
     }
 
 
-def members_part(members: pd.DataFrame, origins: pd.DataFrame, ard: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """Return who stands behind each count, and the raw rows of each patient.
+def members_part(members: pd.DataFrame, origins: pd.DataFrame, ard: pd.DataFrame) -> dict[str, Any]:
+    """Return who stands behind each count, on which counts each value rests, and the raw rows of each patient.
 
     Parameters
     ----------
@@ -207,22 +207,22 @@ def members_part(members: pd.DataFrame, origins: pd.DataFrame, ard: Mapping[str,
         ``ard_id, USUBJID, src_file, src_sheet, src_row``, as ``ard/members.parquet`` has it.
     origins : DataFrame
         ``USUBJID, table, src_file, src_sheet, src_row``: the rows of raw files that tell of each patient.
-    ard : mapping
-        ARD id -> row: percentages lead to the counts from which they are.
+    ard : DataFrame
+        The ARD of the cohort.
 
     Returns
     -------
     dict
-        ``patients`` (ids, sorted), ``files`` (file and sheet), ``sets`` (of patients, as runs of places; of
-        rows, as patient, file, row), ``of`` (ARD id -> ``["p", set]`` of patients or ``["r", set]`` of
-        rows), ``behind`` (ARD id of a percentage -> ids of its counts), ``rows`` (of each patient: file, runs of rows,
-        file, runs, ...).
+        ``patients`` (ids, sorted), ``files`` (file and sheet), ``sets`` (of patients, as runs of places; of rows, as
+        patient, file, row), ``of`` (ARD id -> ``["p", set]`` of patients or ``["r", set]`` of rows), ``roles`` and
+        ``counts`` (of each ARD id in its order: role, place of the id of the count, role, ...), ``rows`` (of each
+        patient: file, runs of rows, file, runs, ...).
     """
-    from sorafenib_rfa.estimates.members import counts_of
+    from sorafenib_rfa.estimates.members import CountIndex
 
     patients = sorted(set(members["USUBJID"].dropna()) | set(origins["USUBJID"].dropna()))
     place = {patient: number for number, patient in enumerate(patients)}
-    files, sets = Pool(), Pool()
+    files, sets, roles = Pool(), Pool(), Pool()
 
     def file(name: str, sheet: Any) -> int:
         return files.place((name, None if pd.isna(sheet) else sheet))
@@ -230,29 +230,30 @@ def members_part(members: pd.DataFrame, origins: pd.DataFrame, ard: Mapping[str,
     of: dict[str, Any] = {}
     for ard_id, group in members.groupby("ard_id", sort=True):
         if group["src_row"].isna().all():
-            run = tuple(runs(place[patient] for patient in group["USUBJID"]))
-            of[ard_id] = ["p", sets.place(run)]
+            of[ard_id] = ["p", sets.place(tuple(runs(place[patient] for patient in group["USUBJID"])))]
         else:
-            items = [
-                [place.get(patient, -1), file(name, sheet), int(row)]
-                for patient, name, sheet, row in zip(
-                    group["USUBJID"].fillna(""), group["src_file"], group["src_sheet"], group["src_row"], strict=True
-                )
-            ]
-            flat = tuple(number for item in items for number in item)
-            of[ard_id] = ["r", sets.place(flat)]
+            given = zip(
+                group["USUBJID"].fillna(""), group["src_file"], group["src_sheet"], group["src_row"], strict=True
+            )
+            items = [(place.get(patient, -1), file(name, sheet), int(row)) for patient, name, sheet, row in given]
+            of[ard_id] = ["r", sets.place(tuple(number for item in items for number in item))]
     rows: list[list[Any]] = [[] for _ in patients]
     known = origins.dropna(subset=["src_row"])
     for (patient, name, sheet), group in known.groupby(["USUBJID", "src_file", "src_sheet"], sort=True, dropna=False):
         rows[place[patient]] += [file(name, sheet), runs(group["src_row"].astype(int).tolist())]
+    index, ids = CountIndex(ard), sorted(ard["ard_id"])
+    at = {ard_id: number for number, ard_id in enumerate(ids)}
+    counts = [
+        [number for role, count in index.of(ard_id).items() for number in (roles.place(role), at[count])]
+        for ard_id in ids
+    ]
     return {
         "patients": patients,
         "files": [list(pair) for pair in files.values],
         "sets": [list(values) for values in sets.values],
         "of": of,
-        "behind": {
-            ard_id: list(counts_of(ard_id, ard)) for ard_id, row in sorted(ard.items()) if row["unit"] == "percent"
-        },
+        "roles": roles.values,
+        "counts": counts,
         "rows": rows,
     }
 
