@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 
 from sorafenib_rfa.arms import Arms, arms_of
@@ -52,6 +53,7 @@ def estimate_flow(
     """
     _check_conservation(attrition, fates)
     ard = ArdBuilder(cohort_name, "flow", record)
+    fates = fates.astype(object)  # one block: it is sliced some hundred times
     sites = sorted(fates["site"].dropna().astype(str).unique())
     arms = arms_of(cohort)
     _add_patients(ard, attrition, fates, sites, arms)
@@ -120,6 +122,10 @@ def _with_patients(attrition: pd.DataFrame, arms: Arms) -> list[str]:
     return list(arms.labels) if attrition["arm"].isin(arms.labels).any() else []
 
 
+def _equal(column: pd.Series, value: object) -> np.ndarray:
+    return (column == value).to_numpy(dtype=bool, na_value=False)
+
+
 def _add_steps(
     ard: ArdBuilder, attrition: pd.DataFrame, fates: pd.DataFrame, sites: list[str], arms: Arms
 ) -> pd.DataFrame:
@@ -128,8 +134,16 @@ def _add_steps(
     drawn: list[dict] = []
     numbers = attrition.drop_duplicates("step_id").set_index("step_id")["step_no"]
     # the analysed left at no step
-    left_at = fates["step_id"].map(numbers).astype("float64").fillna(float("inf"))
-    of_arm, of_site = fates["arm"], fates["site"].astype(str)
+    left_at = fates["step_id"].map(numbers).astype("float64").fillna(float("inf")).to_numpy()
+    seen = fates[["USUBJID", "src_file", "src_sheet", "src_row"]]
+    everyone = np.ones(len(fates), dtype=bool)
+    slices: list[tuple[str, str, np.ndarray, np.ndarray]] = [
+        ("overall", "all", np.ones(len(attrition), dtype=bool), everyone)
+    ]
+    for arm in _with_patients(attrition, arms):
+        slices.append((arms.slug(arm), "all", _equal(attrition["arm"], arm), _equal(fates["arm"], arm)))
+    for site in sites:
+        slices.append(("overall", site, _equal(attrition["site"], site), _equal(fates["site"], site)))
     for (step_no, step_id), step in attrition.groupby(["step_no", "step_id"], sort=True):
         step_id = str(step_id)
         head = {
@@ -138,15 +152,9 @@ def _add_steps(
             "reason": str(step["reason"].iloc[0]),
             "stage": str(step["stage"].iloc[0]),
         }
-        slices: list[tuple[str, str, pd.DataFrame, pd.DataFrame]] = [("overall", "all", step, fates)]
-        slices += [
-            (arms.slug(arm), "all", step[step["arm"] == arm], fates[of_arm == arm])
-            for arm in _with_patients(attrition, arms)
-        ]
-        slices += [("overall", site, step[step["site"].astype(str) == site], fates[of_site == site]) for site in sites]
+        of_step = _equal(attrition["step_id"], step_id) & _equal(attrition["step_no"], step_no)
         for group, site, rows, patients in slices:
-            left = left_at[patients.index]
-            totals = {name: int(rows[name].sum()) for name in counts}
+            totals = {name: int(attrition.loc[of_step & rows, name].sum()) for name in counts}
             common = {
                 "unit": "count",
                 "engine": ENGINE,
@@ -160,7 +168,7 @@ def _add_steps(
                 "excluded",
                 totals["n_excluded"],
                 method=f"patients who left at step {head['step_no']}: {head['reason']}",
-                members=patients[left == step_no],
+                members=seen[patients & (left_at == step_no)],
                 **common,
             )
             ard.add(
@@ -168,7 +176,7 @@ def _add_steps(
                 "remaining",
                 totals["n_after"],
                 method=f"patients left after step {head['step_no']}: {head['reason']}",
-                members=patients[left > step_no],
+                members=seen[patients & (left_at > step_no)],
                 **common,
             )
             drawn.append({**head, "group": group, "site": site, **totals, "ard_id": excluded_id})
