@@ -1,0 +1,146 @@
+"""The verdict of a verification and its report."""
+
+import pytest
+
+from sorafenib_rfa.provenance.compare import DIFFERENT, EQUAL, IDENTICAL, MISSING, Comparison, Difference
+from sorafenib_rfa.provenance.scratch import config_arguments, copy_sources
+from sorafenib_rfa.provenance.verify import (
+    FULL,
+    MINOR,
+    NOT_ABLE,
+    PARTIAL,
+    Cost,
+    Source,
+    Verdict,
+    classify,
+)
+from sorafenib_rfa.provenance.verify_report import cell, report
+from sorafenib_rfa.records.seals import Breach
+
+
+def outputs(*levels):
+    return [Comparison(f"f{i}", level) for i, level in enumerate(levels)]
+
+
+SAME = [IDENTICAL] * 9
+
+
+@pytest.mark.parametrize(
+    ("levels", "essential", "options", "expected"),
+    [
+        (SAME, {"f0"}, {}, FULL),
+        ([*SAME, EQUAL], {"f9"}, {}, FULL),
+        (SAME, {"f0"}, {"other_issues": True}, MINOR),
+        ([*SAME, DIFFERENT], {"f0"}, {}, MINOR),
+        ([*SAME, DIFFERENT], {"f9"}, {}, PARTIAL),
+        ([*SAME, MISSING], {"f9"}, {}, PARTIAL),
+        ([IDENTICAL] * 2 + [DIFFERENT], set(), {}, PARTIAL),  # more than a quarter, though none is in the paper
+        (SAME, set(), {"not_attempted": 1}, PARTIAL),  # data that are not available make it partial
+        ([IDENTICAL] + [DIFFERENT] * 4, {"f0"}, {}, NOT_ABLE),
+        (SAME, set(), {"not_attempted": 40}, NOT_ABLE),
+        ([], set(), {}, NOT_ABLE),
+    ],
+)
+def test_classification(levels, essential, options, expected):
+    assert classify(outputs(*levels), essential, **options) == expected
+
+
+def verdict(classification=FULL, breaches=(), comparisons=(), **more):
+    run = {"jobs": 1, "asked_for": 1, "seconds": 1.0, "seals_equal": 1, "failures": [], "stopped": ""}
+    return Verdict(
+        classification,
+        (),
+        None,
+        1,
+        tuple(breaches),
+        rerun=run,
+        comparisons=tuple(comparisons),
+        environment={"python": "3", "platform": "Linux", "differs": []},
+        **more,
+    )
+
+
+BROKEN = Breach("results/x.csv", "output_changed", "r", "a", "b", "it was changed")
+MOVED = Breach("manuscript/x.qmd", "source_changed", "r", "a", "b", "it is no longer what was read")
+
+
+def test_exit_code_is_zero_only_if_reproduced_with_every_seal_whole():
+    assert verdict(FULL).exit_code == 0
+    assert verdict(MINOR, [MOVED]).exit_code == 0
+    assert verdict(MINOR, [BROKEN]).exit_code == 1
+    assert verdict(PARTIAL).exit_code == 1
+    assert verdict(NOT_ABLE).exit_code == 1
+    assert verdict(None, [MOVED]).exit_code == 0
+    assert verdict(None, [BROKEN]).exit_code == 1
+
+
+def test_the_report_names_what_differs_and_ticks_one_box():
+    difference = Difference("ard_id=rfs.hr", "value", "0.94", "0.49")
+    text = report(verdict(PARTIAL, [BROKEN], [Comparison("a.parquet", DIFFERENT, "table", (difference,), 7)]))
+    assert text.count("- [x]") == 2  # the classification and, since no reason was given, None
+    assert "- [x] partial reproduction" in text
+    assert "| a.parquet | ard\\_id=rfs.hr | value | 0.94 | 0.49 |" in text
+    assert "and 6 more" in text
+    assert "results/x.csv: it was changed" in text
+
+
+def test_text_from_data_cannot_break_the_report():
+    hostile = "a|b\n<script>`x`\u202e*"
+    assert cell(hostile) == r"a\|b \<script\>\`x\`\\u202e\*"
+    found = Comparison("f", DIFFERENT, "table", (Difference(hostile, hostile, hostile, hostile),), 1)
+    rows = [line for line in report(verdict(PARTIAL, (), [found])).split("\n") if line.startswith("| f ")]
+    assert len(rows) == 1
+    assert "<script>" not in rows[0]
+
+
+def test_the_cost_says_what_data_are_needed():
+    public = Cost(6, 40.0, 300.0, (Source("data/public/a.csv", 1, "repository"),), made=3)
+    assert public.public
+    assert public.sentence() == (
+        "6 jobs, 40 s of one core as recorded, 300 MB at most; data: 3 simulated files the workflow makes itself and "
+        "1 public file of this repository"
+    )
+    private = Cost(1, 400.0, 300.0, (Source("data/raw/mine/a.csv", 1, "private"),))
+    assert not private.public
+    assert "1 private file (data/raw/mine/a.csv)" in private.sentence()
+    assert "7 min" in private.sentence()
+
+
+def test_configuration_is_passed_as_snakemake_reads_it():
+    assert config_arguments({}) == []
+    assert config_arguments({"cohort": ["a", "b"]}) == ["--config", 'cohort=["a", "b"]']
+
+
+def test_a_scratch_copy_has_sources_and_nothing_made(tmp_path):
+    root, scratch = tmp_path / "root", tmp_path / "scratch"
+    for name in (
+        "Snakefile",
+        "config/config.yaml",
+        "data/raw/mine/a.csv",
+        "results/c/a.csv",
+        "logs/x.log",
+        "benchmarks/rules/x.tsv",
+        "benchmarks/bench.py",
+        ".snakemake/metadata/x",
+        ".git/HEAD",
+        "src/p/__pycache__/a.pyc",
+        "env/pyvenv.cfg",
+        "env/bin/python",
+    ):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(name)
+    outside = tmp_path / "secure" / "b.csv"
+    outside.parent.mkdir()
+    outside.write_text("b")
+    (root / "data/raw/mine/b.csv").symlink_to(outside)
+    scratch.mkdir()
+    copy_sources(root, scratch)
+    copied = {p.relative_to(scratch).as_posix() for p in scratch.rglob("*") if not p.is_dir()}
+    assert copied == {
+        "Snakefile",
+        "config/config.yaml",
+        "data/raw/mine/a.csv",
+        "data/raw/mine/b.csv",
+        "benchmarks/bench.py",
+    }
+    assert (scratch / "data/raw/mine/b.csv").read_text() == "b"
