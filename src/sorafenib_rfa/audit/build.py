@@ -79,7 +79,7 @@ def build_audit_site(
     _write(destination / "assets" / "site.css", (HERE / "assets" / "site.css").read_bytes())
     for name, content in parts.items():
         _write(destination / "data" / f"{name}.js", packed(name, content).encode())
-    _write(destination / "index.html", _index(paper.title, facts).encode())
+    _write(destination / "index.html", index_page(paper.title, facts).encode())
 
 
 def _write(path: Path, content: bytes) -> None:
@@ -130,7 +130,7 @@ def _parts(
         },
         "core": core,
         "ard": data.ard_part(frames),
-        "members": {name: found for name in cohorts if (found := _members(root, name, rows)) is not None},
+        "members": {name: _members(root, name, frames[name]) for name in cohorts},
         "ledger": {name: _ledger(root / "results" / name / "clean") for name in cohorts},
         "dictionary": {
             name: columns(pd.read_csv(root / "results" / name / "adam" / "data_dictionary.csv", dtype="string"))
@@ -148,6 +148,7 @@ def _parts(
     numbers = [one for one in paper.printed if not one.target.startswith(("claim:", "meta:"))]
     facts = {
         "synthetic": [name for name in cohorts if titles[name]["synthetic"]],
+        "private": [name for name in cohorts if not titles[name]["open"]],
         "cohort": titles[cohort],
         "numbers": len(numbers),
         "jobs": len(records),
@@ -187,12 +188,14 @@ def _fact(tree: Tree, key: str) -> dict[str, Any]:
 
 
 def _titles(records: Iterable[Any], cohorts: Iterable[str]) -> dict[str, dict[str, Any]]:
-    """Return title of each cohort and whether it is simulated, from the parameters of the jobs that worked on it."""
-    found = {name: {"title": name, "synthetic": False} for name in cohorts}
+    """Return title of each cohort, whether it is simulated and whether anybody may have it, as its jobs were told."""
+    found = {name: {"title": name, "synthetic": False, "open": False} for name in cohorts}
     for record in records:
         config = record.params.get("cohort_config")
         if isinstance(config, dict) and record.cohort in found and "synthetic" in config:
-            found[record.cohort] = {"title": config["title"], "synthetic": bool(config["synthetic"])}
+            simulated = bool(config["synthetic"])
+            known = {"title": config["title"], "synthetic": simulated, "open": simulated or bool(config.get("licence"))}
+            found[record.cohort] = known
     return found
 
 
@@ -209,18 +212,14 @@ def _ledger(clean: Path) -> dict[str, Any]:
     return data.ledger_part(attrition, fates, quarantine)
 
 
-def _members(root: Path, cohort: str, rows: Mapping[str, Mapping[str, Any]]) -> dict[str, Any] | None:
+def _members(root: Path, cohort: str, ard: pd.DataFrame) -> dict[str, Any]:
     """Return who stands behind the counts of a cohort."""
-    path = root / "results" / cohort / "ard" / "members.parquet"
-    if not path.is_file():
-        return None
     from sorafenib_rfa.estimates.members import raw_rows
 
-    members = pd.read_parquet(path)
+    members = pd.read_parquet(root / "results" / cohort / "ard" / "members.parquet")
     fates = pd.read_parquet(root / "results" / cohort / "clean" / "fates.parquet")
     patients = sorted(set(fates["USUBJID"].dropna()) | set(members["USUBJID"].dropna()))
-    own = {key.partition(":")[2]: row for key, row in rows.items() if key.startswith(f"{cohort}:")}
-    return data.members_part(members, raw_rows(root, cohort, patients), own)
+    return data.members_part(members, raw_rows(root, cohort, patients), ard)
 
 
 def _checklists(root: Path, cohort: str) -> list[dict[str, str]]:
@@ -243,7 +242,8 @@ def _html_of(markdown: str) -> str:
     return rewrite_fragment(html)
 
 
-def _index(title: str, facts: Mapping[str, Any]) -> str:
+def index_page(title: str, facts: Mapping[str, Any]) -> str:
+    """Return the page into which everything is loaded; `facts` is what it says of the paper before that."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(

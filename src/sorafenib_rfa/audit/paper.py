@@ -177,8 +177,8 @@ class _Rewriter(HTMLParser):
     def _image(self, given: dict[str, str]) -> dict[str, str]:
         """Take an embedded image out of the page: the browser then loads it when it comes into view."""
         found = re.fullmatch(r"data:image/(svg\+xml|png|jpeg);base64,(.*)", given.get("src", ""), re.DOTALL)
-        if not found:
-            return given
+        if not found:  # the renderer embeds every image; any other would come from outside of the folder
+            return {key: value for key, value in given.items() if key not in {"src", "srcset"}}
         try:
             content = base64.b64decode(found[2], validate=True)
         except binascii.Error as error:

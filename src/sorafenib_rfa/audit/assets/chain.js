@@ -175,27 +175,20 @@
         { numeric: [1] }), items.length <= 8)];
   }
 
-  /* Patients or rows behind a count; of a percentage, behind its counts; of an estimate, the counts of its analysis. */
-  async function members(row, table) {
+  /* Patients or rows behind a count; of a percentage, behind its counts; of an estimate, the counts that it rests on. */
+  async function members(row, table, at) {
     const one = (await people())[row.cohort];
-    if (!one) return null;
-    if (row.unit === "count") {
-      const found = row.value === 0 ? note("Nobody: the count is 0.") : counted(one, row.ard_id);
-      return section("Who is counted", found ?? note("This counts neither patients nor rows of data (resamples, tests, combinations)."));
-    }
-    const behind = one.behind[row.ard_id];
-    if (behind?.length)
-      return section("Who is counted", behind.map((id) => [h("p", { class: "step" }, link(`${row.cohort}:${id}`, id)), counted(one, id)]));
-    const related = [];
-    for (let i = 0; i < table.n; i += 1)
-      if (table.get(i, "unit") === "count" && table.get(i, "record") === row.record && table.get(i, "analysis_id") === row.analysis_id
-        && ["n", "events", "patients"].includes(table.get(i, "stat_name"))) related.push(table.row(i));
-    if (!related.length) return null;
-    const stem = row.ard_id.slice(0, row.ard_id.lastIndexOf("."));
-    const near = related.filter((other) => other.ard_id.slice(0, other.ard_id.lastIndexOf(".")) === stem);
-    return section("Who it rests on", note("Counts of the same analysis; each opens the patients behind it."),
-      h("ul", { class: "plain" }, (near.length ? near : related).slice(0, 40).map((other) => h("li", null,
-        link(`${row.cohort}:${other.ard_id}`, `${plain(other.value)}`), " ", code(other.ard_id)))));
+    const packed = one.counts[at];
+    const behind = [];
+    for (let k = 0; k < packed.length; k += 2) behind.push([one.roles[packed[k]], table.row(packed[k + 1])]);
+    if (behind.length === 1 && behind[0][1].ard_id === row.ard_id)
+      return section("Who is counted", row.value === 0 ? note("Nobody: the count is 0.") : counted(one, row.ard_id));
+    if (!behind.length)
+      return row.unit === "count" ? section("Who is counted", note("This counts neither patients nor rows of data (resamples, tests, combinations).")) : null;
+    return section("Whom it rests on", note("The counts behind this value, and who is in them."),
+      behind.map(([role, other]) => [
+        h("p", { class: "step" }, h("span", null, `${role.replaceAll("_", " ")}: `, link(`${row.cohort}:${other.ard_id}`, plain(other.value) ?? "not estimable")), code(other.ard_id)),
+        counted(one, other.ard_id)]));
   }
 
   /* --- numbers -------------------------------------------------------------------------------------------------------------- */
@@ -238,7 +231,7 @@
     const one = rows.length === 1;
     const title = targets.map((target, i) => printedAs(target) ?? plain(rows[i].value) ?? "not estimable").join(" \u00b7 ");
     const who = [];
-    for (const row of rows) who.push(await members(row, tables[row.cohort].table));
+    for (const row of rows) who.push(await members(row, tables[row.cohort].table, tables[row.cohort].at.get(row.ard_id)));
     return {
       kind: one ? "Number" : `Cell of ${count(rows.length, "number")}`, title,
       body: [
