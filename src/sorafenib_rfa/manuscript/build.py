@@ -140,7 +140,9 @@ def written_for(index: Path, cohort: str) -> None:
 def drawn_ids(cohort: str, drawn: Path) -> set[str]:
     """Return ``cohort:ard_id`` of what a figure drew, as the file beside it says."""
     with drawn.open(encoding="utf-8", newline="") as lines:
-        return {f"{cohort}:{row['ard_id']}" for row in csv.DictReader(lines) if row.get("ard_id")}
+        rows = csv.reader(lines)
+        at = next(rows).index("ard_id")
+        return {f"{cohort}:{row[at]}" for row in rows if row[at]}
 
 
 def build_manuscript(

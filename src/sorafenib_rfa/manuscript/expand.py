@@ -51,6 +51,7 @@ _FORMS: Final = ("value", "ci", "p", "interval")
 _SPAN_ARD: Final = re.compile(r'data-ard="((?:[^"\\]|\\.)*)"')
 _FIGURE_PATH: Final = re.compile(r"^(?:\./)?figures/(?:(?P<cohort>[^/]+)/)?[^/]+$")
 SYNTHETIC_SUFFIX: Final = "Synthetic data."
+_PRINTED_COLUMNS: Final = ("ard_id", "value", "ci_low", "ci_high", "p_value", "unit")
 USES_COLUMNS: Final = ("file", "line", "kind", "target", "claim_id", "ard_ids")
 
 _BANNER_ALL: Final = (
@@ -251,8 +252,10 @@ class _Expansion:
                 self.wrong(place, f"no ARD of cohort {cohort!r} was given", expected=", ".join(sorted(self.ards)))
                 return None
             frame = self.ards[cohort]
+            columns = [frame[name].tolist() for name in _PRINTED_COLUMNS]
             self.rows[cohort] = {
-                str(record["ard_id"]): {**record, "cohort": cohort} for record in frame.to_dict("records")
+                row[0]: {**dict(zip(_PRINTED_COLUMNS, row, strict=True)), "cohort": cohort}
+                for row in zip(*columns, strict=True)
             }
         found = self.rows[cohort].get(ard_id)
         if found is None:

@@ -11,8 +11,9 @@ import re
 from bisect import bisect_right
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+
+import yaml
 
 from sorafenib_rfa.errors import Problem
 from sorafenib_rfa.manuscript.errors import problem_at
@@ -32,6 +33,7 @@ _ATTRIBUTES: Final = re.compile(r"(?<=[\])\w#])(?P<space>[ \t]*)\{[ \t]*[#.](?:[
 _PRINTED_ATTRIBUTE: Final = re.compile(r'\b(?:fig-alt|title)="(?P<text>[^"]*)"')
 _TARGET: Final = re.compile(r"(?<=\])\([^()\s]*(?:\s+\"[^\"]*\")?\)")
 _FOOTNOTE: Final = re.compile(r"\[\^[^\]\s]+\]:?")
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _ESCAPE: Final = re.compile(r"\\(.)")
 _ENTRY: Final = re.compile(r"^\s*@(?P<kind>\w+)\s*[{(]\s*(?P<key>[^,\s]+)\s*,", re.MULTILINE)
 _FRONT_KEYS: Final = ("title", "subtitle", "short-title", "abstract", "keywords")
@@ -179,10 +181,8 @@ def _generated(file: str) -> bool:
 
 def _front_matter(source: Sourced, body: int, starts: list[int]) -> Iterator[tuple[int, int]]:
     """Yield the parts of the front matter that are printed as text."""
-    import yaml
-
     try:
-        root = yaml.compose("\n".join(source.lines[1 : body - 1]), Loader=yaml.SafeLoader)
+        root = yaml.compose("\n".join(source.lines[1 : body - 1]), Loader=_LOADER)
     except yaml.YAMLError:
         return  # said where the text is expanded
     for key, value in root.value if isinstance(root, yaml.MappingNode) else ():
@@ -315,9 +315,9 @@ def unused(
     pictures = {image.path.removeprefix("./").removeprefix("figures/") for image in images(source.text)}
     for kind, names, shown in (("table", rules.tables, tables), ("figure", rules.figures, pictures)):
         problems += [
-            problem_at(
-                (rules.config, _line_of(Path(rules.config), f"{kind}s", name)),
-                f"no text shows the {kind} {name!r}",
+            Problem(
+                f"{kind}s: no text shows the {kind} {name!r}",
+                file=rules.config,
                 hint=f"show it, or take it out of the cohort's {kind}s",
             )
             for name in names
@@ -373,16 +373,6 @@ def _unused_labels(text: str, source: Sourced, cited: set[str]) -> list[Problem]
             )
         )
     return problems
-
-
-def _line_of(file: Path, key: str, name: str) -> int:
-    """Return the line at which a cohort's configuration lists an exhibit."""
-    try:
-        lines = file.read_text(encoding="utf-8").split("\n")
-    except OSError:
-        return 1
-    start = next((i for i, line in enumerate(lines) if line.startswith(f"{key}:")), 0)
-    return next((i + 1 for i in range(start, len(lines)) if re.search(rf"\b{re.escape(name)}\b", lines[i])), start + 1)
 
 
 # ---------------------------------------------------------------------- what is printed

@@ -70,6 +70,8 @@ class Sourced:
 
     lines: list[str] = field(default_factory=list)
     places: list[Place] = field(default_factory=list)
+    _starts: list[int] = field(default_factory=list, init=False, repr=False, compare=False)
+    _starts_of: tuple[int, int] = field(default=(0, 0), init=False, repr=False, compare=False)
 
     def add(self, line: str, place: Place) -> None:
         """Append one line."""
@@ -129,11 +131,13 @@ class Sourced:
 
     def starts(self) -> list[int]:
         """Return the offset in :attr:`text` at which each line starts."""
-        offsets, total = [], 0
-        for line in self.lines:
-            offsets.append(total)
-            total += len(line) + 1
-        return offsets
+        if self._starts_of != (id(self.lines), len(self.lines)):  # lines are added, or all of them replaced
+            offsets, total = [], 0
+            for line in self.lines:
+                offsets.append(total)
+                total += len(line) + 1
+            self._starts, self._starts_of = offsets, (id(self.lines), len(self.lines))
+        return self._starts
 
 
 @dataclass(frozen=True)

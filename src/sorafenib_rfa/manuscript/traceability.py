@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 Status = Literal["done", "deviated", "not done"]
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_Row = tuple[str, str, str, str, str, float]
 PLAN_FILE: Final = "config/plan.yaml"
 _DEVIATION_KEYS: Final = ("status", "what", "reason")
 
@@ -279,14 +280,10 @@ def trace_plan(
     shown : str
         File of the deviations, for problems.
     """
-    rows: list[tuple[str, str, str, str, str, float]] = []
-    for cohort, ard in ards.items():
-        columns = [ard[name].tolist() for name in ("ard_id", "estimand_id", "analysis_id", "record", "value")]
-        rows += [(cohort, *row) for row in zip(*columns, strict=True)]
-    names = [row[1] for row in rows]
+    rows = _Rows(ards)
     traced, problems = [], []
     for item in planned_items(plan):
-        found, missing = _evidence(item, plan, rows, names)
+        found, missing = _evidence(item, plan, rows)
         deviation = deviations.get(item.key)
         status: Status = deviation.status if deviation else "done"
         if missing and deviation is None:
@@ -320,24 +317,39 @@ def trace_plan(
     return traced, problems
 
 
-def _evidence(item: Planned, plan: Plan, rows: Sequence[tuple], names: Sequence[str]) -> tuple[list[tuple], list[str]]:
+class _Rows:
+    """Rows of the ARDs as (cohort, ard_id, estimand_id, analysis_id, record, value), by part and by estimand."""
+
+    def __init__(self, ards: Mapping[str, pd.DataFrame]) -> None:
+        self.of_part: dict[str, list[_Row]] = {}
+        self.of_estimand: dict[str, list[_Row]] = {}
+        for cohort, ard in ards.items():
+            columns = [ard[name].tolist() for name in ("ard_id", "estimand_id", "analysis_id", "record", "value")]
+            for row in zip(*columns, strict=True):
+                self.of_part.setdefault(row[0].partition(".")[0], []).append((cohort, *row))
+                self.of_estimand.setdefault(row[1], []).append((cohort, *row))
+
+    def matching(self, pattern: str) -> list[_Row]:
+        """Return the rows whose id matches a pattern."""
+        part = pattern.partition(".")[0]
+        found = re.compile(translate(pattern)).match
+        parts = self.of_part.values() if "*" in part else [self.of_part.get(part, [])]
+        return [row for rows in parts for row in rows if found(row[1])]
+
+
+def _evidence(item: Planned, plan: Plan, rows: _Rows) -> tuple[list[_Row], list[str]]:
     """Return the rows that show an item, and what is missing for it to count as done."""
     if item.estimand:
         suffixes = plan.estimands[item.estimand].other_populations
-        cited = {item.estimand, *(f"{item.estimand}_{suffix}" for suffix in suffixes)}
-        found = [row for row in rows if row[2] in cited]
-        present = {row[2] for row in found}
-        return found, [f"no row cites {name}" for name in sorted(cited - present)]
-    found, missing = [], []
-    for pattern in item.evidence:
-        matches = re.compile(translate(pattern)).match
-        own = [row for row, name in zip(rows, names, strict=True) if matches(name)]
-        found += own
-        if not own:
-            missing.append(f"no row {pattern}")
+        cited = [item.estimand, *(f"{item.estimand}_{suffix}" for suffix in suffixes)]
+        found = [row for name in cited for row in rows.of_estimand.get(name, [])]
+        return found, [f"no row cites {name}" for name in cited if name not in rows.of_estimand]
+    by_pattern = {pattern: rows.matching(pattern) for pattern in item.evidence}
+    found = list(dict.fromkeys(row for own in by_pattern.values() for row in own))
+    missing = [f"no row {pattern}" for pattern, own in by_pattern.items() if not own]
     if not missing and item.agrees is not None and not item.agrees({row[1]: float(row[5]) for row in found}):
-        missing.append("the values in the results are not those planned")
-    return list(dict.fromkeys(found)), missing
+        missing = ["the values in the results are not those planned"]
+    return found, missing
 
 
 def plan_table(traced: Sequence[Traced]) -> Sourced:

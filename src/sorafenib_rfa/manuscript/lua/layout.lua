@@ -169,9 +169,10 @@ end
 local function span_headings(t)
   for _, body in ipairs(t.bodies) do
     for _, r in ipairs(body.body) do
-      local first, others = r.cells[1].contents, ''
-      for i = 2, #r.cells do others = others .. stringify(pandoc.Div(r.cells[i].contents)) end
+      local first = r.cells[1].contents
       local bold = #first == 1 and first[1].content and #first[1].content == 1 and first[1].content[1].t == 'Strong'
+      local others = ''
+      for i = 2, bold and #r.cells or 1 do others = others .. stringify(pandoc.Div(r.cells[i].contents)) end
       if bold and others == '' and #r.cells == #t.colspecs and #r.cells > 1 then
         r.cells[1].col_span = #t.colspecs
         -- by this the renderer knows the row: typst keeps a header with what follows, a cell it does not
@@ -399,9 +400,7 @@ end
 ---------------------------------------------------------------- the passes
 local function span(s)
   if s.classes:includes('equation') then return format ~= 'docx' and equation(s) or nil end
-  local bound = s.classes:includes('val') or s.classes:includes('meta')
-  if bound and format ~= 'html' then return s.content end
-  if bound and audit_href then
+  if audit_href and (s.classes:includes('val') or s.classes:includes('meta')) then
     local ard, meta = s.attributes['data-ard'], s.attributes['data-meta']
     if ard then return to_audit(ard, s.content, { { 'data-ard', ard } }) end
     if not meta then return s end
@@ -409,7 +408,6 @@ local function span(s)
     if s.attributes.title then attributes[2] = { 'title', s.attributes.title } end
     return to_audit('meta:' .. meta, s.content, attributes)
   end
-  if s.classes:includes('claim') and format ~= 'html' then return s.content end
   if s.classes:includes('heading-number') and format ~= 'html' then return s.content end
 end
 local function div(d)
