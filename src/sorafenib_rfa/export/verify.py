@@ -382,7 +382,7 @@ def main() -> int:
         by_path: dict[str, list[dict[str, str]]] = {}
         for finding in report["findings"]:
             by_path.setdefault(finding["path"], []).append(finding)
-        print(f"NOT VERIFIED: {len(by_path)} files")
+        print(f"NOT VERIFIED: {len(by_path)} file{'s' if len(by_path) != 1 else ''}")
         for path, findings in list(by_path.items())[:SHOWN_FILES]:
             print(f"  {shown(path)}")
             for finding in findings[:SHOWN_FINDINGS]:
