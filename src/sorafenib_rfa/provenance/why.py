@@ -24,8 +24,8 @@ from sorafenib_rfa.records.record import Record
 from sorafenib_rfa.records.run_log import ends, read_log, run_log_path
 from sorafenib_rfa.records.seals import check_seals
 
-DERIVED_PARAMS: Final = ("raw_content", "source_content")
-"""Parameters that are digests of inputs: the change of the file itself is told instead."""
+_DIGEST: Final = re.compile(r"[0-9a-f]{64}")
+"""A parameter of this shape is the digest of source files: which file changed is told instead."""
 
 
 @dataclass(frozen=True)
@@ -365,7 +365,7 @@ class _Reasons:
             name = key.split(".")[0]
             if name == "source_date_epoch" and isinstance(before, int) and isinstance(after, int):
                 before, after = (dt.datetime.fromtimestamp(each, dt.UTC).date() for each in (before, after))
-            if name in DERIVED_PARAMS and self.sources_changed(record):
+            if _is_digest(before) and _is_digest(after) and self.sources_changed(record):
                 continue
             if name == "source_date_epoch" and any(k == "publication_date" for k in {*record.params, *job.params}):
                 continue
@@ -437,6 +437,10 @@ def _same_key(name: str, parameter: str) -> bool:
     """Return whether a configuration key is the parameter's own, and not one above it."""
     last = parameter.rpartition(".")[2]
     return name.rpartition(".")[2] == last or parameter in ("source_date_epoch", "folder")
+
+
+def _is_digest(value: Any) -> bool:
+    return isinstance(value, str) and _DIGEST.fullmatch(value) is not None
 
 
 def _short(path: str) -> str:
