@@ -65,9 +65,9 @@ def test_press_a_number_and_reach_the_raw_file(look, repository):
     printed = page.locator(f"#paper a.val[href='#{NUMBER}']").first.text_content()
     assert panel.locator("#panel-title").text_content() == printed
     panel.locator(".chain-graph a.node.raw").first.click()
-    page.wait_for_function("document.getElementById('panel-kind').textContent === 'Raw files'")
+    page.wait_for_function("() => document.getElementById('panel-kind').textContent === 'Raw files'")
     panel.locator(".grid tbody a").first.click()
-    page.wait_for_function("document.getElementById('panel-kind').textContent === 'Raw file'")
+    page.wait_for_function("() => document.getElementById('panel-kind').textContent === 'Raw file'")
     shown = dict(
         panel.locator(".facts > div").evaluate_all(
             "all => all.map(one => [one.children[0].textContent, one.children[1].textContent])"
@@ -112,7 +112,7 @@ def test_job_shows_parameters_seed_and_code_as_it_ran(look, repository):
     assert content["seal"] in text
     assert f"pandas {content['environment']['distributions']['pandas']}" in text
     panel.locator("a", has_text="stats/cox.py").first.click()
-    page.wait_for_function("document.getElementById('panel-kind').textContent === 'Code as it ran'")
+    page.wait_for_function("() => document.getElementById('panel-kind').textContent === 'Code as it ran'")
     source = (repository / "src/sorafenib_rfa/stats/cox.py").read_text(encoding="utf-8")
     assert panel.locator("pre.code").text_content() == source
 
@@ -177,7 +177,7 @@ def test_everything_bound_in_the_paper_opens_a_chain(look):
     seen.open()
     lost = seen.page.evaluate(
         """async () => {
-            const bound = [...document.querySelectorAll('#paper a.val, #paper a.meta, #paper a.mark')];
+            const bound = [...document.querySelectorAll('#paper a:is(.val, .meta, .mark, .exhibit)')];
             const targets = new Set(bound.map((one) => one.getAttribute('href')));
             const lost = [];
             for (const target of targets) {
@@ -279,7 +279,11 @@ def test_no_serious_fault_of_accessibility(look, uses, scheme):
             page.wait_for_selector(f"#page-{target[1:]}:not([hidden]) :not([aria-busy])")
         page.evaluate(FIRST_ROWS)
         context = {"include": [["#panel" if target in panels else "body"]]}
-        found = Axe().run(page, context=context, options={"resultTypes": ["violations"], "preload": False}).response["violations"]
+        found = (
+            Axe()
+            .run(page, context=context, options={"resultTypes": ["violations"], "preload": False})
+            .response["violations"]
+        )
         serious = [one for one in found if one["impact"] in ("serious", "critical")]
         faults += [(target, one["id"], one["nodes"][0]["html"]) for one in serious]
     assert faults == []

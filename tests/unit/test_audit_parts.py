@@ -17,7 +17,7 @@ PAGE = f"""<html><head><title>A &amp; B</title></head><body>
 <article><h2 id="s">Results</h2>
 <p><span class="claim" data-claim="x">It was <a class="val" data-ard="synthetic:a.n" href="../audit/index.html#q">5</a> &lt; 6.</span></p>
 <figure id="fig-a" data-figure="synthetic:a"><img src="data:image/svg+xml;base64,{base64.b64encode(SVG).decode()}" alt="A">
-<figcaption><strong>Figure 1.</strong> Caption.</figcaption></figure>
+<figcaption><a href="../audit/index.html#figure:synthetic:a" class="val"><strong>Figure 1.</strong></a> Caption.</figcaption></figure>
 <p onclick="act()"><a href=" JavaScript:act()">go</a><script>act()</script><img src="https://example.org/x.png" onerror="act()"></p>
 </article></body></html>"""  # noqa: E501
 
@@ -57,7 +57,7 @@ def test_paper_is_made_pressable():
     assert paper.title == "A & B"
     assert '<a class="val" href="#synthetic:a.n">5</a> &lt; 6.' in paper.body
     assert '<a class="mark" href="#claim:x"' in paper.body
-    assert '<a class="mark" href="#figure:synthetic:a"' in paper.body
+    assert '<a class="exhibit" href="#figure:synthetic:a"><strong>Figure 1.</strong></a>' in paper.body
     assert paper.images == {"figures/synthetic.a.svg": SVG}
     assert 'src="figures/synthetic.a.svg" width="96" height="48"' in paper.body
     assert paper.exhibits == {"figure:synthetic:a": "fig-a"}

@@ -19,6 +19,7 @@ import pandas as pd
 
 from sorafenib_rfa.audit.pack import Pool, columns, runs
 from sorafenib_rfa.provenance.trace import INGEST_RULE
+from sorafenib_rfa.provenance.tree import LEDGER
 from sorafenib_rfa.records.code_store import code_bytes
 from sorafenib_rfa.records.record import Record, Records, canonical
 
@@ -229,7 +230,7 @@ def members_part(members: pd.DataFrame, origins: pd.DataFrame, ard: pd.DataFrame
 
     of: dict[str, Any] = {}
     for ard_id, group in members.groupby("ard_id", sort=True):
-        if group["src_row"].isna().all():
+        if group["src_row"].isna().all() or ard_id.startswith(LEDGER):
             of[ard_id] = ["p", sets.place(tuple(runs(place[patient] for patient in group["USUBJID"])))]
         else:
             given = zip(

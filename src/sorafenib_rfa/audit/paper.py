@@ -14,6 +14,9 @@ VOID = frozenset("area base br col embed hr img input link meta source track wbr
 BLOCKED = frozenset({"script", "style", "iframe", "object", "embed", "link", "meta", "base", "form", "template"})
 """Elements that a paper has no use for and that an audit site must not carry."""
 
+SITE = "../audit/index.html"
+"""Where the paper's own links lead: here."""
+
 
 @dataclass(frozen=True)
 class Printed:
@@ -169,6 +172,8 @@ class _Rewriter(HTMLParser):
             given = self._image(given)
         if given.get("style") == "text-align: left;":  # what a cell does anyway; thousands of them
             del given["style"]
+        if tag == "a" and given.get("href", "").startswith(SITE):  # the label of an exhibit, in its caption
+            given = {"class": "exhibit", "href": given["href"].removeprefix(SITE)}
         if tag == "a" and given.get("href", "").lower().lstrip().startswith(("javascript:", "data:", "vbscript:")):
             del given["href"]
         written = "".join(f' {name}="{escape(value)}"' for name, value in given.items())
@@ -214,18 +219,7 @@ class _Rewriter(HTMLParser):
             self.section = text
         elif element.kind == "caption" and element.target:
             self.captions[element.target] = text
-            self.out.append(
-                f' <a class="mark" href="{escape(link(element.target))}" '
-                f'aria-label="Where {escape(element.target.partition(":")[0])} {escape(_label(text))} comes from">'
-                "Where this comes from</a>"
-            )
         self.out.append(element.closing)
-
-
-def _label(caption: str) -> str:
-    """Return the number of an exhibit as its caption begins with it."""
-    found = re.match(r"(?:Figure|Table)\s+([A-Z]?\d+)", caption)
-    return found[1] if found else ""
 
 
 def _size(content: bytes, suffix: str) -> dict[str, str]:

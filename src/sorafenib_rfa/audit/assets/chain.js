@@ -73,17 +73,17 @@
       const [path, sha, state] = core.code[i];
       return [link(`code:${path}@${sha}`, path), digest(sha), now(state)];
     });
-    return grid("Files of code that the job may have run", ["File", "sha256", "Now"], rows, { rowHead: true });
+    return grid(`Files of code that ${job.title} may have run`, ["File", "sha256", "Now"], rows, { rowHead: true });
   }
 
   function inputs(core, job) {
-    return grid("Files the job read", ["File", "sha256", "Size", "Made by"], job.inputs.map(([i, maker]) => [
+    return grid(`Files that ${job.title} read`, ["File", "sha256", "Size", "Made by"], job.inputs.map(([i, maker]) => [
       file(core, i), digest(core.files[i][1]), bytes(core.files[i][2]), maker >= 0 ? jobLink(core, maker) : "nobody: a source",
     ]), { rowHead: true, numeric: [2] });
   }
 
   function outputs(core, job) {
-    return grid("Files the job wrote", ["File", "sha256", "Size"], job.outputs.map((i) => [
+    return grid(`Files that ${job.title} wrote`, ["File", "sha256", "Size"], job.outputs.map((i) => [
       file(core, i), digest(core.files[i][1]), bytes(core.files[i][2]),
     ]), { rowHead: true, numeric: [2] });
   }
