@@ -14,6 +14,7 @@ from rich.console import Console
 
 from sorafenib_rfa.cli import COMMANDS, main
 from sorafenib_rfa.cli.terminal import Terminal, counted, plain, size, to_json
+from sorafenib_rfa.cli.trace import _no_formula
 
 ROOT = Path(__file__).resolve().parents[2]
 HOSTILE = "\x1b[31mred\x1b[0m [bold]loud[/bold] \u202eevil\u202c :smile: \x07 \x9b2J <script>alert(1)</script>"
@@ -127,6 +128,17 @@ def test_json_keeps_hostile_text_and_escapes_it():
     assert again["nan"] is None
     assert again["inf"] == "Infinity"
     assert again[HOSTILE] == [1, None, True]
+
+
+def test_a_cell_of_the_csv_is_never_a_formula():
+    assert [_no_formula(cell) for cell in ("=1+1", "+1", "-1", "@sum", "P-001", "")] == [
+        "'=1+1",
+        "'+1",
+        "'-1",
+        "'@sum",
+        "P-001",
+        "",
+    ]
 
 
 def test_a_newline_in_data_cannot_fake_a_line():

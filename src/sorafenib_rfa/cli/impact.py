@@ -22,7 +22,7 @@ SHOWN = 12
 @click.option("--all", "everything", is_flag=True, help="Name every job, number and place.")
 @question
 def command(terminal: Terminal, target: str, everything: bool) -> None:
-    r"""Show which jobs, numbers, exhibits and sentences depend on a file, a key or a package; nothing is run.
+    """Show which jobs, numbers, exhibits and sentences depend on a file, a key or a package; nothing is run.
 
     \b
     Examples:
@@ -30,8 +30,8 @@ def command(terminal: Terminal, target: str, everything: bool) -> None:
       sorafenib-rfa impact cohorts.synthetic.sites.cn01
       sorafenib-rfa impact data/raw/synthetic/us01/labs.csv
       sorafenib-rfa impact src/sorafenib_rfa/stats/cox.py
-      sorafenib-rfa impact lifelines
-    """
+      sorafenib-rfa impact pandas
+    """  # noqa: D301 (click's mark for lines that stay as they are)
     from sorafenib_rfa.provenance.impact import impact
 
     found = impact(terminal.root, target)

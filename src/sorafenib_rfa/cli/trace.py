@@ -36,9 +36,9 @@ SHOWN_ROWS = 12
 def command(
     terminal: Terminal, identifier: str, rows: bool, code: bool, patterns: tuple[str, ...], everything: bool
 ) -> int:
-    r"""Show where ID comes from, job by job, back to raw files and rows.
+    """Show where ID comes from, job by job, back to raw files and rows.
 
-    ID is an ARD id (rfs.hr or cohort:rfs.hr), claim:NAME, table:NAME, figure:NAME, meta:KEY or a path.
+    ID is an id of ard.csv (or cohort:ID), claim:NAME, table:NAME, figure:NAME, meta:KEY or a path.
 
     \b
     Examples:
@@ -46,7 +46,7 @@ def command(
       sorafenib-rfa trace claim:abstract_rfs
       sorafenib-rfa trace figure:km_rfs --code
       sorafenib-rfa trace flow.patients.analysed --rows > rows.csv
-    """
+    """  # noqa: D301 (click's mark for lines that stay as they are)
     from sorafenib_rfa.provenance.trace import trace
     from sorafenib_rfa.provenance.tree import QueryError, Tree
 

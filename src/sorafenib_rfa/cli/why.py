@@ -21,7 +21,7 @@ SHOWN = 8
 @click.option("--all", "everything", is_flag=True, help="Tell it job by job too.")
 @question
 def command(terminal: Terminal, output: str | None, everything: bool) -> int:
-    r"""Say what Snakemake would make again for OUTPUT, and why; nothing is run.
+    """Say what Snakemake would make again for OUTPUT, and why; nothing is run.
 
     OUTPUT is a path, an id as `trace` takes it, or a target of the workflow; without it, the whole paper.
 
@@ -30,7 +30,7 @@ def command(terminal: Terminal, output: str | None, everything: bool) -> int:
       sorafenib-rfa why
       sorafenib-rfa why figure:km_rfs
       sorafenib-rfa why results/synthetic/ard/ard.csv
-    """
+    """  # noqa: D301 (click's mark for lines that stay as they are)
     from sorafenib_rfa.provenance.why import why
 
     answer = why(terminal.root, output)

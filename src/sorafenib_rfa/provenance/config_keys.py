@@ -7,6 +7,7 @@ its keys. Jobs do not read these files: Snakemake hands them parts of the valida
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,12 +80,10 @@ def key_in_file(root: Path, file: str, path: tuple[str, ...]) -> tuple[int, tupl
     """
     import yaml
 
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    text = (root / file).read_text(encoding="utf-8")
-    try:
-        node, content = yaml.compose(text, Loader=loader), yaml.load(text, Loader=loader)
-    except yaml.YAMLError:
+    parsed = _parsed((root / file).read_text(encoding="utf-8"))
+    if parsed is None:
         return None
+    node, content = parsed
     line, taken, rest = 1, [], list(path)
     while rest:
         if isinstance(node, yaml.MappingNode) and isinstance(content, Mapping):
@@ -110,18 +109,24 @@ def key_in_file(root: Path, file: str, path: tuple[str, ...]) -> tuple[int, tupl
 
 def all_keys(root: Path, depth: int = 2) -> list[str]:
     """Return the dotted names of the configuration down to `depth` levels within a file, sorted; for near guesses."""
-    import yaml
-
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     names: set[str] = set()
     for prefix, file in config_files(root).items():
         names.add(prefix)
-        try:
-            content = yaml.load((root / file).read_text(encoding="utf-8"), Loader=loader)
-        except yaml.YAMLError:
-            continue
-        names.update(f"{prefix}.{key}" for key in _dotted(content, depth))
+        found = key_in_file(root, file, ())
+        names.update(f"{prefix}.{key}" for key in _dotted(found[2] if found else None, depth))
     return sorted(names)
+
+
+@functools.lru_cache(maxsize=32)
+def _parsed(text: str) -> tuple[Any, Any] | None:
+    """Return syntax tree and content of a YAML text, which nobody may change; None if it is none."""
+    import yaml
+
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    try:
+        return yaml.compose(text, Loader=loader), yaml.load(text, Loader=loader)
+    except yaml.YAMLError:
+        return None
 
 
 def _dotted(content: Any, depth: int) -> Iterator[str]:
@@ -148,8 +153,6 @@ def differences(before: Any, after: Any, path: str = "") -> list[tuple[str, Any,
 
     A value that is not there is :data:`ABSENT`. Lists of plain values are compared as a whole.
     """
-    if before == after and type(before) is type(after):
-        return []
     if isinstance(before, Mapping) and isinstance(after, Mapping):
         found = []
         for key in sorted({*before, *after}, key=str):
@@ -157,6 +160,8 @@ def differences(before: Any, after: Any, path: str = "") -> list[tuple[str, Any,
             found += differences(before.get(key, ABSENT), after.get(key, ABSENT), inner)
         return found
     nested = (list, dict)
+    if before == after and type(before) is type(after):
+        return []
     if isinstance(before, list) and isinstance(after, list) and len(before) == len(after):
         if any(isinstance(item, nested) for item in [*before, *after]):
             return [
