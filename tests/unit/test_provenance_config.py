@@ -1,5 +1,6 @@
 """Configuration keys and the names code uses: where a key stands, which job is handed it, which code can read it."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -144,6 +145,16 @@ def test_code_names_a_key_in_every_way_in_which_it_can_read_it(code, module, lin
     path = f"src/sorafenib_rfa/{module}.py"
     files = ["src/sorafenib_rfa/config/models.py", path]
     assert Names(code).uses(files, "grace") == (f"{path}:{line}" if line else None)
+
+
+def test_the_code_of_a_notebook_counts_and_its_prose_does_not(code):
+    cells = [
+        {"cell_type": "markdown", "source": ["plan.hidden"]},
+        {"cell_type": "code", "source": ["x = 1\n", "plan.grace\n"]},
+    ]
+    (code / "story.ipynb").write_text(json.dumps({"cells": cells}))
+    assert Names(code).uses(["story.ipynb"], "grace") == "story.ipynb:2"
+    assert Names(code).uses(["story.ipynb"], "hidden") is None
 
 
 def test_a_method_counts_only_for_the_keys_it_reads(code):

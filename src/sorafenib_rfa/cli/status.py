@@ -110,7 +110,7 @@ def _plan(terminal: Terminal, found: Status, shown: int) -> None:
             line = ""
         line += (", " if line else "") + piece
     terminal.line(line, indent=INDENT)
-    if found.unmade:
+    if found.unmade and found.records:  # of a fresh clone, that is everything
         terminal.line((f"{counted(len(found.unmade), 'file')} not made yet:", NOTE), indent=INDENT)
         for path in found.unmade[:shown]:
             terminal.line(path, indent=INDENT)

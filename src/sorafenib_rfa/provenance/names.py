@@ -8,6 +8,7 @@ the value cannot reach the result; where it is somewhere, it may.
 from __future__ import annotations
 
 import ast
+import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -35,15 +36,22 @@ class Names:
     _config: list[tuple[str, set[str]]] | None = field(default=None, init=False)
 
     def of_file(self, path: str) -> dict[str, int]:
-        """Return name -> line of its first use in one file of Python; empty for other files."""
+        """Return name -> line of its first use in a file of Python or the code of a notebook; empty for other files."""
         if path not in self._files:
-            file = self.root / path
             try:
-                source = file.read_text(encoding="utf-8") if path.endswith(".py") and file.is_file() else ""
-                self._files[path] = _used(ast.parse(source))
-            except SyntaxError:
+                self._files[path] = _used(ast.parse(self._source(path)))
+            except (OSError, SyntaxError, ValueError):
                 self._files[path] = {}
         return self._files[path]
+
+    def _source(self, path: str) -> str:
+        if not path.endswith((".py", ".ipynb")):
+            return ""
+        text = (self.root / path).read_text(encoding="utf-8")
+        if path.endswith(".py"):
+            return text
+        cells = json.loads(text)["cells"]
+        return "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")
 
     def uses(self, files: list[str], name: str) -> str | None:
         """Return ``file:line`` where the first of `files` uses `name`, directly or through a model; None if none does.
