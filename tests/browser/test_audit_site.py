@@ -88,6 +88,7 @@ def test_chains_are_those_of_trace(look, repository, uses):
         COUNT,
         "hcc_resection:flow.patients.screened",
         f"claim:{first(uses, 'claim')}",
+        f"meta:{first(uses, 'meta')}",
         "table:synthetic:efficacy",
         "table:synthetic:recovery",
         "figure:synthetic:km_rfs",

@@ -6,10 +6,11 @@ import pandas as pd
 import pytest
 
 from sorafenib_rfa.audit.build import index_page
-from sorafenib_rfa.audit.data import code_part, ledger_part, members_part, ordered
+from sorafenib_rfa.audit.data import code_part, ledger_part, members_part, ordered, seals_part
 from sorafenib_rfa.audit.pack import columns, packed, runs, unpacked
 from sorafenib_rfa.audit.paper import link, rewrite_fragment, rewrite_paper
 from sorafenib_rfa.records.record import Record, Records
+from sorafenib_rfa.records.seals import Breach
 
 SVG = b'<svg width="72pt" height="36pt" viewBox="0 0 72 36" xmlns="http://www.w3.org/2000/svg"/>'
 PAGE = f"""<html><head><title>A &amp; B</title></head><body>
@@ -99,7 +100,7 @@ def test_makers_come_before_their_readers():
     early = record("results/c/records/z_early/c.json", ["raw"], ["x"])
     other = record("results/c/records/b_other/c.json", [], ["w"])
     found = ordered(Records([late, early, other]), [late.path])
-    assert [one.rule for one in found] == ["z_early", "a_late", "b_other"]
+    assert [one.rule for one in found] == ["z_early", "a_late"]
 
 
 def test_code_as_it_ran_with_the_difference_to_the_tree(tmp_path):
@@ -189,3 +190,15 @@ def test_site_of_data_that_are_not_open_says_so(private, said):
     page = index_page("T", {**facts, "broken": 0, "moved": 0})
     assert ("Not for publication" in page) is said
     assert "&lt;b&gt;" in page
+
+
+def test_seals_of_other_papers_stay_out_unless_they_are_broken():
+    own = record("results/c/records/r/c.json", ["raw"], ["x"])
+    breaches = [
+        Breach("raw", "source_changed", own.path, "1", "2", "moved"),
+        Breach("results/c/crate", "upstream_changed", "results/c/records/write_crate/c.json", "1", "2", "old"),
+        Breach("results/c/crate/a", "output_changed", "results/c/records/write_crate/c.json", "1", "2", "touched"),
+        Breach("results/d/y", "output_changed", None, "1", "2", "of another cohort"),
+    ]
+    part = seals_part(breaches, [own], ["c"])
+    assert [(one["path"], one["broken"]) for one in part] == [("raw", False), ("results/c/crate/a", True)]

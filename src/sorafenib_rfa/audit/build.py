@@ -98,7 +98,10 @@ def _parts(
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the site's data by part, and what its first page says of them."""
     root, cohort = tree.root, cohorts[0]
-    records = data.ordered(_of_cohorts(tree, cohorts), [record])
+    notebooks = [
+        path for path, found in tree.records.items() if found.rule == "run_notebook" and found.cohort in cohorts
+    ]
+    records = data.ordered(tree.records, [record, *notebooks])
     code = data.code_part(root, records)
     jobs = data.jobs_part(
         records,
@@ -108,7 +111,7 @@ def _parts(
     frames = {name: pd.DataFrame(list(tree.ard(name).values())) for name in cohorts}
     named = data.uses_part(uses)
     rows = data.rows_by_id(frames)
-    breaches = data.seals_part(check_seals(root), cohorts)
+    breaches = data.seals_part(check_seals(root), records, cohorts)
     titles = _titles(records, cohorts)
     core = {
         "cohort": cohort,
@@ -157,13 +160,6 @@ def _parts(
         "moved": sum(not breach["broken"] for breach in breaches),
     }
     return parts, facts
-
-
-def _of_cohorts(tree: Tree, cohorts: Iterable[str]) -> Any:
-    """Return the records of the cohorts alone: what another paper left does not belong here."""
-    from sorafenib_rfa.records.record import Records
-
-    return Records(record for record in tree.records.values() if record.path.split("/")[1] in set(cohorts))
 
 
 CLAIMS = "manuscript/claims.yaml"

@@ -8,6 +8,7 @@ run log) comes from :func:`run_part` alone.
 from __future__ import annotations
 
 import ast
+import dataclasses
 import difflib
 import hashlib
 import json
@@ -22,6 +23,7 @@ from sorafenib_rfa.provenance.trace import INGEST_RULE
 from sorafenib_rfa.provenance.tree import LEDGER
 from sorafenib_rfa.records.code_store import code_bytes
 from sorafenib_rfa.records.record import Record, Records, canonical
+from sorafenib_rfa.records.seals import Breach
 
 ARD_COLUMNS = (
     "ard_id",
@@ -47,9 +49,9 @@ FATE_COLUMNS = ("USUBJID", "site", "fate", "step_id", "reason", "src_file", "src
 
 
 def ordered(records: Records, last: Iterable[str]) -> list[Record]:
-    """Return all records, makers before their readers, those behind the records or files `last` first."""
+    """Return the records behind the records or files `last`, makers before their readers."""
     found: dict[str, Record] = {}
-    for start in [*last, *records]:
+    for start in last:
         for record in records.upstream(start):
             found.setdefault(record.path, record)
     return list(found.values())
@@ -345,19 +347,15 @@ def failed_records(root: Path, cohorts: Iterable[str]) -> list[dict[str, Any]]:
     return found
 
 
-def seals_part(breaches: Iterable[Any], cohorts: Iterable[str]) -> list[dict[str, Any]]:
-    """Return the breaches of seals that touch the cohorts, as data."""
-    prefixes = tuple(f"results/{cohort}/" for cohort in cohorts)
-    return [
-        {
-            "path": breach.path,
-            "kind": breach.kind,
-            "broken": breach.broken,
-            "record": breach.record,
-            "expected": breach.expected,
-            "found": breach.found,
-            "message": breach.message,
-        }
-        for breach in breaches
-        if breach.path.startswith(prefixes) or (breach.record or "").startswith(prefixes)
-    ]
+def seals_part(breaches: Iterable[Breach], records: Iterable[Record], cohorts: Iterable[str]) -> list[dict[str, Any]]:
+    """Return the broken seals of the cohorts, and which files behind the records have moved on."""
+    folders = tuple(f"results/{cohort}/" for cohort in cohorts)
+    behind = set()
+    for record in records:
+        behind |= {record.path, *(entry["path"] for entry in [*record.inputs, *record.outputs])}
+
+    def concerns(breach: Breach) -> bool:
+        named = {breach.path, breach.record or ""}
+        return bool(named & behind) or (breach.broken and any(name.startswith(folders) for name in named))
+
+    return [{**dataclasses.asdict(breach), "broken": breach.broken} for breach in breaches if concerns(breach)]

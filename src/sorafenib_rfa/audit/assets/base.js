@@ -80,6 +80,7 @@ const Audit = {};
   }
 
   async function unpack(name) {
+    if (!self.DecompressionStream) throw new Error("this browser is too old: it cannot unpack the data of this site");
     await arrives(name);
     const stream = new Blob([base85(self.AUDIT[name])]).stream().pipeThrough(new DecompressionStream("deflate"));
     self.AUDIT[name] = "";

@@ -127,7 +127,7 @@
     const jobs = Audit.jobsOf(core, way);
     if (!jobs.length) return [section("Chain", note("No record of the job was found."))];
     return [
-      section("Chain", Audit.draw(core, way, top, `Drawing of the chain of ${top.label}; the same as a list below`)),
+      section("Chain", h("div", { class: "drawn" }, Audit.draw(core, way, top, `Drawing of the chain of ${top.label}; the same as a list below`))),
       section("Step by step", note("From the result back to the raw data; each job with the code that ran."),
         h("ol", { class: "steps" }, jobs.map((i) => step(core, i)))),
       section("Raw files and sources", rawFiles(core, jobs)),
@@ -186,9 +186,9 @@
     if (!behind.length)
       return row.unit === "count" ? section("Who is counted", note("This counts neither patients nor rows of data (resamples, tests, combinations).")) : null;
     return section("Whom it rests on", note("The counts behind this value, and who is in them."),
-      behind.map(([role, other]) => [
+      behind.map(([role, other]) => h("div", { class: "behind" },
         h("p", { class: "step" }, h("span", null, `${role.replaceAll("_", " ")}: `, link(`${row.cohort}:${other.ard_id}`, plain(other.value) ?? "not estimable")), code(other.ard_id)),
-        counted(one, other.ard_id)]));
+        counted(one, other.ard_id))));
   }
 
   /* --- numbers -------------------------------------------------------------------------------------------------------------- */
