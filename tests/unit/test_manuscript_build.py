@@ -5,24 +5,21 @@ from __future__ import annotations
 import fnmatch
 import json
 import re
-from functools import cache
+import shutil
 from pathlib import Path
 
 import pandas as pd
 import pytest
 import yaml
-from exhibit_cohorts import ROOT, Exhibits, with_arms, without_arms
+from exhibit_cohorts import ROOT, with_arms
 from manuscript_paper import CSL, ard, write_figure
+from shipped_paper import expansion, write_tables
 
 from sorafenib_rfa.estimates.parts import estimate_parts
 from sorafenib_rfa.exhibits.draw import draw_figure
-from sorafenib_rfa.exhibits.tables import make_table
-from sorafenib_rfa.manuscript import ManuscriptError, expand_manuscript, load_claims
-from sorafenib_rfa.manuscript.build import build_manuscript, context, written_for
+from sorafenib_rfa.manuscript import ManuscriptError, expand_manuscript
+from sorafenib_rfa.manuscript.build import build_manuscript, written_for
 from sorafenib_rfa.manuscript.traceability import planned_items
-from sorafenib_rfa.simulate import load_parameters, true_estimands
-from sorafenib_rfa.validation.results import validation_ard
-from sorafenib_rfa.validation.stored import recovery_ard
 
 INDEX = ROOT / "manuscript" / "index.qmd"
 
@@ -143,22 +140,6 @@ def test_without_the_validation_a_text_that_uses_it_fails_and_names_what_is_miss
 # --- what could not be estimated -----------------------------------------------------------------------------------
 
 
-@cache
-def truth() -> pd.DataFrame:
-    parameters = load_parameters(ROOT / "config/cohorts/synthetic/simulation.yaml")
-    return true_estimands(parameters, 1, 4_000)
-
-
-def tables_of(data: Exhibits, folder: Path) -> dict[str, Path]:
-    """Write the tables of a cohort."""
-    written = {}
-    for name in data.cohort.config.tables:
-        written[name] = folder / f"{data.cohort.name}_{name}.md"
-        table = make_table(name, ard=data.ard, cohort=data.cohort.config, plan=data.plan)
-        written[name].write_text(table.markdown, encoding="utf-8")
-    return written
-
-
 WRONG = ("no events in an arm", "one arm empty", "all censored", "perfect separation")
 
 
@@ -185,36 +166,18 @@ def test_what_the_notebooks_cite_has_a_row_whatever_cannot_be_estimated(wrong):
 @pytest.mark.parametrize("wrong", WRONG)
 def test_the_paper_of_the_repository_prints_what_is_not_estimable_as_such(tmp_path, wrong):
     """Its own text, tables and figures, with a cohort that breaks the primary analysis."""
-    data, real = with_arms(wrong), without_arms()
-    stored = pd.read_csv(ROOT / "validation/recovery.csv", keep_default_na=False, na_values=[""])
-    where = {"cohort_name": "synthetic", "record": "records/v.json"}
-    known = [
-        validation_ard(data.ard, truth(), data.plan, **where),
-        recovery_ard(stored, shown_as="validation/recovery.csv", **where),
-    ]
-    everything = pd.concat([data.ard, *known], ignore_index=True)
-    tables = tables_of(data, tmp_path)
-    tables |= {f"hcc_resection:{name}": path for name, path in tables_of(real, tmp_path).items()}
-    tables["recovery"] = tmp_path / "recovery.md"
-    table = make_table("recovery", ard=everything, cohort=data.cohort.config, plan=data.plan)
-    tables["recovery"].write_text(table.markdown, encoding="utf-8")
+    data = with_arms(wrong)
+    shutil.copytree(ROOT / "manuscript", tmp_path / "manuscript")
     for name in data.cohort.config.figures:
         draw_figure(name, ard=data.ard, curves=data.curves, cohort=data.cohort.config, plan=data.plan)
-    sites = yaml.safe_load((ROOT / "config/cohorts/synthetic/sites/fr01.yaml").read_text(encoding="utf-8"))
-    text = expand_manuscript(
-        INDEX,
-        ards={"synthetic": everything, "hcc_resection": real.ard},
-        claims=load_claims(ROOT / "manuscript/claims.yaml"),
-        tables=tables,
-        synthetic={"synthetic": True, "hcc_resection": False},
-        cohort="synthetic",
-        context=context(data.cohort.config, {"fr01": sites}, data.plan, "2026-01-01", "0" * 64),
-    ).text
-    unknown = set(everything.loc[everything["value"].isna(), "ard_id"])
+    given = expansion(tmp_path, write_tables(tmp_path, wrong), wrong)
+    text = expand_manuscript(**given | {"rules": None}).text
+    rows = given["ards"]["synthetic"]
+    unknown = set(rows.loc[rows["value"].isna(), "ard_id"])
     printed = re.findall(r'\[([^\]]*)\]\{\.val data-ard="synthetic:([^"]+)"\}', text)
     said = {words for words, name in printed if name in unknown}
     assert said == {"not estimable"}
     assert len([name for _, name in printed if name in unknown]) > 20
-    whole = set(everything.dropna(subset=["value", "ci_low", "ci_high", "p_value"])["ard_id"])
+    whole = set(rows.dropna(subset=["value", "ci_low", "ci_high", "p_value"])["ard_id"])
     assert not [name for words, name in printed if "not estimable" in words and name in whole]
     assert not re.search(r"\bnan\b", text, flags=re.IGNORECASE)

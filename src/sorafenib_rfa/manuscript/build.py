@@ -17,6 +17,7 @@ from sorafenib_rfa.config.models import CohortConfig, Plan
 from sorafenib_rfa.errors import Problem
 from sorafenib_rfa.manuscript.checklists import (
     RECALLED_MARK,
+    Checklist,
     checklist_report,
     checklist_table,
     load_checklist,
@@ -43,6 +44,7 @@ SOFTWARE = ("snakemake", "pandas", "numpy", "scipy", "lifelines", "statsmodels",
 """Distributions whose versions the Methods section prints."""
 
 
+_MARKS = ("", RECALLED_MARK)
 AUDIT_HREF = "../audit/index.html#"
 """Where the numbers of the HTML paper lead: the audit site beside it, at the id of what was pressed."""
 
@@ -65,7 +67,7 @@ def context(
     }
 
 
-def facts(sites: Mapping[str, Mapping], plan: Plan) -> dict[str, list[str]]:
+def facts(sites: Mapping[str, Mapping], plan: Plan, checklists: Sequence[Checklist] = ()) -> dict[str, list[str]]:
     """Return what ``{name}`` in a pattern of the white-list may stand for: numbers of the configuration."""
     years = plan.rmst_horizon_months / 12
     specifications = plan.sensitivity.specifications if plan.sensitivity else None
@@ -82,15 +84,14 @@ def facts(sites: Mapping[str, Mapping], plan: Plan) -> dict[str, list[str]]:
         "subgroups": [number_word(len(plan.subgroups))],
         "grace_periods": [str(days) for days in specifications.grace_period_days] if specifications else [],
         "ctcae": [plan.ctcae_version],
+        "checklist_items": [f"{item.item}{mark}" for each in checklists for item in each.items for mark in _MARKS],
         "estimands": sorted({name.partition("_")[0] for name in plan.estimands if numbers_in(name)}),
     }
 
 
-def printed_words(
-    cohorts: Mapping[str, CohortConfig], sites: Mapping[str, Mapping], plan: Plan, ards: Mapping[str, pd.DataFrame]
-) -> list[str]:
+def printed_words(cohorts: Mapping[str, CohortConfig], plan: Plan, ards: Mapping[str, pd.DataFrame]) -> list[str]:
     """Return the texts with numbers that tables print as the configuration or the ARD has them."""
-    words: set[str] = {*sites, *planned_words(plan)}
+    words: set[str] = {*planned_words(plan)}
     for covariate in plan.covariates.values():
         words |= {covariate.label, *(covariate.levels or ())}
     for config in cohorts.values():
@@ -102,6 +103,7 @@ def printed_words(
     for ard in ards.values():
         for column in ("engine", "population"):
             words.update(ard[column].unique())
+        words |= {name.partition("=")[2] for name in ard["variable"].unique() if name.startswith("site=")}
         for said in ard["method"].unique():
             if said.startswith(("not estimable", "not tested")):
                 words.add(said)
@@ -238,11 +240,9 @@ def build_manuscript(
         made = {checklist.key: checklist_table(checklist) for checklist in checklists}
         return {**made, "plan": plan_table(found)}, [*problems, *more]
 
-    words = printed_words(cohorts, sites, plan, ards)
-    words += [item.item + mark for checklist in checklists for item in checklist.items for mark in ("", RECALLED_MARK)]
     rules = Rules(
-        load_unbound_numbers(manuscript / "unbound_numbers.yaml", facts(sites, plan)),
-        Words(words),
+        load_unbound_numbers(manuscript / "unbound_numbers.yaml", facts(sites, plan, checklists)),
+        Words(printed_words(cohorts, plan, ards)),
         tables=config.tables,
         figures=config.figures,
         config=f"config/cohorts/{cohort}/cohort.yaml",

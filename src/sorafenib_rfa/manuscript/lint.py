@@ -52,11 +52,12 @@ class Words:
         self.parts = sorted(form for form in forms if sum(map(str.isalpha, form)) > 2)
 
     def hold(self, line: str, start: int, end: int) -> bool:
-        """Return whether ``line[start:end]`` lies within one of the words, or its cell is one of them."""
+        """Return whether ``line[start:end]`` of a pipe table lies within one of the words, or the row is called so."""
         low, high = line.rfind("|", 0, start) + 1, line.find("|", end)
         before, number = _ESCAPE.sub(r"\1", line[low:start]), line[start:end]
         cell = before + number + _ESCAPE.sub(r"\1", line[end : high if high >= 0 else len(line)])
-        if cell.replace("&nbsp;", " ").strip(" \u00a0*") in self.whole:
+        label = line.count("|", 0, start) == 1 and cell.replace("&nbsp;", " ").strip(" \u00a0*")
+        if label and label in self.whole:
             return True
         start, end = len(before), len(before) + len(number)
         for word in self.parts:
@@ -421,9 +422,7 @@ class _Net:
         _collect(node, pieces, tables)
         self._text("".join(pieces), in_table=False)
         for table in tables:
-            cells: list[str] = []
-            _collect(table["c"], cells, [])
-            self._text("".join(cells), in_table=True)
+            self._text(_pipe_table(table) if table["t"] == "Table" else _printed(table["c"][1]), in_table=True)
 
     def _text(self, text: str, *, in_table: bool) -> None:
         for start, end in _groups(text, [(0, len(text))]):
@@ -492,13 +491,13 @@ def _collect(node: Any, out: list[str], tables: list[Any]) -> None:
         out.append(" ")
         _collect(content, out, tables)
     elif kind == "Table":
-        tables.append({"c": [content[3], content[4], content[5]]})
+        tables.append(node)
         _collect(content[1], out, tables)
     elif kind == "Image":
         _collect(content[1], out, tables)
     elif kind == "Div":
         if "table-notes" in content[0][1]:
-            tables.append({"c": content[1]})
+            tables.append(node)
         elif content[0][0] != "refs":
             _collect(content[1], out, tables)
     elif kind == "Header":
@@ -509,6 +508,20 @@ def _collect(node: Any, out: list[str], tables: list[Any]) -> None:
         _collect(content, out, tables)
     if kind in ("Para", "Plain", "Header", "CodeBlock") or kind is None:
         out.append("\n\n")
+
+
+def _printed(node: Any) -> str:
+    pieces: list[str] = []
+    _collect(node, pieces, [])
+    return "".join(pieces)
+
+
+def _pipe_table(table: Any) -> str:
+    """Return a table's cells as lines of a pipe table, as the rules for generated tables see them."""
+    head, bodies, foot = table["c"][3:6]
+    rows = [*head[1], *(row for body in bodies for part in body[2:] for row in part), *foot[1]]
+    lines = (" | ".join(" ".join(_printed(cell[4]).split()) for cell in row[1]) for row in rows)
+    return "".join(f"| {line} |\n" for line in lines)
 
 
 _CAPTION_LABEL: Final = re.compile(r"(?:Figure|Table)\u00a0S?\d+\.")

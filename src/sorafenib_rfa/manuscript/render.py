@@ -633,10 +633,9 @@ def finish_docx(content: bytes, epoch: int) -> bytes:
             if name == "word/document.xml":
                 part = _complete_sections(part.decode("utf-8")).encode("utf-8")
             entry = zipfile.ZipInfo(name, moment)
-            # a PNG is compressed already
-            entry.compress_type = zipfile.ZIP_STORED if name.endswith(".png") else zipfile.ZIP_DEFLATED
+            entry.compress_type = zipfile.ZIP_DEFLATED
             entry.external_attr = 0o644 << 16
-            packed.writestr(entry, part)
+            packed.writestr(entry, part, compresslevel=1 if name.endswith(".png") else None)  # compressed already
     return out.getvalue()
 
 

@@ -33,7 +33,7 @@ _WITHIN_NUMBER: Final = ".,-/\u2212\u2013"
 _WORD_SET: Final = frozenset(_WORDS)
 _CANDIDATE: Final = re.compile(
     # what is masked and what cannot be a number word are skipped at a stroke
-    rf"{BOUND}+|[a-z]{{10,}}|[0-9%]|(?<![A-Za-z])[TtFfSsEeNnHhMmDdPp][a-z]{{2,8}}(?![A-Za-z])|[^\x00-\x7f{BOUND}]"
+    rf"{BOUND}+|[a-z]{{10,}}|[0-9%]|(?<![A-Za-z])[TtFfSsEeNnHhMmDdPp][A-Za-z]{{2,8}}(?![A-Za-z])|[^\x00-\x7f{BOUND}]"
 )
 _PLACEHOLDER: Final = re.compile(r"\{([a-z_]+)\}")
 _KEYS: Final = ("pattern", "where", "reason")
@@ -77,7 +77,7 @@ class Entry:
     @property
     def of_tables(self) -> bool:
         """Whether it allows something in generated tables only."""
-        return all(glob.startswith("results/") for glob in self.where)
+        return all(glob.startswith(("results/", "manuscript/checklists/")) for glob in self.where)
 
 
 @dataclass

@@ -1,0 +1,115 @@
+"""The repository's own text with made-up patients: what expansion and lint of the shipped manuscript need."""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import yaml
+from exhibit_cohorts import ROOT, Exhibits, with_arms, without_arms
+
+from sorafenib_rfa.exhibits.tables import make_table
+from sorafenib_rfa.manuscript.build import context, facts, printed_words
+from sorafenib_rfa.manuscript.checklists import checklist_table, load_checklist, unknown_anchors
+from sorafenib_rfa.manuscript.claims import load_claims
+from sorafenib_rfa.manuscript.lint import Rules, Words
+from sorafenib_rfa.manuscript.traceability import load_deviations, plan_table, trace_plan
+from sorafenib_rfa.manuscript.unbound import load_unbound_numbers
+from sorafenib_rfa.simulate import load_parameters, true_estimands
+from sorafenib_rfa.validation.results import validation_ard
+from sorafenib_rfa.validation.stored import recovery_ard
+
+MANUSCRIPT = ROOT / "manuscript"
+REAL = "hcc_resection"
+
+
+@functools.cache
+def truth() -> pd.DataFrame:
+    parameters = load_parameters(ROOT / "config/cohorts/synthetic/simulation.yaml")
+    return true_estimands(parameters, 1, 4_000)
+
+
+@functools.cache
+def sites() -> dict[str, Any]:
+    """Return the sites of the synthetic cohort."""
+    files = sorted((ROOT / "config/cohorts/synthetic/sites").glob("*.yaml"))
+    return {path.stem: yaml.safe_load(path.read_text(encoding="utf-8")) for path in files}
+
+
+def everything(data: Exhibits) -> pd.DataFrame:
+    """Return the ARD of the paper's cohort with what is known to be true of it."""
+    stored = pd.read_csv(ROOT / "validation/recovery.csv", keep_default_na=False, na_values=[""])
+    where = {"cohort_name": "synthetic", "record": "records/v.json"}
+    known = [
+        validation_ard(data.ard, truth(), data.plan, **where),
+        recovery_ard(stored, shown_as="validation/recovery.csv", **where),
+    ]
+    return pd.concat([data.ard, *known], ignore_index=True)
+
+
+def tables_of(data: Exhibits, folder: Path) -> dict[str, Path]:
+    """Write the tables of a cohort."""
+    folder.mkdir(parents=True, exist_ok=True)
+    written = {}
+    for name in data.cohort.config.tables:
+        written[name] = folder / f"{name}.md"
+        table = make_table(name, ard=data.ard, cohort=data.cohort.config, plan=data.plan)
+        written[name].write_text(table.markdown, encoding="utf-8")
+    return written
+
+
+def write_tables(root: Path, wrong: str = "") -> dict[str, Path]:
+    """Write the tables of the paper below `root`, where the workflow would, and return them by name."""
+    data, real = with_arms(wrong), without_arms()
+    tables = tables_of(data, root / "results/synthetic/tables")
+    tables |= {f"{REAL}:{name}": path for name, path in tables_of(real, root / f"results/{REAL}/tables").items()}
+    tables["recovery"] = root / "results/synthetic/validation/tables/recovery.md"
+    tables["recovery"].parent.mkdir(parents=True)
+    table = make_table("recovery", ard=everything(data), cohort=data.cohort.config, plan=data.plan)
+    tables["recovery"].write_text(table.markdown, encoding="utf-8")
+    return tables
+
+
+def rules_of(root: Path, wrong: str = "") -> Rules:
+    """Return the rules for the text in ``root/manuscript``."""
+    data, real = with_arms(wrong), without_arms()
+    config = data.cohort.config
+    cohorts = {"synthetic": config, REAL: real.cohort.config}
+    words = printed_words(cohorts, data.plan, {"synthetic": everything(data), REAL: real.ard})
+    checklists = [load_checklist(path) for path in sorted((root / "manuscript/checklists").glob("*.yaml"))]
+    known = facts(sites(), data.plan, checklists)
+    unbound = load_unbound_numbers(
+        root / "manuscript/unbound_numbers.yaml", known, shown="manuscript/unbound_numbers.yaml"
+    )
+    return Rules(unbound, Words(words), config.tables, config.figures, "config/cohorts/synthetic/cohort.yaml")
+
+
+def expansion(root: Path, tables: dict[str, Path], wrong: str = "") -> dict[str, Any]:
+    """Return the arguments of ``expand_manuscript`` for the text in ``root/manuscript``, with rules and paperwork."""
+    data, real = with_arms(wrong), without_arms()
+    ards = {"synthetic": everything(data), REAL: real.ard}
+    checklists = [
+        load_checklist(path, shown=f"manuscript/checklists/{path.name}")
+        for path in sorted((root / "manuscript/checklists").glob("*.yaml"))
+    ]
+    deviations = load_deviations(root / "manuscript/deviations.yaml", data.plan, shown="manuscript/deviations.yaml")
+
+    def paperwork(where):
+        traced, problems = trace_plan(data.plan, ards, deviations, where)
+        problems += [problem for checklist in checklists for problem in unknown_anchors(checklist, where.labels)]
+        made = {checklist.key: checklist_table(checklist) for checklist in checklists}
+        return {**made, "plan": plan_table(traced)}, problems
+
+    return {
+        "source": root / "manuscript/index.qmd",
+        "ards": ards,
+        "claims": load_claims(root / "manuscript/claims.yaml", shown="manuscript/claims.yaml"),
+        "tables": tables,
+        "synthetic": {"synthetic": True, REAL: False},
+        "cohort": "synthetic",
+        "context": context(data.cohort.config, sites(), data.plan, "2026-01-01", "0" * 64),
+        "rules": rules_of(root, wrong),
+        "paperwork": paperwork,
+    }
