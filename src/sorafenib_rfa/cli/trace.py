@@ -180,20 +180,22 @@ def _members(terminal: Terminal, chain: Chain) -> None:
         terminal.heading(role + what, f"{counted(members.raw_rows, 'row')} of raw files")
         if members.role != "count":
             terminal.line((members.ard_id, FAINT), indent=2)
-        _who(terminal, members)
+        _who(terminal, members, 8 if len(chain.members) == 1 else 3)
     if chain.members:
         terminal.line(("all of these rows: --rows", FAINT), indent=2)
 
 
-def _who(terminal: Terminal, members: Members) -> None:
+def _who(terminal: Terminal, members: Members, shown: int) -> None:
     more = members.patients - len(members.first_patients)
     names = ", ".join(members.first_patients) + (f" and {more:,} more" if more else "")
     if names:
         label = f"of {counted(members.patients, 'patient')}: " if members.counted == "rows" else ""
         terminal.prose(names, indent=2, first=label)
     files = list(members.raw_files.items())
-    terminal.columns([(f"{count:,}", "row" if count == 1 else "rows", file) for file, count in files[:8]], right="r")
-    _more(terminal, len(files) - 8, word="--rows")
+    terminal.columns(
+        [(f"{count:,}", "row" if count == 1 else "rows", file) for file, count in files[:shown]], right="r"
+    )
+    _more(terminal, len(files) - shown, word="--rows")
     if members.first_rows:
         first = members.first_rows[0]
         sheet = f", sheet {first['sheet']}" if first["sheet"] else ""
