@@ -20,7 +20,7 @@ from sorafenib_rfa.export.bag import plan_bag, write_bag
 from sorafenib_rfa.export.contents import read_contents
 from sorafenib_rfa.provenance.bundle import open_bundle
 from sorafenib_rfa.records.record import canonical, load_records, seal_of
-from tests.unit.export_study import PAPER, make_study
+from tests.unit.export_study import PAPER, Study, make_study
 
 DATES = {"publication_date": "2026-11-21", "source_date_epoch": 1795219200}
 
@@ -301,37 +301,59 @@ def test_a_folder_that_is_no_bag(tmp_path):
 # --- what may not be given away, and what may not be packed ------------------------------------------
 
 
-@pytest.fixture
-def private(root, tmp_path):
+@pytest.fixture(params=["no licence", "a licence, and the files in the hospital's folder"])
+def private(request, root, tmp_path):
     """Return the study with a real cohort whose data are nobody's to give away."""
     study = tmp_path / "study"
     shutil.copytree(root, study)
     path = study / "config/cohorts/hcc_resection/cohort.yaml"
     config = yaml.safe_load(path.read_text(encoding="utf-8"))
-    config.pop("licence")
-    config["raw"] = "data/public/hcc_resection"
+    if request.param == "no licence":
+        config.pop("licence")
+    else:  # "licence: agreement 12/2024" must not be taken for a licence to publish
+        move_raw_data(study, config)
     path.write_text(yaml.safe_dump(config, allow_unicode=True), encoding="utf-8")
-    return study
+    return study, config["raw"]
+
+
+def move_raw_data(study, config):
+    """Put the raw files of the real cohort where a hospital's would lie, in the records too."""
+    config["raw"] = "data/raw/hcc_resection"
+    shutil.copytree(study / "data/public/hcc_resection", study / config["raw"])
+    shutil.rmtree(study / "data/public/hcc_resection")
+    again = Study(study)
+    for record in load_records(study).values():
+        again.makers.update((entry["path"], record.path) for entry in record.outputs)
+        again.seals[record.path] = record.seal
+    raw = f"{config['raw']}/hcc_resection.csv"
+    results = "results/hcc_resection"
+    datasets = {"datasets": [f"{results}/adam/adsl.csv"], "dictionary": f"{results}/adam/data_dictionary.md"}
+    both = [f"{results}/ard/ard.{kind}" for kind in ("csv", "parquet")]
+    again.job("build_adam", "hcc_resection", "hcc_resection", {"tables": [raw]}, datasets)
+    again.job("collect_ard", "hcc_resection", "hcc_resection", {"parts": [datasets["datasets"][0]]}, {"ard": both})
+    paper = load_records(study)["results/synthetic/records/render_manuscript/synthetic.json"].content["names"]
+    again.job("render_manuscript", "synthetic", "synthetic", paper["input"], paper["output"])
 
 
 def test_private_data_stay_behind_and_are_known_by_their_digest(private, tmp_path):
+    study, raw = private
     destination = tmp_path / "synthetic.zip"
-    plan = write_bag(read_contents(private, "synthetic", [PAPER]), destination, **DATES)
+    plan = write_bag(read_contents(study, "synthetic", [PAPER]), destination, **DATES)
     withheld = {entry["path"] for entry in plan.withheld}
     assert withheld == {
-        "data/public/hcc_resection/hcc_resection.csv",
+        f"{raw}/hcc_resection.csv",
         "results/hcc_resection/adam/adsl.csv",
         "results/hcc_resection/adam/data_dictionary.md",
     }
     with zipfile.ZipFile(destination) as archive:
         names = archive.namelist()
         archive.extractall(tmp_path / "out")
-    assert not [name for name in names if "data/data/public" in name or "hcc_resection/adam" in name]
+    assert not [name for name in names if f"data/{raw}" in name or "hcc_resection/adam" in name]
     assert "synthetic/data/results/hcc_resection/ard/ard.csv" in names  # results without patients stay
     code, report = check(tmp_path / "out/synthetic")
     assert (code, set(report["withheld"])) == (0, withheld)
     metadata = json.loads((tmp_path / "out/synthetic/data/ro-crate-metadata.json").read_text(encoding="utf-8"))
-    entity = next(e for e in metadata["@graph"] if e.get("name") == "data/public/hcc_resection/hcc_resection.csv")
+    entity = next(e for e in metadata["@graph"] if e.get("name") == f"{raw}/hcc_resection.csv")
     assert entity["@id"].startswith("#") and "Private" in entity["description"]
 
 

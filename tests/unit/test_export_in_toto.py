@@ -13,6 +13,7 @@ from in_toto_attestation.v1 import statement_pb2
 from in_toto_attestation.v1.statement import Statement
 
 from sorafenib_rfa.cli.attest import command
+from sorafenib_rfa.errors import SealError
 from sorafenib_rfa.export.contents import read_contents
 from sorafenib_rfa.export.errors import ExportError
 from sorafenib_rfa.export.in_toto import read_verification, result_of, write_statement
@@ -104,6 +105,13 @@ def test_outputs_that_differ_are_named(contents, tmp_path):
     predicate = write_statement(contents, written(tmp_path, content), tmp_path / "s.json")["predicate"]
     assert "output: results/synthetic/ard/ard.csv: different" in predicate["failedTests"]
     assert predicate["warnedTests"] == ["Discrepancy in output: one number differs"]
+
+
+def test_a_result_changed_since_is_not_attested(root, tmp_path):
+    study = shutil.copytree(root, tmp_path / "study")
+    (study / PAPER).write_text("another paper")
+    with pytest.raises(SealError, match="no longer what was verified"):
+        write_statement(read_contents(study, "synthetic", [PAPER]), written(tmp_path, verdict()), tmp_path / "s.json")
 
 
 @pytest.mark.parametrize("content", ["{", "[]", "{}", '{"classification": "excellent"}'])

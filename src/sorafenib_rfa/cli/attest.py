@@ -49,7 +49,7 @@ def command(
 
     Exit code 1 if the verification had failed.
     """
-    from sorafenib_rfa.config.load import load_study
+    from sorafenib_rfa.config.load import load_cohort, load_study
     from sorafenib_rfa.export.contents import read_contents
     from sorafenib_rfa.export.errors import ExportError
     from sorafenib_rfa.export.in_toto import read_verification, sign, write_statement
@@ -59,7 +59,13 @@ def command(
     paper = f"results/{chosen}/manuscript/paper.html"
     if not (terminal.root / paper).is_file():
         raise ExportError(Problem("there is no paper to speak of", file=paper, hint="run make paper"))
-    contents = read_contents(terminal.root, chosen, [paper])
+    stories = [
+        f"results/{name}/notebooks/{notebook}.html"
+        for name in dict.fromkeys([chosen, *study.run.supplement_cohorts])
+        for notebook in load_cohort(terminal.root, name).config.notebooks
+    ]
+    results = [paper, *(path for path in stories if (terminal.root / path).is_file())]
+    contents = read_contents(terminal.root, chosen, results)
     made = write_statement(contents, verification, output)
     signature = sign(output, key) if key is not None else None
     if certificate is not None:

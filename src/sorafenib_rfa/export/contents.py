@@ -111,10 +111,22 @@ class Contents:
         """The paper's cohort and those of its supplement."""
         return [self.cohort, *(name for name in self.configs if name != self.cohort)]
 
+    def is_open(self, cohort: str) -> bool:
+        """Say whether anybody may have a cohort's data.
+
+        Synthetic data may be given away, and data under a licence that already lie open: in the repository below
+        ``data/public/``, or written by a job from an installed package. A licence alone opens no hospital's files.
+        """
+        config = self.configs[cohort]
+        if config.synthetic or not config.licence:
+            return config.synthetic
+        raw = [fact for fact in self.files.values() if fact.path.startswith(f"{config.raw.rstrip('/')}/")]
+        return config.raw.startswith(PUBLIC) or (bool(raw) and all(fact.maker for fact in raw))
+
     def is_private(self, path: str) -> bool:
-        """Say whether a file may show a patient of a cohort that is neither synthetic nor licensed to the public."""
+        """Say whether a file may show a patient of a cohort whose data are not open."""
         for name, config in self.configs.items():
-            if is_open(config):
+            if self.is_open(name):
                 continue
             if path.startswith(f"{config.raw.rstrip('/')}/"):
                 return True
@@ -156,16 +168,18 @@ class Contents:
         return [r for r in self.records.values() if not any(entry["path"] in read for entry in r.outputs)]
 
 
-def is_open(config: CohortConfig) -> bool:
-    """Say whether anybody may have a cohort's data: synthetic, or under a licence that its configuration names."""
-    return config.synthetic or config.licence is not None
+PUBLIC = "data/public/"
+"""What lies below is part of the repository, where anybody has it; ``data/raw/`` is not."""
 
 
-def _says_it_is_open(path: Path) -> bool:
-    """Say the same of another cohort's file, which may be unfinished: what cannot be read stays behind."""
+def _is_published(path: Path) -> bool:
+    """Say whether another cohort's configuration may be shown: synthetic, or of published data under a licence.
+
+    It may be unfinished: what cannot be read, or says too little, stays behind.
+    """
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
-        return content.get("synthetic") is True or bool(content.get("licence"))
+        return content.get("synthetic") is True or bool(content.get("licence") and content.get("citation"))
     except (OSError, ValueError, AttributeError, yaml.YAMLError):
         return False
 
@@ -173,7 +187,7 @@ def _says_it_is_open(path: Path) -> bool:
 def repository_files(root: Path, configs: dict[str, CohortConfig]) -> list[str]:
     """Return the repository's own files, sorted.
 
-    Of other cohorts' configuration only what belongs to open ones: a site's file may name a hospital.
+    Of other cohorts' configuration only what belongs to published ones: a site's file may name a hospital.
 
     Raises
     ------
@@ -186,21 +200,20 @@ def repository_files(root: Path, configs: dict[str, CohortConfig]) -> list[str]:
             [Problem("the file belongs to every export and does not exist", file=name) for name in missing]
         )
     hidden = set()
-    for path in sorted((root / "config" / "cohorts").glob("*/cohort.yaml")):
-        name = path.parent.name
-        if name not in configs and not _says_it_is_open(path):
-            hidden.add(f"config/cohorts/{name}/")
+    for path in sorted((root / "config" / "cohorts").iterdir()):
+        if path.name not in configs and not _is_published(path / "cohort.yaml"):
+            hidden.add(f"config/cohorts/{path.name}/")
     found = list(REPOSITORY_FILES)
     for folder in REPOSITORY_FOLDERS:
         for path in (root / folder).rglob("*"):
             name = path.relative_to(root).as_posix()
-            if not path.is_file() or path.is_symlink() or any(part in NOT_SOURCES for part in path.parts):
+            if not path.is_file() or path.is_symlink() or any(part in NOT_SOURCES for part in name.split("/")):
                 continue
             if name.startswith(("benchmarks/rules/", *hidden)) or ".egg-info/" in name:
                 continue
             found.append(name)
     for config in configs.values():
-        if is_open(config) and config.raw.startswith("data/public/"):
+        if config.raw.startswith(PUBLIC) and (config.synthetic or config.licence):
             found.extend(p.relative_to(root).as_posix() for p in (root / config.raw).rglob("*") if p.is_file())
     return sorted(found)
 

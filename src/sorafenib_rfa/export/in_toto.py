@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from sorafenib_rfa.errors import Problem
+from sorafenib_rfa.errors import Problem, SealError
 from sorafenib_rfa.export.contents import Contents
 from sorafenib_rfa.export.errors import ExportError
 from sorafenib_rfa.records.digests import sha256_of
@@ -109,6 +109,11 @@ def statement(contents: Contents, verification: Mapping[str, Any], name: str, sh
     -------
     dict
         Subjects are the files that no other job reads; of a claim, the files of the results that hold its numbers.
+
+    Raises
+    ------
+    SealError
+        If a subject is not, or no longer, what its record states.
     """
     claim = verification.get("claim")
     if claim:
@@ -116,6 +121,12 @@ def statement(contents: Contents, verification: Mapping[str, Any], name: str, sh
         subjects = [f"results/{each}/ard/ard.parquet" for each in sorted(cohorts or {contents.cohort})]
     else:
         subjects = sorted(entry["path"] for record in contents.final for entry in record.outputs)
+    changed = [path for path in subjects if sha256_of(contents.root / path) != contents.files[path].sha256]
+    if changed:
+        raise SealError(
+            Problem("it is no longer what was verified: its record states another digest", file=path)
+            for path in changed
+        )
     seals, outputs = verification["seals"], verification["outputs"]
     passed, warned, failed = [], [], []
     checked = f"seals of {seals['records']} records"

@@ -19,7 +19,7 @@ from sorafenib_rfa.config.load import load_cohort
 from sorafenib_rfa.config.models import CohortConfig
 from sorafenib_rfa.errors import Problem
 from sorafenib_rfa.export.citation import Citation
-from sorafenib_rfa.export.contents import Contents, is_open
+from sorafenib_rfa.export.contents import Contents
 from sorafenib_rfa.export.crate import rule_descriptions
 from sorafenib_rfa.export.errors import ExportError
 from sorafenib_rfa.paperwork.exhibits import Exhibit, config_line, seeds, uses_random_numbers
@@ -113,7 +113,7 @@ def _source(contents: Contents, cohort: str, cited: dict[str, str]) -> str:
         )
     sites = load_cohort(contents.root, cohort).sites
     script = _maker_of(contents, paths)
-    given = is_open(config)
+    given = contents.is_open(cohort)
     lines = [f"#### {config.title} (`{cohort}`)", ""]
     if config.synthetic:
         lines.append(
@@ -159,7 +159,7 @@ def _datasets(contents: Contents) -> str:
     rows: list[list[object]] = []
     for cohort in contents.cohorts:
         config = contents.configs[cohort]
-        provided = "Yes" if is_open(config) else "No"
+        provided = "Yes" if contents.is_open(cohort) else "No"
         source = "synthetic" if config.synthetic else config.citation or config.title
         for path in raw_files(contents, cohort):
             script = _maker_of(contents, [path])
@@ -298,7 +298,7 @@ def aea_readme_md(
         rule, a reference, raw files.
     """
     configs = contents.configs
-    opened = [is_open(config) for config in configs.values()]
+    opened = [contents.is_open(name) for name in configs]
     cited = references(contents.root, [c.citation for c in configs.values() if c.citation])
     pythons, versions = software(contents)
     synthetic = [name for name, config in configs.items() if config.synthetic]
@@ -393,7 +393,7 @@ def _instructions(contents: Contents) -> str:
     if missing:
         raise ExportError([Problem("the target does not exist", file="Makefile", expected=name) for name in missing])
     lines = [f"{n}. `make {name}` {text}." for n, (name, text) in enumerate(steps.items(), start=1)]
-    private = [name for name, config in contents.configs.items() if not is_open(config)]
+    private = [name for name in contents.configs if not contents.is_open(name)]
     if private:
         folders = ", ".join(f"`{contents.configs[name].raw}`" for name in private)
         lines.insert(
