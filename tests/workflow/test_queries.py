@@ -437,25 +437,6 @@ def test_no_code_of_a_job_reads_a_plan_wholesale(finished, tree):
 # --- these run jobs in the copy of this file, so they come last -------------------------------------------------------
 
 
-def test_a_job_that_is_handed_a_key_its_code_never_names_comes_to_the_same_result(tiny, change):
-    key = "treatment_emergent_days"
-    found = impact(tiny.folder, f"plan.{key}")
-    same = {touched.title for touched in found.direct if not touched.can_change}
-    assert "estimate_efficacy" in same
-    assert "estimate_safety" not in found.can_change
-    named = [touched.names_it for touched in found.direct if touched.can_change]
-    for place in named:
-        file, _, line = place.rpartition(":")
-        assert key in (tiny.folder / file).read_text(encoding="utf-8").splitlines()[int(line) - 1]
-    # the proof: change it, run one such job, compare bytes
-    part = tiny.folder / "results/synthetic/clean/patients.parquet"
-    before = part.read_bytes()
-    assert "clean_cohort" in same
-    change("config/plan.yaml", replaced(f"{key}: 30", f"{key}: 20"))
-    tiny.snakemake("results/synthetic/clean/patients.parquet")
-    assert part.read_bytes() == before
-
-
 def test_a_failed_job_is_told_until_it_has_finished(tiny):
     figure = "results/synthetic/figures/flow.svg"
     path = tiny.folder / "src/sorafenib_rfa/exhibits/figures/flow.py"
@@ -479,3 +460,22 @@ def test_a_failed_job_is_told_until_it_has_finished(tiny):
     _, said = tiny.run(COMMAND, "status", "--no-plan")
     assert "Failed    none now" in said
     assert "failed once and finished since" in said
+
+
+def test_a_job_that_is_handed_a_key_its_code_never_names_comes_to_the_same_result(tiny, change):
+    key = "treatment_emergent_days"
+    found = impact(tiny.folder, f"plan.{key}")
+    same = {touched.title for touched in found.direct if not touched.can_change}
+    assert "estimate_efficacy" in same
+    assert "estimate_safety" not in found.can_change
+    named = [touched.names_it for touched in found.direct if touched.can_change]
+    for place in named:
+        file, _, line = place.rpartition(":")
+        assert key in (tiny.folder / file).read_text(encoding="utf-8").splitlines()[int(line) - 1]
+    # the proof: change it, run one such job, compare bytes
+    part = tiny.folder / "results/synthetic/clean/patients.parquet"
+    before = part.read_bytes()
+    assert "clean_cohort" in same
+    change("config/plan.yaml", replaced(f"{key}: 30", f"{key}: 20"))
+    tiny.snakemake("results/synthetic/clean/patients.parquet")
+    assert part.read_bytes() == before
