@@ -60,10 +60,13 @@
     const section = document.getElementById(`page-${name}`);
     if (!section) return showPage("paper");
     page = name;
+    delete document.body.dataset.page;
     for (const one of main.querySelectorAll(":scope > .page")) one.hidden = one !== section;
     for (const one of document.querySelectorAll("#pages a")) {
-      if (one.getAttribute("href") === `#/${name}`) one.setAttribute("aria-current", "page");
+      const here = one.getAttribute("href") === `#/${name}`;
+      if (here) one.setAttribute("aria-current", "page");
       else one.removeAttribute("aria-current");
+      if (here) one.scrollIntoView({ block: "nearest", inline: "nearest" });
     }
     document.title = name === "paper" ? Audit.title : `${section.querySelector("h1").textContent} \u2013 ${Audit.title}`;
     const place = section.querySelector(".made-later");
@@ -76,6 +79,7 @@
       }
       place.removeAttribute("aria-busy");
     }
+    if (page === name) document.body.dataset.page = name;
     return section;
   }
 
@@ -256,6 +260,8 @@
     Audit.title = document.title;
     addEventListener("hashchange", route);
     narrow.addEventListener("change", modal);
+    const head = document.querySelector("body > header"); // what is scrolled to must not hide under it
+    new ResizeObserver(() => document.documentElement.style.setProperty("--bar", `${head.offsetHeight}px`)).observe(head);
     try {
       const text = await Audit.part("paper"); // its markup was made and sanitised when the site was built
       paper.innerHTML = text.body;
