@@ -214,7 +214,7 @@ def _sensitivity(plan: Plan) -> Iterator[Planned]:
 
 def planned_words(plan: Plan) -> list[str]:
     """Return the texts that the table of the plan prints."""
-    return [text for item in planned_items(plan) for text in (item.words, item.key.removeprefix("estimands."))]
+    return [text for item in planned_items(plan) for text in (item.words, item.key.rpartition(".")[2])]
 
 
 def load_deviations(path: Path, plan: Plan, shown: str | None = None) -> dict[str, Deviation]:
@@ -356,15 +356,16 @@ def plan_table(traced: Sequence[Traced]) -> Sourced:
     """Return the plan and what became of it as a pipe table with cross-references."""
     made = Sourced()
     place = (PLAN_FILE, 1)
-    made.add("| Key of the plan | Planned | Status | Shown in |", place)
-    made.add("|:----------------|:--------|:-------|:---------|", place)
+    made.add("| Key of the plan | Planned, and what was done otherwise | Status | Shown in |", place)
+    made.add("|:----------------|:-------------------------------------|:-------|:---------|", place)
     for item in traced:
         where = ", ".join(_reference(label) for label in item.labels)
-        status = item.status.capitalize()
+        words = escape_markdown(item.planned.words)
         if item.deviation is not None:
-            status += f": {escape_markdown(item.deviation.what)} {escape_markdown(item.deviation.reason)}"
-        key = item.planned.key.removeprefix("estimands.")
-        made.add(f"| {escape_markdown(key)} | {escape_markdown(item.planned.words)} | {status} | {where} |", place)
+            said = f"{item.deviation.what} {item.deviation.reason}"
+            words += f". *{item.status.capitalize()}:* {escape_markdown(said)}"
+        key = item.planned.key.rpartition(".")[2]
+        made.add(f"| {escape_markdown(key)} | {words} | {item.status.capitalize()} | {where} |", place)
     return made
 
 
