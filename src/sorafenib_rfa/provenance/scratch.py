@@ -262,7 +262,31 @@ def run_snakemake(
             os.killpg(process.pid, signal.SIGTERM)
         process.wait()
         raise
-    return Rerun(process.returncode, "\n".join(lines), tuple(failures_in(folder)))
+    recorded = failures_in(folder)
+    known = {failure.rule for failure in recorded}
+    unrecorded = [failure for failure in failures_said(lines) if failure.rule not in known]
+    return Rerun(process.returncode, "\n".join(lines), (*recorded, *unrecorded))
+
+
+_FAILED_RULE = re.compile(r"^Error in rule (\w+):$")
+_EXCEPTION = re.compile(r"^(\w*(?:Error|Exception|Interrupt|Exit))(?:: (.*))?$")
+
+
+def failures_said(lines: Sequence[str]) -> list[Failure]:
+    """Return the jobs that Snakemake reports as failed, for those that ended before they could leave a record.
+
+    The last exception before each report is taken for its reason.
+    """
+    found: dict[str, Failure] = {}
+    kind = message = ""
+    for line in lines:
+        text = line.strip()
+        if match := _EXCEPTION.match(text):
+            kind, message = match[1], match[2] or ""
+        elif match := _FAILED_RULE.match(text):
+            found.setdefault(match[1], Failure(match[1], {}, kind or "Error", message or "see Snakemake's log"))
+            kind = message = ""
+    return list(found.values())
 
 
 def failures_in(folder: Path) -> list[Failure]:
