@@ -170,6 +170,52 @@ def test_every_job_left_a_record_that_matches_its_files(tiny):
             assert sha256_of(tiny.folder / entry["path"]) == entry["sha256"], entry["path"]
 
 
+# what jobs import without resting on it, and why no result can depend on it
+HARMLESS = {
+    "snakemake": "hands the script its files",
+    "snakemake-interface-common": "as snakemake",
+    "snakemake-interface-logger-plugins": "as snakemake",
+    "snakemake-interface-storage-plugins": "as snakemake",
+    "black": "papermill sets the parameters cell with it, which is normalised",
+    "mypy-extensions": "as black",
+    "pathspec": "as black",
+    "pytokens": "as black",
+    "cloudpickle": "pyarrow looks whether it is there",
+    "numexpr": "pandas uses it from a million elements on",
+    "hypothesis": "pandera looks whether it is there",
+    "sortedcontainers": "as hypothesis",
+    "charset-normalizer": "requests looks whether it is there",
+    "rdflib": "prov writes RDF with it; JSON is written",
+    "html5rdf": "as rdflib",
+    "statsmodels": "seaborn takes it for kernel densities of its own; none is drawn",
+    "lxml": "python-docx and openpyxl write XML with it, or with Python's own",
+    **dict.fromkeys(
+        ["comm", "ipython", "ipywidgets", "pygments", "traitlets"], "seaborn looks whether a notebook has widgets"
+    ),
+    "notebook": "nbconvert looks whether it is there",
+    "tinycss2": "bleach cleans styles with it, where there are any",
+    "six": "needed by a checker of formats",
+    **dict.fromkeys(
+        ["arrow", "fqdn", "isoduration", "jsonpointer", "rfc3339-validator", "rfc3986-validator", "uri-template"],
+        "jsonschema checks formats of notebooks with it",
+    ),
+    "webcolors": "as arrow",
+}
+
+
+def test_what_jobs_import_is_what_their_rules_track(tiny):
+    from sorafenib_rfa.records.environment import normalised
+    from sorafenib_rfa.records.record import load_records
+
+    untracked = {
+        normalised(name): record.rule
+        for record in load_records(tiny.folder).values()
+        for name in record.content["environment"]["distributions"]
+        if normalised(name) not in record.params["environment"] and normalised(name) not in HARMLESS
+    }
+    assert untracked == {}
+
+
 def test_every_ard_row_names_a_record_that_exists(tiny):
     import pandas as pd
 

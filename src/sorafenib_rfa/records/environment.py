@@ -33,6 +33,12 @@ IMPORT_NAMES: Final = {
     "snakemake_interface_logger_plugins": "snakemake-interface-logger-plugins",
 }
 """Distributions whose import name differs from theirs, for those this repository's jobs import."""
+BROUGHT_IN: Final = {
+    "pandas": ("pyarrow",),
+    "openpyxl": ("defusedxml", "lxml", "pillow"),
+    "jupyter-client": ("ipykernel",),
+}
+"""What a distribution imports where it finds it, without requiring it, and what can reach a result through it."""
 _FOLDER: Final = re.compile(r"(?P<name>.+?)-(?P<version>[^-]+)\.dist-info")
 
 
@@ -120,7 +126,7 @@ class Installed:
             if name is None or name in found or name not in self.versions:
                 continue
             found[name] = self.versions[name][0]
-            queue.extend(self.requires(name))
+            queue.extend([*self.requires(name), *BROUGHT_IN.get(name, ())])
         self._save()
         return dict(sorted(found.items()))
 
