@@ -212,18 +212,6 @@ def paper_cohorts(wildcards):
     return list(dict.fromkeys([wildcards.cohort, *STUDY.run.supplement_cohorts]))
 
 
-def records_of(wildcards):
-    """Records of a paper's last jobs; each names the records of the jobs before them, which need not be listed."""
-    return [
-        f"results/{wildcards.cohort}/records/render_manuscript/{wildcards.cohort}.json",
-        *(
-            f"results/{cohort}/records/run_notebook/{cohort}.{notebook}.json"
-            for cohort in paper_cohorts(wildcards)
-            for notebook in STUDY.cohorts[cohort].config.notebooks
-        ),
-    ]
-
-
 # --- targets ---------------------------------------------------------------------------------------------------------------
 
 
