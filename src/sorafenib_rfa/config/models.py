@@ -331,7 +331,11 @@ class CohortConfig(Strict):
     synthetic: bool = Field(description="True marks every exhibit made from this cohort as synthetic.")
     raw: str = Field(description="Folder of the raw exports, relative to the repository.")
     citation: str | None = Field(default=None, description="Key in manuscript/references.bib of the data's paper.")
-    licence: str | None = None
+    licence: str | None = Field(
+        None,
+        description="Licence of the raw data, as in its README. With one, raw files below data/public/ or written by the "
+        "workflow go into the bag for reviewers; all others stay with you, and only their digests go.",
+    )
     index_event: str = Field(description="What time zero is, in words: 'index RFA'.")
     modules: list[
         Literal["treatment", "assigned_treatment", "ablations", "imaging", "labs", "adverse_events", "survival_times"]
