@@ -333,8 +333,8 @@ class CohortConfig(Strict):
     citation: str | None = Field(default=None, description="Key in manuscript/references.bib of the data's paper.")
     licence: str | None = Field(
         None,
-        description="Licence of the raw data, as in its README. With one, raw files below data/public/ or written by the "
-        "workflow go into the bag for reviewers; all others stay with you, and only their digests go.",
+        description="Licence of the raw data, as in its README. With one, raw files below data/public/ or written by "
+        "the workflow go into the bag for reviewers; all others stay with you, and only their digests go.",
     )
     index_event: str = Field(description="What time zero is, in words: 'index RFA'.")
     modules: list[
