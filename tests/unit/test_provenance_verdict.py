@@ -123,6 +123,8 @@ def test_a_scratch_copy_has_sources_and_nothing_made(tmp_path):
         "benchmarks/bench.py",
         ".snakemake/metadata/x",
         ".git/HEAD",
+        ".ci/run",
+        ".pytest_cache/x",
         "src/p/__pycache__/a.pyc",
         "env/pyvenv.cfg",
         "env/bin/python",
@@ -137,6 +139,7 @@ def test_a_scratch_copy_has_sources_and_nothing_made(tmp_path):
     copy_sources(root, scratch)
     copied = {p.relative_to(scratch).as_posix() for p in scratch.rglob("*") if not p.is_dir()}
     assert copied == {
+        ".ci/run",
         "Snakefile",
         "config/config.yaml",
         "data/raw/mine/a.csv",

@@ -11,11 +11,12 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import os
+import re
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from sorafenib_rfa.errors import Problem
 from sorafenib_rfa.provenance.bundle import BundleError, open_bundle
@@ -29,6 +30,8 @@ from sorafenib_rfa.records.digests import Digests, members
 from sorafenib_rfa.records.record import FAILED, FOLDER, Record, Records, load_records
 from sorafenib_rfa.records.run_log import append, read_log, run_log_path
 from sorafenib_rfa.records.seals import check_seals
+
+_DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
@@ -282,7 +285,10 @@ def _mismatch(record: Record, job: PlannedJob | None, code: CodeIdentity) -> lis
     for key, before, after in differences(record.params, job.params):
         top, _, rest = key.partition(".")
         name = f"package {rest}" if top == "environment" else config_name(key, record)
-        found.append(f"{name}: {_shown(before)} recorded, {_shown(after)} here")
+        if _DIGEST.fullmatch(str(before)) and _DIGEST.fullmatch(str(after)):
+            found.append(f"other content here behind the parameter {name}")
+        else:
+            found.append(f"{name}: {_shown(before)} recorded, {_shown(after)} here")
     found += _code_mismatch(record, code)
     if sorted(entry["path"] for entry in record.inputs) != sorted(set(job.inputs)):
         found.append("it would read other files here")

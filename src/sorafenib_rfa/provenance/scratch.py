@@ -23,7 +23,18 @@ from sorafenib_rfa.records.record import FAILED, FOLDER, Records
 
 MADE: Final = ("results", "logs", "benchmarks/rules")
 """What runs leave behind; a scratch copy starts without."""
-LEFT_OUT: Final = ("__pycache__", "*.egg-info")
+LEFT_OUT: Final = (
+    "__pycache__",
+    "*.egg-info",
+    ".git",
+    ".snakemake",
+    ".venv",
+    ".*_cache",
+    ".cache",
+    ".hypothesis",
+    ".ipynb_checkpoints",
+)
+"""Names of what tools keep beside sources."""
 LINKED_FROM_BYTES: Final = 50_000_000
 """Files from this size on are linked instead of copied; jobs only read them."""
 
@@ -68,7 +79,7 @@ def copy_sources(root: Path, scratch: Path, records: Records | None = None) -> N
         for name in sorted(folders):
             path = f"{inside}{name}"
             source = root / path
-            if name in left_out or path in MADE or path in made or (not inside and name.startswith(".")):
+            if name in left_out or path in MADE or path in made:
                 continue
             if (source / "pyvenv.cfg").exists() or (source / "conda-meta").exists():
                 continue
