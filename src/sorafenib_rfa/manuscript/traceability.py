@@ -153,9 +153,9 @@ def planned_items(plan: Plan) -> Iterator[Planned]:
     )  # fmt: skip
     yield Planned(
         "adjustment_set", "Adjustment set: " + ", ".join(plan.covariates[name].label for name in plan.adjustment_set),
-        [f"baseline.overlap.contrast.{slug(name)}.smd" for name in plan.adjustment_set],
+        [f"baseline.landmark.*{slug(name)}.*" for name in plan.adjustment_set],
     )  # fmt: skip
-    yield Planned("covariates", "Form of each covariate in the propensity score", ["baseline.propensity_model.*"])
+    yield Planned("covariates", "Form of each covariate in the propensity score", ["baseline.propensity.*"])
     yield Planned(
         "effect_over_time",
         "Effect in pieces and as a spline of log time",
