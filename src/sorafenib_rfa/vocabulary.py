@@ -116,3 +116,6 @@ LAB_TESTS: Final = MappingProxyType(
         "CREA": ("Creatinine", "umol/L"),
     }
 )
+
+PRINTED_VERSIONS: Final = ("snakemake", "pandas", "numpy", "scipy")
+"""Distributions whose versions the paper prints; its job tracks them whether or not it imports them."""

@@ -29,7 +29,7 @@ from sorafenib_rfa.records.digests import sha256_of
 from sorafenib_rfa.records.environment import Installed
 from sorafenib_rfa.records.job import RUN_ID
 from sorafenib_rfa.records.seals import refuse_broken_seals
-from sorafenib_rfa.vocabulary import RAW_TABLES
+from sorafenib_rfa.vocabulary import PRINTED_VERSIONS, RAW_TABLES
 
 jobs_import_from(ROOT / "src")
 leave_out_iri_grammar()
@@ -83,9 +83,9 @@ def code(script):
     return CODE.digest(f"workflow/scripts/{script}.py")
 
 
-def environment(script, *notebooks):
+def environment(script, *notebooks, named=()):
     """Versions of Python and of every distribution on which a rule's code rests: an upgrade reruns what rests on it."""
-    imports = CODE.imports(f"workflow/scripts/{script}.py", *notebooks)
+    imports = CODE.imports(f"workflow/scripts/{script}.py", *notebooks).union(named)
     return {"python": platform.python_version(), **INSTALLED.behind(imports)}
 
 

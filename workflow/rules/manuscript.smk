@@ -1,6 +1,5 @@
 """The manuscript: shortcodes bound to ARD are expanded, then one source is rendered three times."""
 
-
 CHECKLISTS = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "manuscript" / "checklists").glob("*.yaml"))
 
 
@@ -35,7 +34,7 @@ rule render_manuscript:
         runtime=10,
     params:
         code=code("render_manuscript"),
-        environment=environment("render_manuscript"),
+        environment=environment("render_manuscript", named=PRINTED_VERSIONS),
         sources=content(MANUSCRIPT_SOURCES),
         seed=STUDY.run.seed,
         source_date_epoch=SOURCE_DATE_EPOCH,

@@ -39,10 +39,7 @@ from sorafenib_rfa.manuscript.traceability import (
 )
 from sorafenib_rfa.manuscript.unbound import load_unbound_numbers, number_word, numbers_in
 from sorafenib_rfa.manuscript.whereabouts import Whereabouts
-
-SOFTWARE = ("snakemake", "pandas", "numpy", "scipy", "lifelines", "statsmodels", "matplotlib", "seaborn", "papermill")
-"""Distributions whose versions the Methods section prints."""
-
+from sorafenib_rfa.vocabulary import PRINTED_VERSIONS
 
 _MARKS = ("", RECALLED_MARK)
 AUDIT_HREF = "../audit/index.html#"
@@ -63,7 +60,7 @@ def context(
         "results_seal": Shortened(inputs_seal[:16], inputs_seal),
         "audit-href": AUDIT_HREF,
         "version.python": platform.python_version(),
-        **{f"version.{name}": metadata.version(name) for name in SOFTWARE},
+        **{f"version.{name}": metadata.version(name) for name in PRINTED_VERSIONS},
     }
 
 
