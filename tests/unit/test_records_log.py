@@ -76,7 +76,7 @@ def test_a_line_forged_with_a_right_digest_breaks_the_next_one(log):
 
 
 # --- a small tree of two jobs ---
-def write_record(root, rule, inputs, outputs):
+def write_record(root, rule, inputs, outputs, params=None):
     records = load_records(root)
     described = describe_files(inputs)
     for entry in described:
@@ -92,19 +92,20 @@ def write_record(root, rule, inputs, outputs):
         "status": "finished",
         "inputs": described,
         "outputs": describe_files(outputs),
-        "params": {},
+        "params": params or {},
         "code": {"digest": "d", "files": {"src.py": {"identity": "i", "sha256": digests[root / "src.py"]}}},
     }
     content["seal"] = seal_of(content)
     content["run"] = {"seconds": 1.5}
     path = root / f"results/s/records/{rule}/s.json"
-    path.parent.mkdir(parents=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(content, indent=1))
     run_log.append(
         root / "results/s/records/run_log.jsonl",
         event="finished",
         record=f"results/s/records/{rule}/s.json",
         record_sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
+        seal=content["seal"],
     )
 
 
@@ -200,6 +201,21 @@ def test_a_job_refuses_inputs_that_are_not_as_their_maker_left_them(tree):
     (tree / "results/s/planted.csv").write_text("1")
     with pytest.raises(SealError, match="no job says that it made this file"):
         sealed_inputs(tree, ["results/s/planted.csv"])
+
+
+def test_a_job_that_ran_again_breaks_the_chain_only_if_it_made_something_else(tree):
+    write_record(tree, "clean", ["data/raw.csv"], ["results/s/clean/table.csv"], params={"code": "tidied"})
+    assert named(tree) == set()
+    (tree / "results/s/clean/table.csv").write_text("id\n2\n")
+    write_record(tree, "clean", ["data/raw.csv"], ["results/s/clean/table.csv"])
+    assert named(tree) == {("results/s/records/show/s.json", "upstream_changed")}
+
+
+def test_a_run_before_that_nobody_logged_is_no_run(tree):
+    log = tree / "results/s/records/run_log.jsonl"
+    log.unlink()
+    write_record(tree, "clean", ["data/raw.csv"], ["results/s/clean/table.csv"], params={"forged": 1})
+    assert ("results/s/records/show/s.json", "upstream_unlogged") in named(tree)
 
 
 def test_what_lies_before_and_after(tree):

@@ -231,6 +231,7 @@ def paper_targets():
         require_papers()
         return [
             *expand("results/{cohort}/manuscript/paper.{kind}", cohort=COHORTS, kind=["html", "pdf", "docx"]),
+            *figure_targets(),
             *(path for cohort in STUDY.cohorts for path in notebooks_of(cohort)),
         ]
 
@@ -248,6 +249,7 @@ def audit_targets():
                 "results/{cohort}/crate",
                 "results/{cohort}/bag/{cohort}.zip",
                 "results/{cohort}/paperwork/certificate.md",
+                "results/{cohort}/paperwork/plan.md",
             ],
             cohort=COHORTS,
         )

@@ -245,7 +245,7 @@ def _faults(source: Path, records: Records) -> dict[str, list[str]]:
         if breach.kind == "run_log_broken":
             cohort = breach.path.split("/")[1]
             touched = [path for path in records if path.split("/")[1] == cohort]
-        elif breach.kind in ("record_changed", "record_unlogged", "upstream_changed"):
+        elif breach.kind in ("record_changed", "record_unlogged", "upstream_changed", "upstream_unlogged"):
             touched = [breach.path]
         else:
             touched = [breach.record] if breach.record is not None else []

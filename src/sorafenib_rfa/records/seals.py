@@ -23,7 +23,14 @@ from sorafenib_rfa.records.run_log import ends, read_log
 
 CACHE: Final = ".snakemake/digests.json"
 """Where the start of each run remembers digests, relative to the repository."""
-BROKEN: Final = ("output_changed", "record_changed", "record_unlogged", "code_changed", "run_log_broken")
+BROKEN: Final = (
+    "output_changed",
+    "record_changed",
+    "record_unlogged",
+    "upstream_unlogged",
+    "code_changed",
+    "run_log_broken",
+)
 """Kinds of a breach that no honest way of working leaves behind: the paper is refused."""
 MOVED_ON: Final = ("source_changed", "upstream_changed", "output_missing", "unclaimed")
 """Kinds that say the tree has moved on since: the next run brings it up to date."""
@@ -66,7 +73,8 @@ _MESSAGES: Final = {
     "record_unlogged": "the run log knows of no job that wrote this record",
     "code_changed": "the copy of the code that ran is missing or was changed",
     "source_changed": "it is no longer what was read; what rests on it is to be made again",
-    "upstream_changed": "it was made from an earlier state of this file",
+    "upstream_unlogged": "it names a run of the job before it of which the run log knows nothing",
+    "upstream_changed": "the job before it has made something else since",
     "output_missing": "it was made and is no longer there",
     "unclaimed": "no job says that it made this file",
 }
@@ -136,6 +144,7 @@ def _folder(record: Record) -> str:
 
 
 def _files(root: Path, records: Records, digests: Mapping[str, str | None]) -> Iterable[Breach]:
+    logged = _logged_seals(root)
     for record in records.values():
         for entry in record.outputs:
             now = digests[entry["path"]]
@@ -149,9 +158,29 @@ def _files(root: Path, records: Records, digests: Mapping[str, str | None]) -> I
                 if digests[entry["path"]] != entry["sha256"]:
                     now = digests[entry["path"]]
                     yield _breach(entry["path"], "source_changed", record.path, entry["sha256"], now)
-            elif maker is not None and (made_by is None or made_by["seal"] != maker.seal):
-                before = made_by["seal"] if made_by else None
-                yield _breach(record.path, "upstream_changed", maker.path, before, maker.seal)
+            elif maker is not None and made_by is None:
+                yield _breach(record.path, "upstream_changed", maker.path, None, maker.seal)
+            elif maker is not None and made_by["seal"] != maker.seal:
+                # the maker ran again: no harm if it made the same, and if the run that is named took place
+                if made_by["seal"] not in logged.get(made_by["record"], ()):
+                    yield _breach(record.path, "upstream_unlogged", made_by["record"], made_by["seal"], maker.seal)
+                elif _stated(maker, entry["path"]) not in (None, entry["sha256"]):
+                    yield _breach(record.path, "upstream_changed", maker.path, made_by["seal"], maker.seal)
+
+
+def _stated(maker: Record, path: str) -> str | None:
+    """Return the digest under which a record states an output; None for a file inside of an output folder."""
+    return next((entry["sha256"] for entry in maker.outputs if entry["path"] == path), None)
+
+
+def _logged_seals(root: Path) -> dict[str, set[str]]:
+    """Return the path of each record -> the seals of all its runs that the run logs know."""
+    seals: dict[str, set[str]] = {}
+    for path in (root / "results").glob(f"*/{FOLDER}/{RUN_LOG}"):
+        for entry in read_log(path):
+            if entry.content.get("event") in ("finished", "adopted"):
+                seals.setdefault(str(entry.content.get("record")), set()).add(str(entry.content.get("seal")))
+    return seals
 
 
 def _changed(root: Path, record: Record, entry: Mapping[str, Any], now: str) -> Iterable[Breach]:
@@ -248,6 +277,7 @@ def refuse_broken_seals(root: Path) -> None:
 _HINTS: Final = {
     "output_changed": "a result is changed by changing what makes it; delete the file and it will be made again",
     "record_changed": "delete the record (its job will run again), or restore it",
+    "upstream_unlogged": "delete the record (its job will run again), or restore the run log",
     "record_unlogged": "delete the record (its job will run again), or restore results/<cohort>/records/run_log.jsonl",
     "code_changed": "restore the file; or delete the record that names it, and its job will run again",
     "run_log_broken": "restore the run log; if that cannot be, `make clean` starts a new one with everything made anew",
