@@ -13,7 +13,7 @@ import yaml
 ROOT = Path(__file__).resolve().parents[1]
 SNAKEMAKE = Path(sys.executable).parent / "snakemake"
 COMMAND = Path(sys.executable).parent / "sorafenib-rfa"
-TARGETS = ("paper", "data", "analysis")
+TARGETS = ("paper", "data", "analysis", "audit")
 BUILT = (
     "results",
     "logs",

@@ -12,6 +12,7 @@ from sorafenib_rfa.records.run_log import read_log, run_log_path
 from sorafenib_rfa.records.seals import check_seals
 from tests.checkout import COMMAND, Checkout, edit_yaml
 
+EXPORTS = ("build_audit_site", "pack_bag", "write_crate", "write_paperwork")
 pytestmark = [pytest.mark.workflow, pytest.mark.slow]
 
 
@@ -97,7 +98,7 @@ def test_a_flipped_byte_keeps_its_job_and_what_hangs_on_it_out(clone, finished, 
     assert left[table]["faulty"] and victim in left[table]["reasons"][0]
     assert all(each["follows"] for path, each in left.items() if path != table)
     # what reads the table: the paper and the cohort's notebooks
-    assert {path.split("/")[3] for path in left} == {"make_table", "render_manuscript", "run_notebook"}
+    assert {path.split("/")[3] for path in left} == {"make_table", "render_manuscript", "run_notebook", *EXPORTS}
     assert not (clone.folder / victim).exists()
     assert {job.split()[0] for job in clone.planned()} == {"make_table", "paper", "render_manuscript", "run_notebook"}
     assert check_seals(clone.folder) == []

@@ -112,11 +112,12 @@ def test_unknown_unit_in_the_configuration(broken):
 def test_unparsable_date_is_quarantined_with_its_origin(broken):
     import pandas as pd
 
-    site = yaml.safe_load((broken.folder / "config/cohorts/synthetic/sites/us01.yaml").read_text(encoding="utf-8"))
+    own_cohort(broken)  # what the workflow simulates is sealed: an edit of it is refused
+    site = yaml.safe_load((broken.folder / "config/cohorts/mine/sites/us01.yaml").read_text(encoding="utf-8"))
     table = site["tables"]["ablations"]
     column = table["columns"]["ablation_date"]
     header = column if isinstance(column, str) else column["column"]
-    path = broken.folder / "data/raw/synthetic/us01" / table["file"]
+    path = broken.folder / "data/raw/mine/us01" / table["file"]
     lines = path.read_bytes().split(b"\n")
     position = [cell.strip(b'"\r').decode(site["encoding"]).lstrip("\ufeff") for cell in lines[0].split(b",")].index(
         header
@@ -125,8 +126,8 @@ def test_unparsable_date_is_quarantined_with_its_origin(broken):
     cells[position] = b"soon after lunch"
     lines[3] = b",".join(cells)
     path.write_bytes(b"\n".join(lines))
-    broken.snakemake("results/synthetic/ingest/us01/quarantine.parquet")
-    quarantine = pd.read_parquet(broken.folder / "results/synthetic/ingest/us01/quarantine.parquet")
+    broken.snakemake("results/mine/ingest/us01/quarantine.parquet", "--config", "cohort=mine")
+    quarantine = pd.read_parquet(broken.folder / "results/mine/ingest/us01/quarantine.parquet")
     (row,) = quarantine[quarantine["value"] == "soon after lunch"].to_dict("records")
     assert (row["file"].split("/")[-1], row["row"], row["column"]) == (table["file"], 4, header)
     assert row["rule"] == "unparsable_date"

@@ -106,7 +106,7 @@ def test_5_no_code_reads_configuration_past_the_tracked_parameters(tiny):
     )
     failed = list((tiny.folder / "results/hcc_resection/records/failed/collect_ard").glob("*.json"))
     assert [json.loads(path.read_text())["error"]["type"] for path in failed] == ["UndeclaredReadError"]
-    tiny.snakemake("paper", "data", "analysis")  # whole again
+    tiny.snakemake("results/hcc_resection/ard/ard.parquet")  # whole again
 
 
 def test_6_a_changed_parameter_reruns_what_is_given_it(tiny, change):
@@ -174,7 +174,7 @@ def test_10_a_clone_with_its_results_is_adopted_and_not_rerun(finished, tmp_path
 def test_11_the_code_shown_is_the_code_that_ran(tiny, change):
     name = "src/sorafenib_rfa/stats/recurrent_events.py"
     change(name, lambda content: content + b"\nNEVER_RAN = 1\n", old_time=True)
-    ran = tiny.run(COMMAND, "trace", "results/synthetic/ard/parts/repeat_rfa.parquet", "--code")[1]
+    ran = tiny.run(COMMAND, "trace", "results/synthetic/ard/parts/repeat_rfa.parquet", "--code", "--file", name)[1]
     executed, _, difference = ran.partition("+NEVER_RAN = 1")
     assert difference, "the change since is shown as a difference"
     assert "NEVER_RAN" not in executed

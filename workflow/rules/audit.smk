@@ -4,15 +4,6 @@ It shows run times and the run log, so one file of it (data/run.js) differs from
 """
 
 
-def audited(*patterns):
-    """Files of the paper's cohort and of those of its supplement."""
-
-    def paths(wildcards):
-        return expand(list(patterns), cohort=paper_cohorts(wildcards))
-
-    return paths
-
-
 rule build_audit_site:
     """Build the site, one folder that opens from disk, in which numbers, sentences, tables and figures can be pressed."""
     input:

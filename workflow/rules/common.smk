@@ -20,6 +20,7 @@ from sorafenib_rfa.config.paths import (
     require_treatment,
 )
 from sorafenib_rfa.errors import UserError
+from sorafenib_rfa.export.contents import repository_files
 from sorafenib_rfa.estimates.parts import CURVES, curve_names, estimate_parts
 from sorafenib_rfa.notebooks.iri_grammar import leave_out_iri_grammar
 from sorafenib_rfa.provenance.plan import PLANNING
@@ -210,6 +211,29 @@ def notebooks_of(cohort):
 def paper_cohorts(wildcards):
     """The paper's cohort and those of its supplement."""
     return list(dict.fromkeys([wildcards.cohort, *STUDY.run.supplement_cohorts]))
+
+
+def last_results(wildcards):
+    """The last results of a paper: all jobs behind them are exported."""
+    return [
+        f"results/{wildcards.cohort}/manuscript/paper.html",
+        *(path for cohort in paper_cohorts(wildcards) for path in notebooks_of(cohort)),
+    ]
+
+
+def exported_sources(wildcards):
+    """Digest of the repository's own files, which every export carries or cites: a changed one makes it again."""
+    configs = {name: STUDY.cohorts[name].config for name in paper_cohorts(wildcards)}
+    return content(repository_files(ROOT, configs))
+
+
+def audited(*patterns):
+    """Files of the paper's cohort and of those of its supplement."""
+
+    def paths(wildcards):
+        return expand(list(patterns), cohort=paper_cohorts(wildcards))
+
+    return paths
 
 
 # --- targets ---------------------------------------------------------------------------------------------------------------

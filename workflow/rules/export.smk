@@ -3,22 +3,6 @@
 Crate, certificate and bag hold run times: they differ from run to run, unlike everything they describe.
 """
 
-from sorafenib_rfa.export.contents import repository_files
-
-
-def last_results(wildcards):
-    """The last results of a paper: all jobs behind them are exported."""
-    return [
-        f"results/{wildcards.cohort}/manuscript/paper.html",
-        *(path for cohort in paper_cohorts(wildcards) for path in notebooks_of(cohort)),
-    ]
-
-
-def exported_sources(wildcards):
-    """Digest of the repository's own files, which every export carries or cites: a changed one makes it again."""
-    configs = {name: STUDY.cohorts[name].config for name in paper_cohorts(wildcards)}
-    return content(repository_files(ROOT, configs))
-
 
 rule write_crate:
     """Describe the jobs behind a paper as a Provenance Run Crate and in W3C PROV."""
