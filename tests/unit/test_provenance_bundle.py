@@ -6,8 +6,8 @@ import zipfile
 
 import pytest
 
-from sorafenib_rfa.provenance.bundle import BundleError, open_bundle, unsafe, well_formed
-from sorafenib_rfa.records.record import FORMAT
+from sorafenib_rfa.provenance.bundle import BundleError, open_bundle, unsafe
+from sorafenib_rfa.records.record import FORMAT, well_formed
 
 RECORD = {
     "format": FORMAT,
@@ -19,11 +19,11 @@ RECORD = {
     "notebook": None,
     "inputs": [{"path": "results/c/ard/ard.parquet", "sha256": "0" * 64, "bytes": 1, "made_by": None}],
     "outputs": [{"path": "results/c/tables/a.csv", "sha256": "0" * 64, "bytes": 1}],
-    "names": {},
+    "names": {"input": {}, "output": {}},
     "params": {},
     "seed": 1,
     "code": {"digest": "0" * 64, "files": {}},
-    "environment": {},
+    "environment": {"python": "3.11.7", "distributions": {}},
     "seal": "0" * 64,
 }
 PLACE = "results/c/records/make_table/c.a.json"

@@ -90,10 +90,15 @@ def write_record(root, rule, inputs, outputs, params=None):
         "wildcards": {"cohort": "s"},
         "cohort": "s",
         "status": "finished",
+        "script": "src.py",
+        "notebook": None,
         "inputs": described,
         "outputs": describe_files(outputs),
+        "names": {"input": {}, "output": {}},
         "params": params or {},
+        "seed": 1,
         "code": {"digest": "d", "files": {"src.py": {"identity": "i", "sha256": digests[root / "src.py"]}}},
+        "environment": {"python": "3.11.7", "distributions": {}},
     }
     content["seal"] = seal_of(content)
     content["run"] = {"seconds": 1.5}
@@ -162,6 +167,29 @@ def test_every_byte_of_a_record_counts(tree):
         flip(path, at)
         assert any(name == "results/s/records/show/s.json" for name, _ in named(tree)), at
         path.write_bytes(content)
+
+
+def test_a_record_that_lacks_a_part_is_named_and_read_by_nobody(tree):
+    path = tree / "results/s/records/show/s.json"
+    content = path.read_text()
+    for key in ("rule", "inputs", "path", "identity", "seed", "environment", "seal", "names"):
+        path.write_text(content.replace(f'"{key}":', f'"{key[:-1]}~":', 1))
+        assert ("results/s/records/show/s.json", "record_changed") in named(tree), key
+        assert list(load_records(tree)) == ["results/s/records/clean/s.json"], key
+
+
+def test_a_failed_line_without_its_record_is_a_fault_and_no_crash(tree):
+    log = tree / "results/s/records/run_log.jsonl"
+    run_log.append(log, event="failed", record="results/s/records/failed/show/s.json", record_sha256="0")
+    whole = log.read_bytes()
+    log.write_bytes(whole.replace(b'"record":"results/s/records/failed', b'"secord":"results/s/records/failed'))
+    assert ("results/s/records/run_log.jsonl", "run_log_broken") in named(tree)
+
+
+def test_a_planted_file_whose_name_is_no_text_is_named(tree):
+    with open(bytes(tree) + b"/results/s/site/\xff.html", "w") as stream:
+        stream.write("planted")
+    assert ("results/s/site/\udcff.html", "output_changed") in named(tree)
 
 
 def test_the_copy_of_the_code_that_ran_is_sealed_by_its_name(tree):

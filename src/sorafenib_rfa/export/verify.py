@@ -117,7 +117,7 @@ class Bag:
             if os.path.isdir(absolute):
                 names = sorted(self.below(path))
                 listing = "".join(f"{name[len(path) + 1 :]}\0{self.digest(name)}\n" for name in names)
-                self.digests[path] = digest_of(listing.encode())
+                self.digests[path] = digest_of(listing.encode(errors="surrogateescape"))
             elif os.path.isfile(absolute):
                 whole = hashlib.sha256()
                 with open(absolute, "rb") as stream:

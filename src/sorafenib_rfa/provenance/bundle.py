@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
 from sorafenib_rfa.errors import Problem, UserError
-from sorafenib_rfa.records.record import FOLDER, record_paths
+from sorafenib_rfa.records.record import FOLDER, record_paths, well_formed
 
 MOST_MEMBERS: Final = 200_000
 """A bundle with more files than this is no bundle of a paper."""
@@ -185,40 +185,3 @@ def _named_paths(content: Any) -> set[str]:
         names |= {str(file.get("sha256")) for file in files.values() if isinstance(file, Mapping)}
     names |= {str(content[key]) for key in ("script", "notebook") if content.get(key) is not None}
     return names
-
-
-def well_formed(content: Any) -> bool:
-    """Return whether JSON has the parts of a job record that are read here, each of its type."""
-    shape = {
-        "rule": str,
-        "wildcards": Mapping,
-        "cohort": str,
-        "inputs": list,
-        "outputs": list,
-        "params": Mapping,
-        "code": Mapping,
-        "environment": Mapping,
-        "names": Mapping,
-        "seal": str,
-        "script": str,
-    }
-    if not isinstance(content, Mapping) or any(not isinstance(content.get(k), t) for k, t in shape.items()):
-        return False
-    files = content["code"].get("files")
-    if not isinstance(content["code"].get("digest"), str) or not isinstance(files, Mapping):
-        return False
-    return (
-        all(
-            isinstance(entry, Mapping) and isinstance(entry.get("path"), str) and isinstance(entry.get("sha256"), str)
-            for entry in [*content["inputs"], *content["outputs"]]
-        )
-        and all(
-            entry.get("made_by") is None
-            or (isinstance(entry["made_by"], Mapping) and isinstance(entry["made_by"].get("seal"), str))
-            for entry in content["inputs"]
-        )
-        and all(
-            isinstance(file, Mapping) and isinstance(file.get("sha256"), str) and isinstance(file.get("identity"), str)
-            for file in files.values()
-        )
-    )

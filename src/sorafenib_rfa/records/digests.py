@@ -21,7 +21,8 @@ def members(folder: Path) -> list[Path]:
 
 def _listing_digest(digests: Iterable[tuple[str, str]]) -> str:
     """Return the digest of a folder: over its files' relative paths and digests, in the order of their paths."""
-    return hashlib.sha256("".join(f"{name}\0{digest}\n" for name, digest in sorted(digests)).encode()).hexdigest()
+    listing = "".join(f"{name}\0{digest}\n" for name, digest in sorted(digests))
+    return hashlib.sha256(listing.encode(errors="surrogateescape")).hexdigest()  # a name need not be UTF-8
 
 
 def sha256_of(path: Path) -> str:

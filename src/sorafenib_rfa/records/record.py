@@ -219,6 +219,56 @@ def record_paths(root: Path, cohorts: Iterable[str] | None = None) -> list[Path]
     )
 
 
+def well_formed(content: Any) -> bool:
+    """Return whether JSON has the parts of a job record that anybody reads, each of its type."""
+
+    def typed(part: Any, shape: Mapping[str, Any]) -> bool:
+        return isinstance(part, Mapping) and all(k in part and isinstance(part[k], t) for k, t in shape.items())
+
+    def described(entry: Any) -> bool:
+        return (
+            typed(entry, {"path": str, "sha256": str, "bytes": int})
+            and isinstance(entry.get("members", []), list)
+            and all(described(member) for member in entry.get("members", []))
+        )
+
+    return (
+        typed(
+            content,
+            {
+                "rule": str,
+                "wildcards": Mapping,
+                "cohort": str,
+                "status": str,
+                "script": str,
+                "notebook": str | None,
+                "inputs": list,
+                "outputs": list,
+                "names": Mapping,
+                "params": Mapping,
+                "seed": int,
+                "code": Mapping,
+                "environment": Mapping,
+                "seal": str,
+            },
+        )
+        and all(described(entry) for entry in [*content["inputs"], *content["outputs"]])
+        and all(
+            typed(entry, {"made_by": Mapping | None})
+            and (entry["made_by"] is None or typed(entry["made_by"], {"record": str, "seal": str}))
+            for entry in content["inputs"]
+        )
+        and typed(content["names"], {"input": Mapping, "output": Mapping})
+        and typed(content["code"], {"digest": str, "files": Mapping})
+        and all(
+            typed(file, {"identity": str, "sha256": str}) and len(file) == 2
+            for file in content["code"]["files"].values()
+        )
+        and typed(content["environment"], {"python": str, "distributions": Mapping})
+        and isinstance(content.get(VOLATILE, {}), Mapping)
+    )
+
+
 def read_record(root: Path, path: Path) -> Record:
     """Return the record in a file.
 
@@ -228,7 +278,7 @@ def read_record(root: Path, path: Path) -> Record:
         If the file is no record of this format; the message says so.
     """
     content = json.loads(path.read_bytes())
-    if not isinstance(content, dict) or content.get("format") != FORMAT:
+    if not isinstance(content, dict) or content.get("format") != FORMAT or not well_formed(content):
         raise ValueError(f"{path.relative_to(root).as_posix()} is no job record of format {FORMAT}")
     return Record(path.relative_to(root).as_posix(), content)
 

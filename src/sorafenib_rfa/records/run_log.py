@@ -105,5 +105,5 @@ def ends(entries: list[Entry]) -> dict[str, Entry]:
     return {
         entry.content["record"]: entry
         for entry in entries
-        if entry.content.get("event") in ("finished", "adopted") and "record" in entry.content
+        if entry.content.get("event") in ("finished", "adopted") and isinstance(entry.content.get("record"), str)
     }

@@ -207,7 +207,7 @@ def _logs(root: Path, records: Records) -> Iterable[Breach]:
             if entry.fault:
                 message = f"line {entry.number}: {entry.fault}"
                 yield Breach(name, "run_log_broken", None, None, None, message)
-        failed = {entry.content["record"]: entry for entry in entries if entry.content.get("event") == "failed"}
+        failed = {str(e.content.get("record")): e for e in entries if e.content.get("event") == "failed"}
         for failure in sorted((root / "results" / folder / FOLDER / FAILED).glob("*/*.json")):
             shown = failure.relative_to(root).as_posix()
             now = hashlib.sha256(failure.read_bytes()).hexdigest()
