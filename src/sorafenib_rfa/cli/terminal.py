@@ -233,11 +233,22 @@ def counted(count: int, one: str, many: str | None = None) -> str:
     return f"{count:,} {one if count == 1 else many or one + 's'}"
 
 
+_UNREADABLE = "This cannot be answered: results are not as their jobs left them (sorafenib-rfa status)"
+
+
+def _broken_seals(root: str | None) -> list[str]:
+    """Return the files whose seals are broken: one that was changed after it was made need not be readable."""
+    from sorafenib_rfa.records.seals import check_seals
+
+    return [f"{breach.path}: {breach.message}" for breach in check_seals(find_root(root)) if breach.broken]
+
+
 def question(function: Callable[..., int | None]) -> Callable[..., None]:
     """Make a click callback of a function that takes a :class:`Terminal` first and returns the exit code or None.
 
     Adds ``--json`` and ``--root``. A :class:`UserError` is printed without traceback, to standard error (with
-    ``--json`` as an object with the key ``error``), and ends with code 2.
+    ``--json`` as an object with the key ``error``), and ends with code 2. What else fails over a broken seal ends with
+    code 1 and names the files.
     """
 
     @click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON, and nothing else.")
@@ -260,6 +271,15 @@ def question(function: Callable[..., int | None]) -> Callable[..., None]:
             else:
                 sys.stderr.write("\n".join(plain(line) for line in str(error).split("\n")) + "\n")
             raise SystemExit(2) from None
+        except Exception:
+            broken = _broken_seals(root)
+            if not broken:
+                raise
+            if as_json:
+                sys.stdout.write(to_json({"error": _UNREADABLE, "broken": broken}) + "\n")
+            else:
+                sys.stderr.write("\n".join(plain(line) for line in (_UNREADABLE, *broken)) + "\n")
+            raise SystemExit(1) from None
         raise SystemExit(code or 0)
 
     return callback
