@@ -109,6 +109,11 @@ def test_comments_are_no_cause():
     assert causes(edit) == []
 
 
+def test_the_same_bytes_under_another_python_are_no_cause():
+    edit = ("fit", sets(["code", "files", "workflow/scripts/fit.py", "identity"], "as Python 3.13 writes the tree"))
+    assert causes(edit) == []
+
+
 def test_the_lines_that_changed_are_counted_from_the_code_as_it_ran():
     new = changed(("fit", sets(["code", "files", "workflow/scripts/fit.py"], {"identity": "n", "sha256": "n"})))
     texts = {"same": b"a\nb\nc\n", "n": b"a\nB\nc\nd\n"}

@@ -65,14 +65,16 @@ def open_bundle(bundle: Path, into: Path) -> Path:
         found = _layout(into)
     else:
         _refuse_links(bundle)
-        found = _layout(bundle)
-        if found is None and (bundle / FOLDER).is_dir():  # results/<cohort>
+        # a folder of results before what lies in it: a crate among the results has records too
+        if (bundle / FOLDER).is_dir():  # results/<cohort>
             found = into
             (into / "results").mkdir(parents=True)
             shutil.copytree(bundle, into / "results" / bundle.resolve().name)
-        elif found is None and any(bundle.glob(f"*/{FOLDER}/*/*.json")):  # results
+        elif any(bundle.glob(f"*/{FOLDER}/*/*.json")):  # results
             found = into
             shutil.copytree(bundle, into / "results")
+        else:
+            found = _layout(bundle)
     if found is None:
         raise BundleError(
             Problem(

@@ -101,6 +101,8 @@ def job_causes(old: Record, new: Record, code_text: tuple[CodeText, CodeText] | 
         found.append(Cause("seed", "of the job", str(old.content.get("seed")), str(new.content.get("seed")), new.title))
     for path in sorted({*old.code_files, *new.code_files}):
         a, b = old.code_files.get(path), new.code_files.get(path)
+        if a is not None and b is not None and a["sha256"] == b["sha256"]:
+            continue  # its identity may differ all the same: each Python writes syntax trees in its own way
         if a is None or b is None or a["identity"] != b["identity"]:
             found.append(
                 Cause(

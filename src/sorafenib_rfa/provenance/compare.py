@@ -16,7 +16,7 @@ import re
 import shutil
 import subprocess
 import zipfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -402,14 +402,6 @@ def _folders(path: str, recorded_root: Path, rerun_root: Path) -> Comparison:
         relative,
         note if level != IDENTICAL else "",
     )
-
-
-def compare_trees(
-    paths: Iterable[str], recorded_root: Path, rerun_root: Path, *, sealed: dict[str, str] | None = None
-) -> Iterator[Comparison]:
-    """Compare files of two trees one after the other, in the order of `paths`."""
-    for path in paths:
-        yield compare(path, recorded_root, rerun_root, sealed=(sealed or {}).get(path))
 
 
 # --- tables ---------------------------------------------------------------------------------------
