@@ -147,3 +147,11 @@ def test_a_scratch_copy_has_sources_and_nothing_made(tmp_path):
         "benchmarks/bench.py",
     }
     assert (scratch / "data/raw/mine/b.csv").read_text() == "b"
+
+
+def test_a_scratch_copy_inside_of_the_repository_does_not_hold_itself(tmp_path):
+    (tmp_path / "Snakefile").write_text("rule all:\n")
+    scratch = tmp_path / "tmp" / "scratch"
+    scratch.mkdir(parents=True)
+    copy_sources(tmp_path, scratch)
+    assert [p.relative_to(scratch).as_posix() for p in scratch.rglob("*") if p.is_file()] == ["Snakefile"]

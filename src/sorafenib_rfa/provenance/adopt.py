@@ -26,7 +26,7 @@ from sorafenib_rfa.provenance.plan import PlanError, PlannedJob, read_plan
 from sorafenib_rfa.provenance.scratch import NO_RULE, config_for, run_snakemake, scratch_folder
 from sorafenib_rfa.records.code_identity import CodeIdentity, combine
 from sorafenib_rfa.records.code_store import code_path
-from sorafenib_rfa.records.digests import Digests, members
+from sorafenib_rfa.records.digests import Digests, members, sha256_of
 from sorafenib_rfa.records.record import FAILED, FOLDER, Record, Records, load_records
 from sorafenib_rfa.records.run_log import append, read_log, run_log_path
 from sorafenib_rfa.records.seals import check_seals
@@ -270,11 +270,21 @@ def _code_mismatch(record: Record, code: CodeIdentity) -> list[str]:
     except (OSError, SyntaxError, ValueError) as error:
         return [f"the code here cannot be read: {error}"]
     ran = {path: file["identity"] for path, file in record.code_files.items()}
-    changed = [path for path in sorted({*here, *ran}) if here.get(path) != ran.get(path)]
+    changed = [
+        path
+        for path in sorted({*here, *ran})
+        if here.get(path) != ran.get(path) and not _same_bytes(code.root, path, record, here)
+    ]
     if not changed:
-        return [] if combine(here.items()) == record.content["code"]["digest"] else ["its digest of code is wrong"]
+        return [] if combine(ran.items()) == record.content["code"]["digest"] else ["its digest of code is wrong"]
     more = f" and {len(changed) - 3} more" if len(changed) > 3 else ""
     return [f"other code here than ran: {', '.join(changed[:3])}{more}"]
+
+
+def _same_bytes(root: Path, path: str, record: Record, here: Mapping[str, str]) -> bool:
+    """Return whether a file has the bytes that ran: each Python writes syntax trees, so identities, in its own way."""
+    ran = record.code_files.get(path)
+    return ran is not None and path in here and sha256_of(root / path) == ran["sha256"]
 
 
 def _mismatch(record: Record, job: PlannedJob | None, code: CodeIdentity) -> list[str]:

@@ -70,6 +70,7 @@ def copy_sources(root: Path, scratch: Path, records: Records | None = None) -> N
         Files that these name as outputs (simulated exports, say) are left out.
     """
     made = {entry["path"] for record in (records or {}).values() for entry in record.outputs}
+    own = scratch.resolve()  # lies below the root where temporary files are kept there
     skip = shutil.ignore_patterns(*LEFT_OUT)
     for folder, folders, files in os.walk(root):
         here = Path(folder).relative_to(root).as_posix()
@@ -80,6 +81,8 @@ def copy_sources(root: Path, scratch: Path, records: Records | None = None) -> N
             path = f"{inside}{name}"
             source = root / path
             if name in left_out or path in MADE or path in made:
+                continue
+            if source.resolve() == own:
                 continue
             if (source / "pyvenv.cfg").exists() or (source / "conda-meta").exists():
                 continue

@@ -350,6 +350,8 @@ class _Reasons:
         for path in sorted({*before, *now}):
             if before.get(path) == now.get(path):
                 continue
+            if path in before and path in now and self.sha256(path) == record.code_files[path]["sha256"]:
+                continue  # each Python writes syntax trees, so identities, in its own way
             route = self.identity.route(entries, path) if path in now else []
             how = "changed" if path in before and path in now else ("is new" if path in now else "is no longer used")
             through = ""
