@@ -111,6 +111,9 @@ def write_record(root, rule, inputs, outputs, params=None):
         record=f"results/s/records/{rule}/s.json",
         record_sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
         seal=content["seal"],
+        rule=rule,
+        wildcards=content["wildcards"],
+        outputs=outputs,
     )
 
 
@@ -206,6 +209,32 @@ def test_a_record_nobody_logged_and_a_file_nobody_made_are_named(tree):
         ("results/s/extra.csv", "unclaimed"),
         ("results/s/records/show/s.json", "record_unlogged"),
     }
+
+
+def test_a_deleted_record_does_not_free_what_its_job_made(tree):
+    (tree / "results/s/records/show/s.json").unlink()
+    (tree / "results/s/site/a.html").write_text("<p>9")
+    assert ("results/s/records/show/s.json", "record_missing") in named(tree)
+    with pytest.raises(SealError, match=r"what its job made is still there: results/s/site"):
+        refuse_broken_seals(tree)
+    for page in (tree / "results/s/site").iterdir():
+        page.unlink()
+    (tree / "results/s/site").rmdir()
+    refuse_broken_seals(tree)  # as the hint says: now the job will run again
+
+
+def test_a_job_that_was_killed_leaves_no_record_and_breaks_no_seal(tree):
+    (tree / "results/s/records/show/s.json").unlink()
+    log = tree / "results/s/records/run_log.jsonl"
+    run_log.append(log, event="started", rule="show", wildcards={"cohort": "s"})
+    assert {kind for _, kind in named(tree)} == {"unclaimed"}
+
+
+def test_results_without_a_run_log_are_refused(tree):
+    (tree / "results/s/records/run_log.jsonl").unlink()
+    for path in (tree / "results/s/records").glob("*/*.json"):
+        path.unlink()
+    assert ("results/s/records/run_log.jsonl", "run_log_broken") in named(tree)
 
 
 def test_a_broken_seal_is_refused_with_what_to_do_and_a_moved_source_is_not(tree):

@@ -46,7 +46,7 @@ def test_a_failed_job_is_recorded_with_its_error_and_its_code(tiny, spoilt):
     kept = tiny.folder / "results/hcc_resection/records/code" / ran
     assert b"what went wrong" in kept.read_bytes()
     last = events(tiny)[-1]
-    assert (last["event"], last["error"]) == ("failed", "what went wrong")
+    assert (last["event"], last["error"]) == ("failed", "ValueError")  # its message may speak of a patient
     assert tiny.folder / last["record"] == path
     assert [breach.path for breach in check_seals(tiny.folder) if breach.broken] == []
     path.write_bytes(path.read_bytes().replace(b"went wrong", b"went right", 1))

@@ -19,9 +19,10 @@ from sorafenib_rfa.config.paths import (
     raw_paths,
     require_treatment,
 )
-from sorafenib_rfa.errors import UserError
+from sorafenib_rfa.errors import NotOfferedError, Problem, UserError
 from sorafenib_rfa.export.contents import repository_files
 from sorafenib_rfa.estimates.parts import CURVES, curve_names, estimate_parts
+from sorafenib_rfa.manuscript import quarto
 from sorafenib_rfa.notebooks.iri_grammar import leave_out_iri_grammar
 from sorafenib_rfa.provenance.plan import PLANNING
 from sorafenib_rfa.records.checkout import jobs_import_from
@@ -55,6 +56,10 @@ except UserError as error:
 
 COHORTS = STUDY.run.cohorts
 CODE = CodeIdentity(ROOT, cache=ROOT / CACHE)
+SIMULATION = "config/cohorts/synthetic/simulation.yaml"
+RENDERER = STUDY.run.renderer  # which one `auto` is on this machine is tracked like any other parameter
+if RENDERER == "auto":
+    RENDERER = "quarto" if quarto.find() else "embedded"
 INSTALLED = Installed(cache=ROOT / ".snakemake" / "requirements.json")
 os.environ.setdefault(RUN_ID, f"{datetime.datetime.now(datetime.UTC):%Y%m%dT%H%M%S}-{os.getpid()}")
 ENVIRONMENT = "../../envs/paper.yaml"
@@ -87,7 +92,7 @@ def code(script):
 def environment(script, *notebooks, named=()):
     """Versions of Python and of every distribution on which a rule's code rests: an upgrade reruns what rests on it."""
     imports = CODE.imports(f"workflow/scripts/{script}.py", *notebooks).union(named)
-    return {"python": platform.python_version(), **INSTALLED.behind(imports)}
+    return {"python": ".".join(platform.python_version_tuple()[:2]), **INSTALLED.behind(imports)}
 
 
 def content(paths):
@@ -263,10 +268,22 @@ def paper_targets():
 
 
 def audit_targets():
-    """Audit site, crate, paperwork and bag of each paper."""
+    """Audit site, crate, paperwork and bag of each paper; the site is made from the embedded renderer's page."""
 
     def paths(wildcards):
         require_papers()
+        if RENDERER != "embedded":
+            stop(
+                NotOfferedError(
+                    Problem(
+                        "the audit reads the page of the embedded renderer",
+                        file="config/config.yaml",
+                        found=f"renderer: {STUDY.run.renderer}, which is {RENDERER} on this machine",
+                        expected="renderer: embedded",
+                        hint="or snakemake audit --config renderer=embedded",
+                    )
+                )
+            )
         return expand(
             [
                 "results/{cohort}/audit",

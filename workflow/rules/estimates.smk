@@ -367,6 +367,7 @@ rule estimate_agreement:
     params:
         code=code("estimate_agreement"),
         environment=environment("estimate_agreement"),
+        sources=content(["validation/agreement.csv"]),
         seed=STUDY.run.seed,
         source_date_epoch=SOURCE_DATE_EPOCH,
     script:

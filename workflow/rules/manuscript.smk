@@ -35,7 +35,7 @@ rule render_manuscript:
     params:
         code=code("render_manuscript"),
         environment=environment("render_manuscript", named=PRINTED_VERSIONS),
-        sources=content(MANUSCRIPT_SOURCES),
+        sources=content([*MANUSCRIPT_SOURCES, *CHECKLISTS]),
         seed=STUDY.run.seed,
         source_date_epoch=SOURCE_DATE_EPOCH,
         cohorts=lambda wildcards: {
@@ -44,6 +44,6 @@ rule render_manuscript:
         sites=site_titles,
         plan=plan,
         publication_date=str(STUDY.run.publication_date),
-        renderer=STUDY.run.renderer,
+        renderer=RENDERER,
     script:
         "../scripts/render_manuscript.py"

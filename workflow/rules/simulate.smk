@@ -4,7 +4,7 @@
 rule simulate_raw:
     """Simulate the synthetic cohort into the raw exports of six centres."""
     input:
-        parameters="config/cohorts/synthetic/simulation.yaml",
+        parameters=SIMULATION,
     output:
         exports=all_raw_files("synthetic") if "synthetic" in STUDY.cohorts else [],
         truth="results/synthetic/validation/truth.parquet",
@@ -23,6 +23,7 @@ rule simulate_raw:
     params:
         code=code("simulate_raw"),
         environment=environment("simulate_raw"),
+        sources=content([SIMULATION]),
         seed=STUDY.run.seed,
         source_date_epoch=SOURCE_DATE_EPOCH,
         cohort="synthetic",

@@ -27,7 +27,7 @@ wildcard_constraints:
 rule true_estimands:
     """Compute the true effects of the simulated scenario from both potential outcomes of many patients."""
     input:
-        parameters="config/cohorts/synthetic/simulation.yaml",
+        parameters=SIMULATION,
         truth="results/synthetic/validation/truth.parquet",
     output:
         table="results/synthetic/validation/true_estimands.csv",
@@ -45,6 +45,7 @@ rule true_estimands:
     params:
         code=code("true_estimands"),
         environment=environment("true_estimands"),
+        sources=content([SIMULATION]),
         seed=STUDY.run.seed,
         source_date_epoch=SOURCE_DATE_EPOCH,
         cohort="synthetic",
@@ -76,6 +77,7 @@ rule validation_results:
     params:
         code=code("validation_results"),
         environment=environment("validation_results"),
+        sources=content(["validation/recovery.csv"]),
         seed=STUDY.run.seed,
         source_date_epoch=SOURCE_DATE_EPOCH,
         cohort="synthetic",
@@ -120,7 +122,7 @@ rule draw_truth:
 rule simulate_recovery:
     """Simulate cohorts of one scenario and analyse each by every design."""
     input:
-        parameters="config/cohorts/synthetic/simulation.yaml",
+        parameters=SIMULATION,
     output:
         estimates="results/synthetic/validation/recovery/{scenario}-{chunk}.parquet",
         record="results/synthetic/records/simulate_recovery/{scenario}-{chunk}.json",
@@ -137,6 +139,7 @@ rule simulate_recovery:
     params:
         code=code("simulate_recovery"),
         environment=environment("simulate_recovery"),
+        sources=content([SIMULATION]),
         seed=STUDY.run.seed,
         source_date_epoch=SOURCE_DATE_EPOCH,
         cohort="synthetic",
@@ -150,7 +153,7 @@ rule simulate_recovery:
 rule summarise_recovery:
     """Hold the estimates of all simulated cohorts against the truth of their scenarios."""
     input:
-        parameters="config/cohorts/synthetic/simulation.yaml",
+        parameters=SIMULATION,
         estimates=expand(
             "results/synthetic/validation/recovery/{scenario}-{chunk}.parquet",
             scenario=VALIDATION.recovery.scenarios,
@@ -172,6 +175,7 @@ rule summarise_recovery:
     params:
         code=code("summarise_recovery"),
         environment=environment("summarise_recovery"),
+        sources=content([SIMULATION]),
         seed=STUDY.run.seed,
         source_date_epoch=SOURCE_DATE_EPOCH,
         cohort="synthetic",

@@ -115,7 +115,7 @@ class KernelImports:
     distributions : dict
         Name -> version of the distributions imported from.
     modules : tuple of str
-        Files of the modules of this package.
+        Files of the modules of this package, and of others that lie in the working folder.
     """
 
     distributions: dict[str, str]
@@ -138,8 +138,9 @@ import atexit
 def _say_imports():
     import json, os, pathlib, sys
     from sorafenib_rfa.records.environment import imported_distributions
-    files = [getattr(m, "__file__", None) for n, m in list(sys.modules.items()) if n.split(".")[0] == "sorafenib_rfa"]
-    said = {{"distributions": imported_distributions(), "modules": sorted(filter(None, files))}}
+    here, files = os.getcwd() + os.sep, [(n, getattr(m, "__file__", None)) for n, m in list(sys.modules.items())]
+    mine = [f for n, f in files if f and (n.split(".")[0] == "sorafenib_rfa" or f.startswith(here))]
+    said = {{"distributions": imported_distributions(), "modules": sorted(mine)}}
     path = pathlib.Path(os.environ["{_IMPORTS_TO}"], f"{_IMPORTS}{{os.getpid()}}")
     path.write_text(json.dumps(said), encoding="utf-8")
 atexit.register(_say_imports)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -176,13 +177,22 @@ def _failures(root: Path, logs: dict[str, list[Entry]]) -> list[Failure]:
             rule=str(entry.content.get("rule")),
             wildcards=entry.content.get("wildcards") or {},
             time=str(entry.content.get("time")),
-            message=str(entry.content.get("error")),
+            message=_said(root, entry),
             record=str(entry.content.get("record")),
             mended=finished.get(key, "") > str(entry.content.get("time")),
         )
         for key, (_, entry) in last.items()
     ]
     return sorted(found, key=lambda failure: failure.time, reverse=True)
+
+
+def _said(root: Path, entry: Entry) -> str:
+    """Return what a failed job said, from its record; the log holds only the kind of the error."""
+    try:
+        error = json.loads((root / str(entry.content.get("record"))).read_bytes())["error"]
+        return f"{error['type']}: {error['message']}"
+    except (OSError, ValueError, KeyError, TypeError):
+        return str(entry.content.get("error"))
 
 
 def _words(folder: str, wildcards: Any) -> str:

@@ -12,10 +12,11 @@ from __future__ import annotations
 import ast
 import hashlib
 import json
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from sorafenib_rfa.records.whole import write_whole
 
 PACKAGE = "sorafenib_rfa"
 CACHE = ".snakemake/code_identity.json"
@@ -207,10 +208,7 @@ class CodeIdentity:
 
     def _save(self) -> None:
         if self.cache is not None and self._dirty:
-            self.cache.parent.mkdir(parents=True, exist_ok=True)
-            partial = self.cache.with_suffix(f".{os.getpid()}")  # jobs may save at the same time
-            partial.write_text(json.dumps(self._known, sort_keys=True), encoding="utf-8")
-            partial.replace(self.cache)
+            write_whole(self.cache, json.dumps(self._known, sort_keys=True).encode())
             self._dirty = False
 
 

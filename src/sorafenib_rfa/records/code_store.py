@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Iterable
 from pathlib import Path
 
 from sorafenib_rfa.records.record import FOLDER
+from sorafenib_rfa.records.whole import write_whole
 
 NAME = "code"
 
@@ -29,17 +29,11 @@ def code_bytes(root: Path, cohort: str, sha256: str) -> bytes:
 
 
 def keep_code(folder: Path, files: Iterable[Path]) -> dict[Path, str]:
-    """Keep a copy of each file in `folder` under its sha256 and return the digests.
-
-    Jobs write at the same time: a copy appears whole or not at all.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
+    """Keep a copy of each file in `folder` under its sha256 and return the digests."""
     digests = {}
     for path in files:
         content = path.read_bytes()
         digests[path] = name = hashlib.sha256(content).hexdigest()
         if not (folder / name).exists():
-            partial = folder / f".{name}.{os.getpid()}"
-            partial.write_bytes(content)
-            partial.replace(folder / name)
+            write_whole(folder / name, content)
     return digests

@@ -10,6 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from sorafenib_rfa.records.whole import write_whole
+
 TIMESTAMP = ".snakemake_timestamp"
 """Snakemake leaves this file in every folder that is an output; it is not part of the folder's content."""
 
@@ -74,10 +76,7 @@ class Digests:
         with ThreadPoolExecutor() as pool:
             digests = dict(zip(unique, pool.map(lambda name: self._digest(root / name), unique), strict=True))
         if self.cache is not None and self._found != self._known:
-            self.cache.parent.mkdir(parents=True, exist_ok=True)
-            partial = self.cache.with_suffix(f".{os.getpid()}")
-            partial.write_text(json.dumps(self._found), encoding="utf-8")
-            partial.replace(self.cache)
+            write_whole(self.cache, json.dumps(self._found).encode())
         return digests
 
 

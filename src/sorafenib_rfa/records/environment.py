@@ -8,7 +8,6 @@ rest on the package and no others.
 from __future__ import annotations
 
 import json
-import os
 import re
 import sys
 from collections.abc import Iterable, Mapping
@@ -16,6 +15,8 @@ from functools import cached_property
 from importlib import metadata
 from pathlib import Path
 from typing import Final
+
+from sorafenib_rfa.records.whole import write_whole
 
 IMPORT_NAMES: Final = {
     "yaml": "PyYAML",
@@ -132,10 +133,7 @@ class Installed:
 
     def _save(self) -> None:
         if self.cache is not None and self._dirty:
-            self.cache.parent.mkdir(parents=True, exist_ok=True)
-            partial = self.cache.with_suffix(f".{os.getpid()}")
-            partial.write_text(json.dumps(self._requirements, sort_keys=True), encoding="utf-8")
-            partial.replace(self.cache)
+            write_whole(self.cache, json.dumps(self._requirements, sort_keys=True).encode())
             self._dirty = False
 
 

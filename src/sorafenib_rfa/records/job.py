@@ -27,7 +27,7 @@ from typing import Any, NoReturn
 
 from sorafenib_rfa.errors import Problem, SealError, UserError
 from sorafenib_rfa.records import run_log
-from sorafenib_rfa.records.code_identity import CACHE, CodeIdentity, combine
+from sorafenib_rfa.records.code_identity import CACHE, PACKAGE, CodeIdentity, combine
 from sorafenib_rfa.records.code_store import NAME as CODE_STORE
 from sorafenib_rfa.records.code_store import keep_code
 from sorafenib_rfa.records.declared import Declared, watch_undeclared_reading
@@ -35,6 +35,7 @@ from sorafenib_rfa.records.digests import describe_files
 from sorafenib_rfa.records.environment import imported_distributions
 from sorafenib_rfa.records.record import FAILED, FORMAT, VOLATILE, load_records, plain, seal_of, split_params
 from sorafenib_rfa.records.seals import paper_seal
+from sorafenib_rfa.records.whole import write_whole
 
 RUN_ID = "SORAFENIB_RFA_RUN_ID"
 """Environment variable by which the jobs of one call of Snakemake know that they belong together."""
@@ -177,14 +178,19 @@ def _code(root: Path, entries: list[str], tracked: dict[str, str], store: Path) 
 
 
 def _unlisted_code(root: Path, listed: Iterable[str], elsewhere: Iterable[str]) -> list[str]:
-    """Return the modules of this package that the job has run, here or elsewhere, and `listed` does not hold."""
+    """Return the modules of this repository that the job has run, here or elsewhere, and `listed` does not hold.
+
+    Those of this package count wherever they lie, others if they lie in the repository: a helper beside a script.
+    """
     here = {
         str(module.__file__)
         for name, module in list(sys.modules.items())
-        if name.partition(".")[0] == "sorafenib_rfa" and getattr(module, "__file__", None)
+        if getattr(module, "__file__", None)
+        and (name.partition(".")[0] == PACKAGE or str(module.__file__).startswith(f"{root}{os.sep}"))
     }
     loaded = {Path(os.path.relpath(path, root)).as_posix() for path in here.union(elsewhere)}
-    return sorted(loaded - set(listed))
+    # an environment may lie in the repository, and Snakemake keeps its copy of the script there
+    return sorted(p for p in loaded - set(listed) if not p.startswith(".") and "site-packages" not in p)
 
 
 @contextlib.contextmanager
@@ -253,10 +259,7 @@ def job(snakemake: Any) -> Iterator[Job]:
             "log": str(log_path),
         }
         text = json.dumps(content, indent=1, ensure_ascii=False) + "\n"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(f".{path.name}.partial")  # other jobs read records: they see a whole one or none
-        partial.write_text(text, encoding="utf-8")
-        partial.replace(path)
+        write_whole(path, text.encode())
         run_log.append(
             log_of_runs,
             event=content["status"],
@@ -265,7 +268,9 @@ def job(snakemake: Any) -> Iterator[Job]:
             record_sha256=hashlib.sha256(text.encode()).hexdigest(),
             seal=content["seal"],
             seconds=content[VOLATILE]["seconds"],
-            error=content["error"]["message"] if "error" in content else None,
+            outputs=[entry["path"] for entry in content["outputs"]],
+            # of an error only its kind: the message may speak of a patient, and the log is handed on
+            error=content["error"]["type"] if "error" in content else None,
             **event,
         )
 

@@ -8,6 +8,7 @@ the run log, and the code that ran against its digest.
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,20 +20,21 @@ from sorafenib_rfa.records.code_store import code_path
 from sorafenib_rfa.records.digests import Digests, members, sha256_of
 from sorafenib_rfa.records.record import FAILED, FOLDER, Record, Records, read_record, record_paths, seal_of
 from sorafenib_rfa.records.run_log import NAME as RUN_LOG
-from sorafenib_rfa.records.run_log import ends, read_log
+from sorafenib_rfa.records.run_log import Entry, ends, read_log
 
 CACHE: Final = ".snakemake/digests.json"
 """Where the start of each run remembers digests, relative to the repository."""
 BROKEN: Final = (
     "output_changed",
     "record_changed",
+    "record_missing",
     "record_unlogged",
     "upstream_unlogged",
     "code_changed",
     "run_log_broken",
 )
 """Kinds of a breach that no honest way of working leaves behind: the paper is refused."""
-MOVED_ON: Final = ("source_changed", "upstream_changed", "output_missing", "unclaimed")
+MOVED_ON: Final = ("source_changed", "upstream_changed", "output_missing", "failed_missing", "unclaimed")
 """Kinds that say the tree has moved on since: the next run brings it up to date."""
 
 
@@ -70,6 +72,8 @@ class Breach:
 _MESSAGES: Final = {
     "output_changed": "it was changed after the job that made it had finished",
     "record_changed": "the record was changed after it was written",
+    "record_missing": "the record is gone, and what its job made is still there",
+    "failed_missing": "the record of a failed job is gone",
     "record_unlogged": "the run log knows of no job that wrote this record",
     "code_changed": "the copy of the code that ran is missing or was changed",
     "source_changed": "it is no longer what was read; what rests on it is to be made again",
@@ -198,11 +202,13 @@ def _changed(root: Path, record: Record, entry: Mapping[str, Any], now: str) -> 
 
 
 def _logs(root: Path, records: Records) -> Iterable[Breach]:
-    folders = sorted({_folder(record) for record in records.values()})
-    for folder in folders:
+    for folder in sorted(path.name for path in (root / "results").glob("*") if path.is_dir()):
         path = root / "results" / folder / FOLDER / RUN_LOG
         name = path.relative_to(root).as_posix()
         entries = read_log(path)
+        if not entries and members(root / "results" / folder):
+            yield Breach(name, "run_log_broken", None, None, None, "there are results and no run log")
+        yield from _gone(root, entries)
         for entry in entries:
             if entry.fault:
                 message = f"line {entry.number}: {entry.fault}"
@@ -224,6 +230,33 @@ def _logs(root: Path, records: Records) -> Iterable[Breach]:
             elif written[record.path].content.get("record_sha256") != now:
                 logged = written[record.path].content.get("record_sha256")
                 yield _breach(record.path, "record_changed", record.path, logged, now)
+
+
+def _gone(root: Path, entries: list[Entry]) -> Iterable[Breach]:
+    """Return the records that the log speaks of and that are no longer there, though what they speak of is.
+
+    A job that was killed or has failed leaves no record either: then its last line does not say that it finished.
+    """
+    last: dict[str, str] = {}
+    outputs: dict[str, list[str]] = {}
+    written: dict[str, str] = {}
+    for entry in entries:
+        content = entry.content
+        job = json.dumps([content.get("rule"), content.get("wildcards")], sort_keys=True)
+        last[job] = str(content.get("event"))
+        record = str(content.get("record"))
+        if content.get("event") == "failed" and not (root / record).is_file():
+            yield _breach(record, "failed_missing", record, content.get("record_sha256"))
+        if content.get("event") in ("finished", "adopted"):
+            written[job] = record
+            if isinstance(content.get("outputs"), list):
+                outputs[record] = [str(output) for output in content["outputs"]]
+    for job, record in written.items():
+        if last[job] in ("finished", "adopted") and not (root / record).is_file():
+            left = [name for name in outputs.get(record, []) if (root / name).exists()]
+            if left:
+                message = f"{_MESSAGES['record_missing']}: {', '.join(left)}"
+                yield Breach(record, "record_missing", record, None, None, message)
 
 
 def _code(root: Path, records: Records, digests: Mapping[str, str | None]) -> Iterable[Breach]:
@@ -276,10 +309,11 @@ def refuse_broken_seals(root: Path) -> None:
 
 _HINTS: Final = {
     "output_changed": "a result is changed by changing what makes it; delete the file and it will be made again",
-    "record_changed": "delete the record (its job will run again), or restore it",
-    "upstream_unlogged": "delete the record (its job will run again), or restore the run log",
-    "record_unlogged": "delete the record (its job will run again), or restore results/<cohort>/records/run_log.jsonl",
-    "code_changed": "restore the file; or delete the record that names it, and its job will run again",
+    "record_changed": "restore the record; or delete it with what its job made, and the job will run again",
+    "record_missing": "restore the record; or delete what its job made, and the job will run again",
+    "upstream_unlogged": "restore the run log; or delete the record with what its job made, and the job will run again",
+    "record_unlogged": "restore the run log; or delete the record with what its job made, and the job will run again",
+    "code_changed": "restore the file; or delete the record that names it with what its job made: it will run again",
     "run_log_broken": "restore the run log; if that cannot be, `make clean` starts a new one with everything made anew",
 }
 
