@@ -120,6 +120,22 @@ def test_hundreds_of_random_flips_are_all_named(tiny):
     assert check_seals(tiny.folder) == []
 
 
+def test_deleting_the_record_does_not_hide_an_edit(tiny):
+    record = tiny.folder / "results/synthetic/records/render_manuscript/synthetic.json"
+    paper = tiny.folder / "results/synthetic/manuscript/paper.html"
+    kept, content = record.read_bytes(), flip(paper, random.Random(2))
+    record.unlink()
+    try:
+        assert record.relative_to(tiny.folder).as_posix() in named(tiny.folder)
+        code, said = tiny.snakemake("paper", check=False)
+    finally:
+        record.write_bytes(kept)
+        paper.write_bytes(content)
+    assert code != 0
+    assert "the record is gone, and what its job made is still there" in said
+    assert "results/synthetic/manuscript/paper.html" in said
+
+
 def test_the_status_that_everyone_looks_at_names_it_and_fails(tiny):
     path = tiny.folder / "results/synthetic/figures/km_rfs.csv"
     content = flip(path, random.Random(1))

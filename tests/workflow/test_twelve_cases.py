@@ -145,8 +145,10 @@ def test_8_touching_code_data_and_text_runs_nothing(tiny, change):
         ("workflow/scripts/estimate_repeat_rfa.py", lambda c: c + b"\nADDED = 1\n", "estimate_repeat_rfa"),
         ("data/public/hcc_resection/hcc_resection.csv", one_more_line, "ingest_site hcc_resection, single_centre"),
         ("manuscript/_discussion.qmd", lambda c: c + b"\nOne more sentence.\n", "render_manuscript"),
+        ("manuscript/checklists/strobe.yaml", lambda c: c + b"\n# a remark\n", "render_manuscript"),
+        ("validation/agreement.csv", one_more_line, "estimate_agreement"),
     ],
-    ids=["script", "raw data", "text"],
+    ids=["script", "raw data", "text", "checklist", "stored result"],
 )
 def test_9_a_source_put_back_with_an_old_time_reruns_what_rests_on_it(tiny, change, name, edit, first):
     change(name, edit, old_time=True)
