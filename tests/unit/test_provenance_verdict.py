@@ -13,8 +13,12 @@ from sorafenib_rfa.provenance.verify import (
     Source,
     Verdict,
     classify,
+    compare_unclaimed,
+    papers_not_compared,
 )
 from sorafenib_rfa.provenance.verify_report import cell, report
+from sorafenib_rfa.records.record import Record, Records
+from sorafenib_rfa.records.run_log import append, run_log_path
 from sorafenib_rfa.records.seals import Breach
 
 
@@ -39,6 +43,9 @@ SAME = [IDENTICAL] * 9
         ([IDENTICAL] + [DIFFERENT] * 4, {"f0"}, {}, NOT_ABLE),
         (SAME, set(), {"not_attempted": 40}, NOT_ABLE),
         ([], set(), {}, NOT_ABLE),
+        (SAME, {"f0"}, {"unaccounted": True}, PARTIAL),  # a result that no record claims, or a record that is gone
+        ([*SAME, DIFFERENT], {"f0"}, {"unaccounted": True, "other_issues": True}, PARTIAL),
+        ([IDENTICAL] + [DIFFERENT] * 4, {"f0"}, {"unaccounted": True}, NOT_ABLE),
     ],
 )
 def test_classification(levels, essential, options, expected):
@@ -61,6 +68,8 @@ def verdict(classification=FULL, breaches=(), comparisons=(), **more):
 
 
 BROKEN = Breach("results/x.csv", "output_changed", "r", "a", "b", "it was changed")
+UNCLAIMED = Breach("results/c/manuscript/paper.html", "unclaimed", None, None, None, "no job says that it made it")
+GONE = Breach("results/c/records/render_manuscript/c.json", "record_missing", None, None, None, "the record is gone")
 MOVED = Breach("manuscript/x.qmd", "source_changed", "r", "a", "b", "it is no longer what was read")
 
 
@@ -72,6 +81,50 @@ def test_exit_code_is_zero_only_if_reproduced_with_every_seal_whole():
     assert verdict(NOT_ABLE).exit_code == 1
     assert verdict(None, [MOVED]).exit_code == 0
     assert verdict(None, [BROKEN]).exit_code == 1
+    assert verdict(MINOR, [UNCLAIMED]).exit_code == 1
+    assert verdict(None, [UNCLAIMED]).exit_code == 1
+    assert verdict(None, [GONE]).exit_code == 1
+
+
+def test_a_file_that_no_record_claims_is_compared_with_what_the_rerun_makes(tmp_path):
+    root, scratch = tmp_path / "root", tmp_path / "scratch"
+    texts = {
+        "manuscript/paper.html": ("<p>HR 0.49</p>", "<p>HR 0.94</p>"),
+        "tables/same.csv": ("a\n1\n", "a\n1\n"),
+        "tables/own.csv": ("a\n1\n", None),
+        "audit/index.html": ("at 12:00", "at 12:05"),  # tells of the run: never comparable
+    }
+    breaches = [MOVED, GONE]
+    for name, (here, there) in texts.items():
+        for folder, text in ((root, here), (scratch, there)):
+            (folder / "results/c" / name).parent.mkdir(parents=True, exist_ok=True)
+            if text is not None:
+                (folder / "results/c" / name).write_text(text)
+        breaches.append(Breach(f"results/c/{name}", "unclaimed", None, None, None, "no job says that it made it"))
+    compared, left = compare_unclaimed(root, scratch, breaches)
+    assert {c.path: c.level for c in compared} == {
+        "results/c/manuscript/paper.html": DIFFERENT,
+        "results/c/tables/same.csv": IDENTICAL,
+    }
+    assert [path for path, _ in left] == ["results/c/audit/index.html", "results/c/tables/own.csv"]
+
+
+def test_a_paper_that_was_not_compared_is_named(tmp_path):
+    paper, table = "results/c/records/render_manuscript/c.json", "results/c/records/make_table/c.json"
+    html = {"path": "results/c/manuscript/paper.html", "sha256": "0" * 64, "bytes": 1}
+    content = {"cohort": "c", "wildcards": {}, "inputs": [], "outputs": [html]}
+    records = Records([Record(paper, content | {"rule": "render_manuscript"})])
+    assert papers_not_compared(tmp_path, records, [Comparison(html["path"], DIFFERENT)]) == []
+    assert papers_not_compared(tmp_path, records, [Comparison("results/c/tables/a.csv", IDENTICAL)]) == [html["path"]]
+    for rule, record in (("render_manuscript", paper), ("make_table", table)):
+        append(run_log_path(tmp_path, "c"), event="finished", rule=rule, wildcards={}, record=record)
+    assert papers_not_compared(tmp_path, Records([]), []) == [paper]
+
+
+def test_the_report_lists_what_no_record_claims_apart():
+    text = report(verdict(PARTIAL, [GONE, UNCLAIMED, MOVED]))
+    assert "Claimed by no record:\n\n- results/c/manuscript/paper.html: no job says" in text
+    assert text.count("paper.html") == 1
 
 
 def test_the_report_names_what_differs_and_ticks_one_box():

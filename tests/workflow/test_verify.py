@@ -193,6 +193,22 @@ def test_seals_alone_take_a_moment_and_name_the_file(tiny, put_back):
     assert verdict["rerun"] is None
 
 
+def test_a_paper_whose_record_was_deleted_does_not_pass(tiny, put_back):
+    record = "results/synthetic/records/render_manuscript/synthetic.json"
+    paper = next(
+        entry["path"]
+        for entry in json.loads((tiny.folder / record).read_text())["outputs"]
+        if entry["path"].endswith("/paper.html")
+    )
+    put_back(record, paper)
+    (tiny.folder / record).unlink()
+    (tiny.folder / paper).write_text((tiny.folder / paper).read_text().replace("0.", "9.", 1))
+    code, verdict, _ = verify(tiny, "--no-rerun")
+    assert code == 1
+    assert record in {each["path"] for each in verdict["seals"]["broken"] if each["kind"] == "record_missing"}
+    assert paper in {each["path"] for each in verdict["seals"]["moved_on"] if each["kind"] == "unclaimed"}
+
+
 @pytest.mark.parametrize(
     "arguments", [("--claim", "no.such.number"), ("--claim", "meta:seed"), ("--no-rerun", "--keep")]
 )

@@ -132,7 +132,8 @@ def _show(terminal: Terminal, verdict: Verdict, written: str | None) -> None:
 
 
 def _show_seals(terminal: Terminal, verdict: Verdict) -> None:
-    broken, moved = verdict.broken, verdict.moved_on
+    broken, unclaimed = verdict.broken, verdict.unclaimed
+    moved = [breach for breach in verdict.moved_on if breach not in unclaimed]
     if not broken:
         terminal.line(("Seals: ", STRONG), (f"{counted(verdict.records, 'record')}, none broken", GOOD))
     else:
@@ -141,6 +142,10 @@ def _show_seals(terminal: Terminal, verdict: Verdict) -> None:
         terminal.line((breach.message + ": ", BAD), breach.path, indent=2)
     if len(broken) > SHOWN:
         terminal.line(f"and {len(broken) - SHOWN} more", indent=2)
+    for breach in unclaimed[:SHOWN]:
+        terminal.line((breach.message + ": ", BAD), breach.path, indent=2)
+    if len(unclaimed) > SHOWN:
+        terminal.line(f"and {len(unclaimed) - SHOWN} more that no record claims", indent=2)
     for breach in moved[:SHOWN]:
         terminal.line((breach.message + ": ", NOTE), breach.path, indent=2)
     if len(moved) > SHOWN:

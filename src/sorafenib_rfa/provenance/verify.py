@@ -43,7 +43,9 @@ from sorafenib_rfa.provenance.scratch import (
 from sorafenib_rfa.provenance.trace import Chain, trace
 from sorafenib_rfa.provenance.tree import PAPER_RULE
 from sorafenib_rfa.records.digests import members
-from sorafenib_rfa.records.record import Record, Records, load_records
+from sorafenib_rfa.records.record import FOLDER, Record, Records, load_records
+from sorafenib_rfa.records.run_log import NAME as RUN_LOG
+from sorafenib_rfa.records.run_log import read_log
 from sorafenib_rfa.records.seals import Breach, check_seals
 
 FULL: Final = "full reproduction"
@@ -66,6 +68,11 @@ PREPARATION: Final = ("simulate_raw", "fetch_colon_adjuvant", "ingest_site", "cl
 EXPORT_FOLDERS: Final = ("audit", "bag", "crate", "paperwork")
 """Folders below ``results/<cohort>/`` with what describes the results for others. It holds run times, so that no two
 runs make the same bytes: its seals are checked, it is not made again."""
+UNCLAIMED: Final = "unclaimed"
+RECORD_MISSING: Final = "record_missing"
+"""Kinds of a breach of which no seal can say what a result should be."""
+PAPER_TARGET: Final = "paper"
+"""Target that makes every paper, also one whose record is gone."""
 _VALUES: Final = ("value", "ci_low", "ci_high", "p_value")
 
 
@@ -233,9 +240,14 @@ class Verdict:
         return [breach for breach in self.breaches if not breach.broken]
 
     @property
+    def unclaimed(self) -> list[Breach]:
+        """Results that no record claims: nothing says what they should be. They are among those that moved on."""
+        return [breach for breach in self.breaches if breach.kind == UNCLAIMED]
+
+    @property
     def exit_code(self) -> int:
-        """0: reproduced, at most with minor issues, and every seal whole; 1 otherwise."""
-        return int(bool(self.broken) or self.classification in (PARTIAL, NOT_ABLE))
+        """0: reproduced, at most with minor issues, every seal whole, every result claimed by a record; 1 otherwise."""
+        return int(bool(self.broken or self.unclaimed) or self.classification in (PARTIAL, NOT_ABLE))
 
     def counts(self) -> dict[str, int]:
         """Return level -> number of outputs."""
@@ -286,6 +298,7 @@ def classify(
     *,
     not_attempted: int = 0,
     other_issues: bool = False,
+    unaccounted: bool = False,
 ) -> str:
     """Return the classification of a rerun.
 
@@ -293,7 +306,8 @@ def classify(
     - with minor issues: everything that the paper rests on and shows is reproduced, but another output (of at most a
       quarter of all) is not, or something else is amiss: a seal, a source that moved on, a README that is missing;
     - not able: fewer than a quarter of the outputs are reproduced;
-    - partial: everything between.
+    - partial: everything between, and whatever came out where a result that is shown is claimed by no record, the
+      record of a job is gone, or a paper was not compared.
 
     Parameters
     ----------
@@ -303,12 +317,16 @@ def classify(
     not_attempted : int
         Outputs that could not even be run.
     other_issues : bool
+    unaccounted : bool
+        Whether there are results of which no record says what they should be, or a paper was not compared.
     """
     total = len(comparisons) + not_attempted
     bad = [comparison for comparison in comparisons if not comparison.reproduced]
     failed = len(bad) + not_attempted
     if total == 0 or (total - failed) / total < 0.25:
         return NOT_ABLE
+    if unaccounted:
+        return PARTIAL
     if not failed:
         return MINOR if other_issues else FULL
     if not_attempted or any(comparison.path in essential for comparison in bad) or failed / total > 0.25:
@@ -391,8 +409,7 @@ def in_order(records: Records) -> list[Record]:
 
 def describes_runs(record: Record) -> bool:
     """Return whether a job's outputs tell of the runs, with their times, and are not comparable."""
-    parts = [entry["path"].split("/") for entry in record.outputs]
-    return bool(parts) and all(len(p) > 2 and p[0] == "results" and p[2] in EXPORT_FOLDERS for p in parts)
+    return bool(record.outputs) and all(describes_runs_itself(entry["path"]) for entry in record.outputs)
 
 
 # --- the run --------------------------------------------------------------------------------------
@@ -458,6 +475,8 @@ def verify(
         runnable, without_data = _runnable(root, scratch, records, chosen)
         watcher.stage("running the jobs again")
         targets = _targets(records, runnable, chain)
+        if chain is None and not without_data and _may_be_made_again(breaches):
+            targets.append(PAPER_TARGET)
         started = time.monotonic()
         done, unknown = (
             make_again(
@@ -521,6 +540,60 @@ def _targets(records: Records, runnable: list[Record], chain: Chain | None) -> l
     return sorted(names)
 
 
+def describes_runs_itself(path: str) -> bool:
+    """Return whether a file lies where what tells of the runs, with their times, is kept."""
+    parts = path.split("/")
+    return len(parts) > 2 and parts[0] == "results" and parts[2] in EXPORT_FOLDERS
+
+
+def _may_be_made_again(breaches: Iterable[Breach]) -> bool:
+    """Return whether there are results that no record claims and that the workflow may make nevertheless."""
+    return any(
+        breach.kind == RECORD_MISSING or (breach.kind == UNCLAIMED and not describes_runs_itself(breach.path))
+        for breach in breaches
+    )
+
+
+def compare_unclaimed(
+    root: Path, scratch: Path, breaches: Iterable[Breach]
+) -> tuple[list[Comparison], list[tuple[str, str]]]:
+    """Compare what no record claims with what the rerun has at the same place.
+
+    Parameters
+    ----------
+    root, scratch : Path
+        The tree, and its copy in which the results were made again.
+    breaches : iterable of Breach
+        Of the tree.
+
+    Returns
+    -------
+    list of Comparison
+        Of the files that the rerun made too.
+    list of (path, why)
+        The others.
+    """
+    compared, left = [], []
+    for path in sorted({breach.path for breach in breaches if breach.kind == UNCLAIMED}):
+        if not describes_runs_itself(path) and (scratch / path).is_file():
+            compared.append(compare(path, root, scratch))
+        else:
+            left.append((path, "no record claims it, and nothing that was run makes it"))
+    return compared, left
+
+
+def papers_not_compared(root: Path, records: Records, comparisons: Iterable[Comparison]) -> list[str]:
+    """Return the files, or where these are not known the records, of papers that were made and not compared."""
+    compared = {comparison.path for comparison in comparisons}
+    papers = [record for record in records.values() if record.rule == PAPER_RULE]
+    missing = {entry["path"] for record in papers for entry in record.outputs} - compared
+    for log in (root / "results").glob(f"*/{FOLDER}/{RUN_LOG}"):
+        for entry in read_log(log):
+            if entry.content.get("rule") == PAPER_RULE and entry.content.get("event") in ("finished", "adopted"):
+                missing |= {str(entry.content.get("record"))} - set(records)
+    return sorted(missing)
+
+
 def _runnable(
     root: Path, scratch: Path, records: Records, chosen: list[Record]
 ) -> tuple[list[Record], dict[str, list[str]]]:
@@ -561,6 +634,9 @@ def _judge(
     comparisons = [
         compare(entry["path"], root, scratch, sealed=entry["sha256"]) for record in runnable for entry in record.outputs
     ]
+    unclaimed, left = compare_unclaimed(root, scratch, breaches)
+    comparisons += unclaimed
+    not_made += tuple(left)
     for path, lacks in without_data.items():
         why = f"it rests on data that are not here: {_few(lacks, 3)}"
         not_made += tuple((entry["path"], why) for entry in records[path].outputs)
@@ -581,6 +657,10 @@ def _judge(
             _number_comparison(number) for number in checked.numbers if number.level in (DIFFERENT, MISSING)
         ]
         essential |= {comparison.path for comparison in comparisons if comparison.compared_as == "ARD row"}
+    papers = papers_not_compared(root, records, comparisons) if chain is None else []
+    unaccounted = _unaccounted(breaches, left, papers if not without_data else [])
+    for reason, text in unaccounted.items():
+        reasons[reason] = f"{reasons[reason]}; {text}" if reason in reasons else text
     if not (root / "README.md").is_file():
         reasons[README_MISSING] = "there is no README.md"
     attempted_not = sum(len(list(_sealed_files(records[path]))) for path in without_data)
@@ -589,6 +669,7 @@ def _judge(
         essential,
         not_attempted=attempted_not,
         other_issues=bool(breaches) or README_MISSING in reasons,
+        unaccounted=bool(unaccounted or papers),
     )
     twins = [(record, again[record.path]) for record in runnable if record.path in again]
     rerun = {
@@ -639,7 +720,7 @@ def _reasons(
         more = f"; and {len(differing) - 1} more outputs" if len(differing) > 1 else ""
         reasons[DISCREPANCY] = f"{_in_words(first)}{more}"
     if unknown:
-        rules = sorted({records[path].rule for path in unknown if path in records})
+        rules = sorted({records[path].rule if path in records else path for path in unknown})
         reasons[CODE_MISSING] = f"no rule makes any more what these jobs made: {', '.join(rules)}"
         prepared = [rule for rule in rules if rule in PREPARATION]
         if prepared:
@@ -667,6 +748,24 @@ def _reasons(
     absent = [comparison.path for comparison in comparisons if comparison.level == MISSING]
     if absent and not reasons:
         reasons[DISCREPANCY] = f"{absent[0]} is missing{f' and {len(absent) - 1} more' if len(absent) > 1 else ''}"
+    return reasons
+
+
+def _unaccounted(breaches: Iterable[Breach], left: list[tuple[str, str]], papers: list[str]) -> dict[str, str]:
+    """Return reason -> words for results of which no record says what they should be, and papers not compared."""
+    breaches = list(breaches)
+    gone = [breach.path for breach in breaches if breach.kind == RECORD_MISSING]
+    unclaimed = [breach.path for breach in breaches if breach.kind == UNCLAIMED]
+    texts = []
+    if gone:
+        texts.append(f"records that are gone: {_few(gone)}")
+    if unclaimed:
+        texts.append(f"results that no record claims: {_few(unclaimed)}")
+    if papers:
+        texts.append(f"of a paper, not compared: {_few(papers)}")
+    reasons = {DISCREPANCY: "; ".join(texts)} if texts else {}
+    if left:
+        reasons[CODE_MISSING] = f"nothing that was run makes {_few([path for path, _ in left])}"
     return reasons
 
 

@@ -63,7 +63,9 @@ def _claim(verdict: Verdict) -> list[str]:
 
 def _seals(verdict: Verdict) -> list[str]:
     lines = ["## Seals", "", f"{verdict.records} records checked, {len(verdict.broken)} broken seals."]
-    for title, breaches in (("Broken", verdict.broken), ("Moved on since", verdict.moved_on)):
+    moved_on = [breach for breach in verdict.moved_on if breach not in verdict.unclaimed]
+    kinds = (("Broken", verdict.broken), ("Claimed by no record", verdict.unclaimed), ("Moved on since", moved_on))
+    for title, breaches in kinds:
         if breaches:
             lines += ["", f"{title}:", ""]
             lines += [f"- {cell(breach.path)}: {cell(breach.message)}" for breach in breaches[:SHOWN]]
