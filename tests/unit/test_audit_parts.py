@@ -5,7 +5,7 @@ import base64
 import pandas as pd
 import pytest
 
-from sorafenib_rfa.audit.build import index_page
+from sorafenib_rfa.audit.build import _titles, index_page
 from sorafenib_rfa.audit.data import code_part, ledger_part, members_part, ordered, seals_part
 from sorafenib_rfa.audit.pack import columns, packed, runs, unpacked
 from sorafenib_rfa.audit.paper import link, rewrite_fragment, rewrite_paper
@@ -202,3 +202,24 @@ def test_seals_of_other_papers_stay_out_unless_they_are_broken():
     ]
     part = seals_part(breaches, [own], ["c"])
     assert [(one["path"], one["broken"]) for one in part] == [("raw", False), ("results/c/crate/a", True)]
+
+
+@pytest.mark.parametrize(
+    ("changes", "made", "is_open"),
+    [
+        ({"synthetic": True, "raw": "data/raw/c"}, False, True),
+        ({"licence": "CC0-1.0", "raw": "data/public/c"}, False, True),
+        ({"licence": "GPL-2", "raw": "data/raw/c"}, True, True),  # out of an installed package
+        ({"licence": "agreement 12/2024", "raw": "data/raw/c"}, False, False),
+        ({"raw": "data/public/c"}, False, False),
+    ],
+)
+def test_a_cohort_is_open_to_the_site_as_it_is_to_the_bag(changes, made, is_open):
+    config = {"title": "C", "synthetic": False, "licence": None} | changes
+    raw = f"{config['raw']}/a.csv"
+    jobs = [record("results/c/records/build_adam/c.json", [raw], ["results/c/adam/adsl.parquet"])]
+    jobs[0].content["params"] = {"cohort_config": config}
+    if made:
+        jobs.append(record("results/c/records/fetch/c.json", [], [raw]))
+        jobs[1].content["params"] = {}
+    assert _titles(iter(jobs), ["c"]) == {"c": {"title": "C", "synthetic": config["synthetic"], "open": is_open}}

@@ -269,6 +269,49 @@ def test_a_mended_run_log_is_found(bag, how):
     assert check(bag)[0] == 1
 
 
+def failed_record(bag):
+    (path,) = (bag / "data/results/synthetic/records/failed").rglob("*.json")
+    return path, path.relative_to(bag).as_posix()
+
+
+def test_a_failed_job_that_was_taken_away_is_named(bag):
+    path, name = failed_record(bag)
+    path.unlink()
+    mend_manifests(bag)
+    code, report = check(bag)
+    assert (code, named(report)) == (1, {name})
+    assert "saw this job fail" in report["findings"][0]["message"]
+
+
+def test_a_failed_job_told_otherwise_with_a_new_seal_is_named(bag):
+    path, name = failed_record(bag)
+    content = json.loads(path.read_text(encoding="utf-8"))
+    content["error"]["message"] = "the power went off"
+    content["seal"] = seal_of(content)
+    path.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    mend_manifests(bag)
+    assert named(check(bag)[1]) == {name}
+
+
+def test_a_failed_job_that_the_log_never_saw_is_named(bag):
+    path, _ = failed_record(bag)
+    invented = path.with_name("synthetic.another.20261121T175300.000000.json")
+    invented.write_bytes(path.read_bytes())
+    mend_manifests(bag)
+    assert named(check(bag)[1]) == {invented.relative_to(bag).as_posix()}
+
+
+def test_results_whose_record_was_taken_away_are_named(bag):
+    record = bag / "data/results/synthetic/records/render_manuscript/synthetic.json"
+    record.unlink()  # no other record names it: the paper is the last result
+    mend_manifests(bag)
+    code, report = check(bag)
+    assert code == 1
+    folder = "data/results/synthetic/manuscript"
+    files = {path.relative_to(bag).as_posix() for path in (bag / folder).rglob("*") if path.is_file()}
+    assert {f"data/{PAPER}", f"{folder}/source/index.qmd"} <= files == named(report)
+
+
 def test_a_record_that_leads_out_of_the_bag_is_refused(bag):
     path = bag / "data/results/synthetic/records/make_table/synthetic.baseline.json"
     content = json.loads(path.read_text(encoding="utf-8"))
@@ -355,6 +398,55 @@ def test_private_data_stay_behind_and_are_known_by_their_digest(private, tmp_pat
     metadata = json.loads((tmp_path / "out/synthetic/data/ro-crate-metadata.json").read_text(encoding="utf-8"))
     entity = next(e for e in metadata["@graph"] if e.get("name") == f"{raw}/hcc_resection.csv")
     assert entity["@id"].startswith("#") and "Private" in entity["description"]
+
+
+def test_a_failure_of_a_job_on_private_data_is_told_by_its_kind_alone(root, tmp_path):
+    study = tmp_path / "study"
+    shutil.copytree(root, study)
+    path = study / "config/cohorts/hcc_resection/cohort.yaml"
+    config = yaml.safe_load(path.read_text(encoding="utf-8"))
+    config.pop("licence")
+    path.write_text(yaml.safe_dump(config, allow_unicode=True), encoding="utf-8")
+    error = {"type": "ValueError", "message": "no date: Zhang San, 1961", "traceback": "Zhang San"}
+    raw = {"tables": [f"{config['raw']}/hcc_resection.csv"]}
+    record = Study(study).job("build_adam", "hcc_resection", "hcc_resection", raw, {}, error=error)
+    destination = tmp_path / "synthetic.zip"
+    plan = write_bag(read_contents(study, "synthetic", [PAPER]), destination, **DATES)
+    assert record in {entry["path"] for entry in plan.withheld}
+    with zipfile.ZipFile(destination) as archive:
+        assert not [name for name in archive.namelist() if b"Zhang San" in archive.read(name)]
+        archive.extractall(tmp_path / "out")
+    code, report = check(tmp_path / "out/synthetic")
+    assert (code, report["findings"]) == (0, [])
+    assert record in report["withheld"]
+    metadata = json.loads((tmp_path / "out/synthetic/data/ro-crate-metadata.json").read_text(encoding="utf-8"))
+    errors = {e["error"] for e in metadata["@graph"] if "error" in e}
+    assert errors == {"ValueError", "KeyError: 'ALBI' <b>"}  # that of the synthetic cohort in full
+
+
+def test_of_a_checkout_only_tracked_files_are_packed(root, tmp_path):
+    study = tmp_path / "study"
+    shutil.copytree(root, study)
+    subprocess.run(["git", "init", "-q", str(study)], check=True)
+    subprocess.run(["git", "-C", str(study), "add", "-A"], check=True)
+    scratch = ["src/notes on patients.txt", "docs/患者.md", "data/public/hcc_resection/linked.csv"]
+    for name in scratch:
+        (study / name).write_text("scratch\n", encoding="utf-8")
+    packed = set(read_contents(study, "synthetic", [PAPER]).sources)
+    assert packed == set(read_contents(root, "synthetic", [PAPER]).sources)
+    (study / "docs/患者.md").rename(study / "docs/新.md")
+    subprocess.run(["git", "-C", str(study), "add", "docs/新.md"], check=True)
+    assert set(read_contents(study, "synthetic", [PAPER]).sources) == packed | {"docs/新.md"}
+
+
+def test_without_git_all_files_of_the_folders_count(root, tmp_path, monkeypatch):
+    study = tmp_path / "study"
+    shutil.copytree(root, study)
+    (study / ".git").mkdir()  # a checkout on a machine without git, or one that git refuses to read
+    expected = set(read_contents(root, "synthetic", [PAPER]).sources)
+    assert set(read_contents(study, "synthetic", [PAPER]).sources) == expected
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert set(read_contents(study, "synthetic", [PAPER]).sources) == expected
 
 
 def test_a_tree_whose_results_were_changed_is_not_packed(root, tmp_path):

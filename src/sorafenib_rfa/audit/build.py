@@ -13,6 +13,7 @@ from sorafenib_rfa.audit import data
 from sorafenib_rfa.audit.pack import columns, packed
 from sorafenib_rfa.audit.paper import Paper, rewrite_paper
 from sorafenib_rfa.errors import Problem, UserError
+from sorafenib_rfa.export.contents import may_be_given_away
 from sorafenib_rfa.provenance.trace import trace
 from sorafenib_rfa.provenance.tree import Tree
 from sorafenib_rfa.records.run_log import read_log, run_log_path
@@ -185,13 +186,16 @@ def _fact(tree: Tree, key: str) -> dict[str, Any]:
 
 def _titles(records: Iterable[Any], cohorts: Iterable[str]) -> dict[str, dict[str, Any]]:
     """Return title of each cohort, whether it is simulated and whether anybody may have it, as its jobs were told."""
+    records = list(records)
     found = {name: {"title": name, "synthetic": False, "open": False} for name in cohorts}
+    made_by_job = {entry["path"]: False for record in records for entry in record.inputs}
+    made_by_job |= {entry["path"]: True for record in records for entry in record.outputs}
     for record in records:
         config = record.params.get("cohort_config")
         if isinstance(config, dict) and record.cohort in found and "synthetic" in config:
             simulated = bool(config["synthetic"])
-            known = {"title": config["title"], "synthetic": simulated, "open": simulated or bool(config.get("licence"))}
-            found[record.cohort] = known
+            is_open = may_be_given_away(simulated, config.get("licence"), config.get("raw", ""), made_by_job)
+            found[record.cohort] = {"title": config["title"], "synthetic": simulated, "open": is_open}
     return found
 
 

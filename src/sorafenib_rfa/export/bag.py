@@ -75,6 +75,10 @@ def plan_bag(contents: Contents) -> Packed:
             carried.update(member.relative_to(contents.root).as_posix() for member in members(path))
         else:
             carried.add(fact.path)
+    for name in contents.failed:
+        if contents.is_private(name):  # the run log tells of it
+            content = (contents.root / name).read_bytes()
+            withheld.append({"path": name, "sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)})
     missing = [name for name in contents.code if not (contents.root / name).is_file()]
     problems.extend(Problem("code as it ran is not kept", file=name) for name in missing)
     if problems:
@@ -146,7 +150,7 @@ def write_bag(contents: Contents, destination: Path, *, publication_date: str, s
             content = made[path] if path in made else _read(contents, path)
             payload[f"data/{path}"] = write(f"data/{path}", content)
             size += len(content)
-        private = [name for name in contents.cohorts if any(contents.is_private(f["path"]) for f in plan.withheld)]
+        private = [name for name in contents.cohorts if not contents.is_open(name)]
         tags = {
             "bagit.txt": b"BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n",
             "bag-info.txt": _bag_info(contents, citation.title, publication_date, size, len(payload)),
@@ -155,7 +159,7 @@ def write_bag(contents: Contents, destination: Path, *, publication_date: str, s
             "withheld.json": json.dumps(
                 {
                     "why": "Data of cohorts without a public licence are not given away; records hold their digests.",
-                    "cohorts": private if plan.withheld else [],
+                    "cohorts": private,
                     "files": list(plan.withheld),
                 },
                 indent=1,

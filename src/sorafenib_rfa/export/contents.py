@@ -7,7 +7,9 @@ in a checkout (notes, other cohorts, a data folder beside it) stays where it is.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+import os
+import subprocess
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -56,6 +58,31 @@ AGGREGATED = ("ard/ard.", "figures/", "manuscript/", "paperwork/", "records/", "
 """What of a private cohort's results may leave: what the paper prints, and records, which hold digests. Below
 ``results/<cohort>/``; clean tables, ADaM, curves, notebooks, members of counts and reports of failures may show a
 single patient."""
+
+PUBLIC = "data/public/"
+"""What lies below is part of the repository, where anybody has it; ``data/raw/`` is not."""
+
+
+def may_be_given_away(synthetic: bool, licence: str | None, raw: str, made_by_job: Mapping[str, bool]) -> bool:
+    """Say whether anybody may have a cohort's data.
+
+    Synthetic data may be given away, and data under a licence that already lie open: in the repository below
+    ``data/public/``, or written by a job from an installed package. A licence alone opens no hospital's files.
+
+    Parameters
+    ----------
+    synthetic : bool
+    licence : str or None
+        Licence of the raw data.
+    raw : str
+        Folder of the raw files, relative to the repository.
+    made_by_job : mapping
+        Path of a file that a record names -> whether a job made it.
+    """
+    if synthetic or not licence:
+        return synthetic
+    files = [made for path, made in made_by_job.items() if path.startswith(f"{raw.rstrip('/')}/")]
+    return f"{raw.rstrip('/')}/".startswith(PUBLIC) or (bool(files) and all(files))
 
 
 @dataclass(frozen=True)
@@ -112,16 +139,10 @@ class Contents:
         return [self.cohort, *(name for name in self.configs if name != self.cohort)]
 
     def is_open(self, cohort: str) -> bool:
-        """Say whether anybody may have a cohort's data.
-
-        Synthetic data may be given away, and data under a licence that already lie open: in the repository below
-        ``data/public/``, or written by a job from an installed package. A licence alone opens no hospital's files.
-        """
+        """Say whether anybody may have a cohort's data, see :func:`may_be_given_away`."""
         config = self.configs[cohort]
-        if config.synthetic or not config.licence:
-            return config.synthetic
-        raw = [fact for fact in self.files.values() if fact.path.startswith(f"{config.raw.rstrip('/')}/")]
-        return config.raw.startswith(PUBLIC) or (bool(raw) and all(fact.maker for fact in raw))
+        made_by_job = {fact.path: fact.maker is not None for fact in self.files.values()}
+        return may_be_given_away(config.synthetic, config.licence, config.raw, made_by_job)
 
     def is_private(self, path: str) -> bool:
         """Say whether a file may show a patient of a cohort whose data are not open."""
@@ -168,10 +189,6 @@ class Contents:
         return [r for r in self.records.values() if not any(entry["path"] in read for entry in r.outputs)]
 
 
-PUBLIC = "data/public/"
-"""What lies below is part of the repository, where anybody has it; ``data/raw/`` is not."""
-
-
 def _is_published(path: Path) -> bool:
     """Say whether another cohort's configuration may be shown: synthetic, or of published data under a licence.
 
@@ -185,7 +202,7 @@ def _is_published(path: Path) -> bool:
 
 
 def repository_files(root: Path, configs: dict[str, CohortConfig]) -> list[str]:
-    """Return the repository's own files, sorted.
+    """Return the repository's own files, sorted; of a checkout only those that git tracks, never a scratch file.
 
     Of other cohorts' configuration only what belongs to published ones: a site's file may name a hospital.
 
@@ -203,19 +220,33 @@ def repository_files(root: Path, configs: dict[str, CohortConfig]) -> list[str]:
     for path in sorted((root / "config" / "cohorts").iterdir()):
         if path.name not in configs and not _is_published(path / "cohort.yaml"):
             hidden.add(f"config/cohorts/{path.name}/")
-    found = list(REPOSITORY_FILES)
-    for folder in REPOSITORY_FOLDERS:
-        for path in (root / folder).rglob("*"):
-            name = path.relative_to(root).as_posix()
-            if not path.is_file() or path.is_symlink() or any(part in NOT_SOURCES for part in name.split("/")):
-                continue
-            if name.startswith(("benchmarks/rules/", *hidden)) or ".egg-info/" in name:
-                continue
-            found.append(name)
-    for config in configs.values():
-        if config.raw.startswith(PUBLIC) and (config.synthetic or config.licence):
-            found.extend(p.relative_to(root).as_posix() for p in (root / config.raw).rglob("*") if p.is_file())
+    public = [
+        config.raw.rstrip("/")
+        for config in configs.values()
+        if config.raw.startswith(PUBLIC) and (config.synthetic or config.licence)
+    ]
+    found = set(REPOSITORY_FILES)
+    for name in _tracked(root, [*REPOSITORY_FOLDERS, *public]):
+        path = root / name
+        if not path.is_file() or path.is_symlink() or any(part in NOT_SOURCES for part in name.split("/")):
+            continue
+        if name.startswith(("benchmarks/rules/", *hidden)) or ".egg-info/" in name:
+            continue
+        found.add(name)
     return sorted(found)
+
+
+def _tracked(root: Path, folders: list[str]) -> list[str]:
+    """Return the files below folders that git tracks; where there is no checkout or no git, all files."""
+    if (root / ".git").exists():  # an unpacked bag inside another checkout is none
+        here = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}  # set in a hook
+        asked = ["git", "-C", str(root), "ls-files", "-z", "--", *(f":(literal){folder}" for folder in folders)]
+        try:
+            done = subprocess.run(asked, capture_output=True, check=True, env=here, timeout=20)
+            return [os.fsdecode(name) for name in done.stdout.split(b"\0") if name]
+        except (OSError, subprocess.SubprocessError):
+            pass  # no git, or one that refuses, as for another user's checkout
+    return [path.relative_to(root).as_posix() for folder in folders for path in (root / folder).rglob("*")]
 
 
 def read_contents(

@@ -326,7 +326,6 @@ class _Description:
         made = [self.recorded(entry["path"]) for entry in record.outputs]
         absolute = self.contents.root / record.path
         state = self.file(record.path, sha256_of(absolute), absolute.stat().st_size)
-        error = record.content.get("error")
         status = f"http://schema.org/{'Completed' if done else 'Failed'}ActionStatus"
         action = self.add(
             f"#job/{quote(record.path)}",
@@ -341,7 +340,7 @@ class _Description:
             startTime=record.run.get("started"),
             endTime=record.run.get("ended"),
             actionStatus=status,
-            error=f"{error['type']}: {error['message']}" if error else None,
+            error=self.error(record),
             resourceUsage=_refs(self.usage(record)),
             subjectOf={"@id": state},
         )
@@ -354,6 +353,13 @@ class _Description:
             actionStatus=status,
         )
         return action
+
+    def error(self, record: Record) -> str | None:
+        """Return why a job failed; its message may quote a patient's values and is given of open data only."""
+        error = record.content.get("error")
+        if error and self.contents.is_open(record.cohort):
+            return f"{error['type']}: {error['message']}"
+        return error["type"] if error else None
 
     def step(self, rule: str) -> str:
         """Add the step of a rule."""

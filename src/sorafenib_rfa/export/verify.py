@@ -9,7 +9,9 @@ in which this file lies. What is checked:
    is the file that the record states;
 3. the chain: each input names the record and the seal of the job that made it, and that job states the same;
 4. the code: the bytes of every file of code that ran are kept under their own sha256;
-5. the run log: each line holds the digest of the line before, and each record is the one the log saw being written.
+5. the run log: each line holds the digest of the line before, each record, of failed jobs too, is the one the log saw
+   being written, and no failed job that it saw is left out;
+6. completeness: each result in the bag is the output of one of its records.
 
 Exit code: 0 nothing wrong, 1 something is wrong and named, 2 this is no bag or the arguments are not understood.
 
@@ -99,6 +101,7 @@ class Bag:
         self.findings: list[dict[str, str]] = []
         self.digests: dict[str, str | None] = {}
         self.records: dict[str, dict[str, Any]] = {}
+        self.failed: set[str] = set()
         self.logged: dict[str, set[str]] = {}
         self.withheld: dict[str, str] = {}
         self.counts = {"files": 0, "bytes": 0, "records": 0, "failed jobs": 0, "code files": 0, "log lines": 0}
@@ -242,6 +245,7 @@ class Bag:
                 self.find("changed", path, "its seal does not fit what it states: the record was changed")
             if parts[4] == "failed":
                 self.counts["failed jobs"] += 1
+                self.failed.add(path[len("data/") :])
             else:
                 self.records[path[len("data/") :]] = content
             self.check_code(path, content)
@@ -306,7 +310,7 @@ class Bag:
                 continue
             if lines.pop() != b"":
                 self.find("changed", path, "the last line has no end")
-            previous, written = "", {}
+            previous, written, failed = "", {}, {}
             for number, line in enumerate(lines, start=1):
                 try:
                     entry = json.loads(line)
@@ -325,6 +329,8 @@ class Bag:
                 if entry.get("event") in ("finished", "adopted"):
                     written[entry.get("record")] = entry.get("record_sha256")
                     self.logged.setdefault(entry.get("record"), set()).add(entry.get("seal"))
+                elif entry.get("event") == "failed":
+                    failed[entry.get("record")] = entry.get("record_sha256")
             self.counts["log lines"] += len(lines)
             for record in sorted(self.records):
                 if record.split("/")[1] != cohort:
@@ -333,6 +339,32 @@ class Bag:
                     self.find("chain", "data/" + record, "the run log does not know this record")
                 elif written[record] != self.digest("data/" + record):
                     self.find("changed", "data/" + record, "is not the record that the run log saw being written")
+            for record in sorted(self.failed - set(failed)):
+                if record.split("/")[1] == cohort:
+                    self.find("chain", "data/" + record, "the run log knows of no such failed job")
+            for record, expected in sorted(failed.items(), key=str):
+                if not inside(record):
+                    self.find("changed", path, "a failed job names no record")
+                    continue
+                found = self.digest("data/" + record)
+                if found is None and expected is not None and self.withheld.get(record) == expected:
+                    self.not_here.add(record)
+                elif found is None:
+                    self.find("missing", "data/" + record, "the run log saw this job fail, and its record is not there")
+                elif found != expected:
+                    self.find("changed", "data/" + record, "is not the record that the run log saw being written")
+
+    # --- 6. completeness ---
+
+    def check_results(self) -> None:
+        """Check that each result is the output of a record: one whose record was taken away rests on nothing."""
+        made = {entry["path"] for content in self.records.values() for entry in content["outputs"]}
+        for name in sorted(self.below("data/results")):
+            parts = name.split("/")[1:]
+            if parts[2:3] == ["records"]:
+                continue
+            if not any("/".join(parts[:depth]) in made for depth in range(1, len(parts) + 1)):  # a file, or its folder
+                self.find("unclaimed", name, "is a result, and no record says which job made it")
 
     def check(self) -> dict[str, Any]:
         """Check everything and return the report."""
@@ -340,6 +372,7 @@ class Bag:
         self.read_records()
         self.check_logs()
         self.check_records()
+        self.check_results()
         self.counts["code files"] = sum(
             1 for path in self.digests if len(path.split("/")) == 6 and path.split("/")[3:5] == ["records", "code"]
         )
