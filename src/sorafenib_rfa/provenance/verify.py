@@ -184,6 +184,26 @@ class ClaimChecked:
 
 
 @dataclass(frozen=True)
+class Verified:
+    """An output that a verification is about, as its record states it.
+
+    Attributes
+    ----------
+    path, sha256 : str
+    record, seal : str
+        Record of the job that made it, and the record's seal.
+    asked_for : bool
+        Whether it is what was asked for, or holds its numbers; otherwise that rests on it.
+    """
+
+    path: str
+    sha256: str
+    record: str
+    seal: str
+    asked_for: bool
+
+
+@dataclass(frozen=True)
 class Verdict:
     """The result of a verification.
 
@@ -213,6 +233,8 @@ class Verdict:
         Time the verification took.
     scratch : str or None
         Scratch copy, when it was kept.
+    verified : tuple of Verified
+        What the verification is about, by digest and seal.
     """
 
     classification: str | None
@@ -228,6 +250,7 @@ class Verdict:
     environment: Mapping[str, Any] = field(default_factory=dict)
     seconds: float = 0.0
     scratch: str | None = None
+    verified: tuple[Verified, ...] = ()
 
     @property
     def broken(self) -> list[Breach]:
@@ -282,6 +305,7 @@ class Verdict:
             "environment": dict(self.environment),
             "seconds": round(self.seconds, 1),
             "scratch": self.scratch,
+            "verified": [asdict(each) for each in self.verified],
         }
 
 
@@ -457,7 +481,14 @@ def verify(
         chain = trace(root, identifier, seals=False)
     if not rerun:
         return Verdict(
-            None, (), None, len(records), breaches, environment=_environment(), seconds=time.monotonic() - began
+            None,
+            (),
+            None,
+            len(records),
+            breaches,
+            environment=_environment(),
+            seconds=time.monotonic() - began,
+            verified=_verified(records, set(records), None),
         )
     wanted = _wanted(records, chain)
     chosen = [record for record in in_order(records) if record.path in wanted and not describes_runs(record)]
@@ -507,6 +538,7 @@ def verify(
             tuple(not_made),
             began,
             str(scratch) if keep else None,
+            _verified(records, wanted, chain),
         )
 
 
@@ -524,6 +556,18 @@ def _wanted(records: Records, chain: Chain | None) -> set[str]:
         )
     starts = _starts(chain)
     return {each.path for start in starts for each in records.upstream(start)}
+
+
+def _verified(records: Records, wanted: Collection[str], chain: Chain | None) -> tuple[Verified, ...]:
+    """Return the outputs of the `wanted` records that can be compared, sorted by path."""
+    starts = set(_starts(chain)) if chain is not None else wanted
+    found = [
+        Verified(entry["path"], entry["sha256"], path, records[path].seal, path in starts)
+        for path in wanted
+        if not describes_runs(records[path])
+        for entry in records[path].outputs
+    ]
+    return tuple(sorted(found, key=lambda each: each.path))
 
 
 def _starts(chain: Chain) -> list[str]:
@@ -630,6 +674,7 @@ def _judge(
     not_made: tuple[tuple[str, str], ...],
     began: float,
     kept: str | None,
+    verified: tuple[Verified, ...],
 ) -> Verdict:
     comparisons = [
         compare(entry["path"], root, scratch, sealed=entry["sha256"]) for record in runnable for entry in record.outputs
@@ -694,6 +739,7 @@ def _judge(
         _environment(twins),
         time.monotonic() - began,
         kept,
+        verified,
     )
 
 
