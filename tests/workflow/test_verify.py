@@ -207,6 +207,12 @@ def test_a_paper_whose_record_was_deleted_does_not_pass(tiny, put_back):
     assert code == 1
     assert record in {each["path"] for each in verdict["seals"]["broken"] if each["kind"] == "record_missing"}
     assert paper in {each["path"] for each in verdict["seals"]["moved_on"] if each["kind"] == "unclaimed"}
+    code, said = tiny.run(COMMAND, "status", "--no-plan", check=False)
+    assert code == 1
+    shown = [line.strip().rstrip(",") for line in said.partition("Paper ")[0].splitlines()]
+    assert shown[0].startswith("Seals     BROKEN")
+    assert {record, paper} <= set(shown)
+    assert "delete the files named with it and they are made again" in " ".join(shown)
 
 
 @pytest.mark.parametrize(

@@ -74,8 +74,12 @@ def _seals(terminal: Terminal, found: Status, shown: int) -> None:
         return
     _row(terminal, "Seals", ("BROKEN", BAD), f"{len(found.broken)} of {checked}")
     _breaches(terminal, found.broken, BAD, shown)
-    terminal.line("Snakemake refuses to build over a broken seal. Delete what was changed and", indent=INDENT)
-    terminal.line("it is made again; or restore it.", indent=INDENT)
+    hint = "Snakemake refuses to build over a broken seal. Delete what was changed and it is made again; or restore it."
+    if any(breach.kind == "record_missing" for breach in found.broken):
+        hint += (
+            " Where a record is gone: delete the files named with it and they are made again; or restore the record."
+        )
+    terminal.prose(hint, indent=INDENT)
 
 
 def _breaches(terminal: Terminal, breaches: list[Breach], style: str, shown: int) -> None:

@@ -139,7 +139,10 @@ def _show_seals(terminal: Terminal, verdict: Verdict) -> None:
     else:
         terminal.line(("Seals: ", STRONG), (f"{len(broken)} broken", BAD), f" of {counted(verdict.records, 'record')}")
     for breach in broken[:SHOWN]:
-        terminal.line((breach.message + ": ", BAD), breach.path, indent=2)
+        if breach.kind == "record_missing":  # its message names the files
+            terminal.prose(f"{breach.path}: {breach.message}", indent=2, style=BAD)
+        else:
+            terminal.line((breach.message + ": ", BAD), breach.path, indent=2)
     if len(broken) > SHOWN:
         terminal.line(f"and {len(broken) - SHOWN} more", indent=2)
     for breach in unclaimed[:SHOWN]:

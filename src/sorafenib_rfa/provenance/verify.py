@@ -433,7 +433,8 @@ def in_order(records: Records) -> list[Record]:
 
 def describes_runs(record: Record) -> bool:
     """Return whether a job's outputs tell of the runs, with their times, and are not comparable."""
-    return bool(record.outputs) and all(describes_runs_itself(entry["path"]) for entry in record.outputs)
+    parts = [entry["path"].split("/") for entry in record.outputs]
+    return bool(parts) and all(len(p) > 2 and p[0] == "results" and p[2] in EXPORT_FOLDERS for p in parts)
 
 
 # --- the run --------------------------------------------------------------------------------------
@@ -506,7 +507,7 @@ def verify(
         runnable, without_data = _runnable(root, scratch, records, chosen)
         watcher.stage("running the jobs again")
         targets = _targets(records, runnable, chain)
-        if chain is None and not without_data and _may_be_made_again(breaches):
+        if chain is None and not without_data and any(b.kind in (UNCLAIMED, RECORD_MISSING) for b in breaches):
             targets.append(PAPER_TARGET)
         started = time.monotonic()
         done, unknown = (
@@ -584,20 +585,6 @@ def _targets(records: Records, runnable: list[Record], chain: Chain | None) -> l
     return sorted(names)
 
 
-def describes_runs_itself(path: str) -> bool:
-    """Return whether a file lies where what tells of the runs, with their times, is kept."""
-    parts = path.split("/")
-    return len(parts) > 2 and parts[0] == "results" and parts[2] in EXPORT_FOLDERS
-
-
-def _may_be_made_again(breaches: Iterable[Breach]) -> bool:
-    """Return whether there are results that no record claims and that the workflow may make nevertheless."""
-    return any(
-        breach.kind == RECORD_MISSING or (breach.kind == UNCLAIMED and not describes_runs_itself(breach.path))
-        for breach in breaches
-    )
-
-
 def compare_unclaimed(
     root: Path, scratch: Path, breaches: Iterable[Breach]
 ) -> tuple[list[Comparison], list[tuple[str, str]]]:
@@ -619,7 +606,7 @@ def compare_unclaimed(
     """
     compared, left = [], []
     for path in sorted({breach.path for breach in breaches if breach.kind == UNCLAIMED}):
-        if not describes_runs_itself(path) and (scratch / path).is_file():
+        if (scratch / path).is_file():  # what tells of the runs is not made again, so it is never there
             compared.append(compare(path, root, scratch))
         else:
             left.append((path, "no record claims it, and nothing that was run makes it"))
