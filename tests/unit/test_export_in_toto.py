@@ -1,5 +1,6 @@
 """The attestation: what in-toto's own library accepts, the verdict it carries, a signature that ssh-keygen checks."""
 
+import functools
 import hashlib
 import json
 import shutil
@@ -18,7 +19,8 @@ from sorafenib_rfa.export.contents import read_contents
 from sorafenib_rfa.export.errors import ExportError
 from sorafenib_rfa.export.in_toto import read_verification, result_of, write_statement
 from sorafenib_rfa.provenance.compare import Comparison
-from sorafenib_rfa.provenance.verify import CLASSIFICATIONS, Verdict
+from sorafenib_rfa.provenance.verify import CLASSIFICATIONS, ClaimChecked, Verdict, Verified
+from sorafenib_rfa.records.record import load_records
 from sorafenib_rfa.records.seals import Breach
 from tests.unit.export_study import PAPER, make_study
 
@@ -33,8 +35,15 @@ def contents(root):
     return read_contents(root, "synthetic", [PAPER])
 
 
-def verdict(**changes):
-    """Return what the command verify prints, made by its own class."""
+@pytest.fixture(scope="module")
+def verdict(root):
+    """Return what makes the output of the command verify for the study, by its own class."""
+    return functools.partial(printed, root)
+
+
+def printed(root, *, asked_for=None, **changes):
+    records = load_records(root)
+    wanted = {each.path for each in records.upstream(asked_for)} if asked_for else set(records)
     given = {
         "classification": CLASSIFICATIONS[0],
         "reasons": (),
@@ -45,6 +54,11 @@ def verdict(**changes):
         "comparisons": (Comparison(PAPER, "identical"),),
         "environment": {"python": "3.11.7", "platform": "Linux"},
         "seconds": 12.0,
+        "verified": tuple(
+            Verified(entry["path"], entry["sha256"], path, records[path].seal, asked_for in (None, entry["path"]))
+            for path in sorted(wanted)
+            for entry in records[path].outputs
+        ),
     } | changes
     return Verdict(**given).to_json()
 
@@ -55,7 +69,7 @@ def written(tmp_path, content):
     return path
 
 
-def test_the_library_of_in_toto_accepts_it(contents, tmp_path):
+def test_the_library_of_in_toto_accepts_it(contents, verdict, tmp_path):
     path = written(tmp_path, verdict())
     write_statement(contents, path, tmp_path / "statement.json")
     text = (tmp_path / "statement.json").read_text(encoding="utf-8")
@@ -66,7 +80,7 @@ def test_the_library_of_in_toto_accepts_it(contents, tmp_path):
     assert list(result.passed_tests) == ["seals of 8 records", "1 outputs made again: identical"]
 
 
-def test_it_is_about_the_papers_files_and_rests_on_all_sources(contents, root, tmp_path):
+def test_it_is_about_the_papers_files_and_rests_on_all_sources(contents, verdict, root, tmp_path):
     path = written(tmp_path, verdict())
     made = write_statement(contents, path, tmp_path / "statement.json")
     subjects = {each["name"]: each["digest"]["sha256"] for each in made["subject"]}
@@ -83,11 +97,11 @@ def test_it_is_about_the_papers_files_and_rests_on_all_sources(contents, root, t
     ("classification", "expected"),
     list(zip([*CLASSIFICATIONS, None], ["PASSED", "WARNED", "FAILED", "FAILED", "PASSED"], strict=True)),
 )
-def test_the_verdict_becomes_the_result(classification, expected):
+def test_the_verdict_becomes_the_result(verdict, classification, expected):
     assert result_of(verdict(classification=classification)) == expected
 
 
-def test_a_broken_seal_fails_whatever_was_reproduced(contents, tmp_path):
+def test_a_broken_seal_fails_whatever_was_reproduced(contents, verdict, tmp_path):
     breach = Breach("results/a.csv", "output_changed", "results/r.json", "0" * 64, "1" * 64, "it was changed")
     path = written(tmp_path, verdict(breaches=(breach,)))
     predicate = write_statement(contents, path, tmp_path / "statement.json")["predicate"]
@@ -95,7 +109,7 @@ def test_a_broken_seal_fails_whatever_was_reproduced(contents, tmp_path):
     assert predicate["failedTests"] == ["seals of 8 records", "seal: results/a.csv: it was changed"]
 
 
-def test_outputs_that_differ_are_named(contents, tmp_path):
+def test_outputs_that_differ_are_named(contents, verdict, tmp_path):
     comparison = Comparison("results/synthetic/ard/ard.csv", "different")
     content = verdict(
         classification=CLASSIFICATIONS[2],
@@ -107,7 +121,40 @@ def test_outputs_that_differ_are_named(contents, tmp_path):
     assert predicate["warnedTests"] == ["Discrepancy in output: one number differs"]
 
 
-def test_a_result_changed_since_is_not_attested(root, tmp_path):
+def test_a_verification_of_another_tree_is_refused(contents, tmp_path):
+    (tmp_path / "other").mkdir()
+    other = make_study(tmp_path / "other")
+    figure = other.put("results/synthetic/figures/flow.csv", "step,n\n1,13\n")
+    images = [f"results/synthetic/figures/flow.{kind}" for kind in ("svg", "pdf", "png")]
+    rows = "results/synthetic/ard/ard.parquet"
+    other.job("draw_figure", "synthetic", "synthetic.flow", {"ard": rows}, {"images": images, "drawn": figure})
+    with pytest.raises(SealError, match=r"flow\.csv[\s\S]*another tree") as refused:
+        write_statement(contents, written(tmp_path, printed(other.root)), tmp_path / "s.json")
+    assert "baseline" not in str(refused.value)  # what is the same in both is not named
+    assert not (tmp_path / "s.json").exists()
+
+
+def test_what_was_asked_for_by_name_is_the_subject(contents, verdict, root, tmp_path):
+    asked = "results/synthetic/figures/flow.csv"
+    content = verdict(asked_for=asked, claim=ClaimChecked("figure:synthetic:flow", "figure", (), ()))
+    made = write_statement(contents, written(tmp_path, content), tmp_path / "s.json")
+    digest = hashlib.sha256((root / asked).read_bytes()).hexdigest()
+    assert made["subject"] == [{"name": asked, "digest": {"sha256": digest}}]
+
+
+def test_a_verification_of_a_part_does_not_speak_for_the_paper(contents, verdict, tmp_path):
+    content = verdict(asked_for="results/synthetic/figures/flow.csv")
+    with pytest.raises(SealError, match="was not verified"):
+        write_statement(contents, written(tmp_path, content), tmp_path / "s.json")
+
+
+@pytest.mark.parametrize("verified", [[], [{}], ["a"], None])
+def test_a_verification_without_digests_is_refused(verdict, tmp_path, verified):
+    with pytest.raises(ExportError, match="by digest what it is about"):
+        read_verification(written(tmp_path, verdict() | {"verified": verified}))
+
+
+def test_a_result_changed_since_is_not_attested(verdict, root, tmp_path):
     study = shutil.copytree(root, tmp_path / "study")
     (study / PAPER).write_text("another paper")
     with pytest.raises(SealError, match="no longer what was verified"):
@@ -134,7 +181,7 @@ def key(tmp_path):
     return path
 
 
-def test_a_signed_statement_is_checked_with_ssh_keygen(root, key, tmp_path):
+def test_a_signed_statement_is_checked_with_ssh_keygen(verdict, root, key, tmp_path):
     path, output = written(tmp_path, verdict()), tmp_path / "attestation.json"
     done = CliRunner().invoke(
         command, [str(path), "--root", str(root), "--output", str(output), "--sign", str(key), "--json"]
@@ -157,7 +204,7 @@ def test_a_signed_statement_is_checked_with_ssh_keygen(root, key, tmp_path):
     assert checked() != 0
 
 
-def test_it_writes_a_certificate_with_the_verdict(root, tmp_path):
+def test_it_writes_a_certificate_with_the_verdict(verdict, root, tmp_path):
     path, draft = written(tmp_path, verdict()), tmp_path / "certificate.md"
     done = CliRunner().invoke(
         command,
@@ -167,7 +214,7 @@ def test_it_writes_a_certificate_with_the_verdict(root, tmp_path):
     assert "**full reproduction**" in draft.read_text(encoding="utf-8")
 
 
-def test_a_failed_verification_ends_with_one_and_misuse_with_two(root, tmp_path):
+def test_a_failed_verification_ends_with_one_and_misuse_with_two(verdict, root, tmp_path):
     failed = written(tmp_path, verdict(classification=CLASSIFICATIONS[3]))
     arguments = ["--root", str(root), "--output", str(tmp_path / "a.json")]
     assert CliRunner().invoke(command, [str(failed), *arguments]).exit_code == 1

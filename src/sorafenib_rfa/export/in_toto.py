@@ -21,6 +21,7 @@ from sorafenib_rfa.errors import Problem, SealError
 from sorafenib_rfa.export.contents import Contents
 from sorafenib_rfa.export.errors import ExportError
 from sorafenib_rfa.records.digests import sha256_of
+from sorafenib_rfa.records.record import load_records
 
 STATEMENT: Final = "https://in-toto.io/Statement/v1"
 TEST_RESULT: Final = "https://in-toto.io/attestation/test-result/v0.1"
@@ -38,6 +39,7 @@ RESULTS: Final = {
 
 NEEDED: Final = (
     "classification",
+    "claim",
     "exit_code",
     "reasons",
     "seals",
@@ -45,6 +47,7 @@ NEEDED: Final = (
     "not_identical",
     "environment",
     "seconds",
+    "verified",
 )
 
 
@@ -72,9 +75,19 @@ def read_verification(path: Path) -> dict[str, Any]:
                 hint=_HOW,
             )
         )
+    try:
+        whole = all(isinstance(each[key], str) for each in content["verified"] for key in _DIGESTS)
+        whole = whole and all(isinstance(each["asked_for"], bool) for each in content["verified"])
+    except (KeyError, TypeError):
+        whole = False
+    if not whole or not content["verified"]:
+        raise ExportError(
+            Problem("the verification does not say by digest what it is about", file=str(path), hint=_HOW)
+        )
     return content
 
 
+_DIGESTS: Final = ("path", "sha256", "record", "seal")
 _HOW: Final = "make it with: sorafenib-rfa verify --json > verification.json"
 
 
@@ -93,6 +106,53 @@ def result_of(verification: Mapping[str, Any]) -> str:
     return RESULTS[verification["classification"]]
 
 
+def _subjects(contents: Contents, verification: Mapping[str, Any]) -> dict[str, str]:
+    """Return path -> sha256 of what is attested: what was asked for, or the files of the paper that no job reads.
+
+    Raises
+    ------
+    SealError
+        If the verification is not about this tree, or a file is no longer what was verified.
+    """
+    records = load_records(contents.root)
+    problems = []
+    for each in verification["verified"]:
+        record = records.get(each["record"])
+        stated = {entry["path"]: entry["sha256"] for entry in record.outputs} if record is not None else {}
+        if record is None or record.seal != each["seal"] or stated.get(each["path"]) != each["sha256"]:
+            problems.append(
+                Problem(
+                    "it is no longer what was verified, or another tree was: its record here has another seal",
+                    file=each["path"],
+                    found=f"seal {record.seal}, sha256 {stated.get(each['path'])}" if record else "no record",
+                    expected=f"seal {each['seal']}, sha256 {each['sha256']}",
+                )
+            )
+    if problems:
+        hidden = len(problems) - SHOWN
+        more = [Problem(f"and {hidden} more outputs, verify this tree: {_HOW}")] if hidden > 0 else []
+        raise SealError([*problems[:SHOWN], *more])
+    verified = {each["path"]: each["sha256"] for each in verification["verified"]}
+    if verification["claim"]:
+        paths = sorted(each["path"] for each in verification["verified"] if each["asked_for"])
+    else:
+        paths = sorted(entry["path"] for record in contents.final for entry in record.outputs)
+    problems = [Problem("it was not verified", file=path, hint=_HOW) for path in paths if path not in verified]
+    for path in paths:
+        found = sha256_of(contents.root / path) if (contents.root / path).exists() else None
+        if path in verified and found != verified[path]:
+            problems.append(
+                Problem("it is no longer what was verified", file=path, found=found, expected=verified[path])
+            )
+    if problems or not paths:
+        raise SealError(problems or [Problem("the verification names no file that was asked for", hint=_HOW)])
+    return {path: verified[path] for path in paths}
+
+
+SHOWN: Final = 10
+"""Outputs of another tree that are named; all others are counted."""
+
+
 def statement(contents: Contents, verification: Mapping[str, Any], name: str, sha256: str) -> dict[str, Any]:
     """Return the statement about a verification.
 
@@ -108,25 +168,16 @@ def statement(contents: Contents, verification: Mapping[str, Any], name: str, sh
     Returns
     -------
     dict
-        Subjects are the files that no other job reads; of a claim, the files of the results that hold its numbers.
+        Subjects are the files that no other job reads; of what was asked for by name, its own files; of a claim, the
+        files of the results that hold its numbers.
 
     Raises
     ------
     SealError
-        If a subject is not, or no longer, what its record states.
+        If the verification is about another tree, or a subject is no longer what was verified.
     """
-    claim = verification.get("claim")
-    if claim:
-        cohorts = {number["id"].partition(":")[0] for number in claim["numbers"]} & set(contents.configs)
-        subjects = [f"results/{each}/ard/ard.parquet" for each in sorted(cohorts or {contents.cohort})]
-    else:
-        subjects = sorted(entry["path"] for record in contents.final for entry in record.outputs)
-    changed = [path for path in subjects if sha256_of(contents.root / path) != contents.files[path].sha256]
-    if changed:
-        raise SealError(
-            Problem("it is no longer what was verified: its record states another digest", file=path)
-            for path in changed
-        )
+    claim = verification["claim"]
+    subjects = _subjects(contents, verification)
     seals, outputs = verification["seals"], verification["outputs"]
     passed, warned, failed = [], [], []
     checked = f"seals of {seals['records']} records"
@@ -169,7 +220,7 @@ def statement(contents: Contents, verification: Mapping[str, Any], name: str, sh
             predicate[key] = tests
     return {
         "_type": STATEMENT,
-        "subject": [_resource(path, contents.files[path].sha256) for path in subjects],
+        "subject": [_resource(path, digest) for path, digest in subjects.items()],
         "predicateType": TEST_RESULT,
         "predicate": predicate,
     }
