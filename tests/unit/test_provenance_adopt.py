@@ -1,12 +1,14 @@
-"""Whether the code here is the code that ran, also under another Python."""
+"""Whether the code here is the code that ran, also under another Python; what goes with a record that is dropped."""
 
 import hashlib
+from pathlib import Path
 
 import pytest
 
-from sorafenib_rfa.provenance.adopt import _code_mismatch
+from sorafenib_rfa.provenance.adopt import _code_mismatch, _drop
+from sorafenib_rfa.provenance.plan import PlannedJob
 from sorafenib_rfa.records.code_identity import CodeIdentity, combine
-from sorafenib_rfa.records.record import Record
+from sorafenib_rfa.records.record import Record, Records
 
 SCRIPT, MODULE = "workflow/scripts/count.py", "src/sorafenib_rfa/counting.py"
 
@@ -48,3 +50,69 @@ def test_a_digest_that_does_not_fit_its_own_files_is_named(root):
     record = record_of(root, "3.13")
     record.content["code"]["digest"] = "0" * 64
     assert _code_mismatch(record, CodeIdentity(root)) == ["its digest of code is wrong"]
+
+
+TABLES = "results/c/records/make_table/c.json"
+
+
+def job_with_outputs(root, record, *outputs):
+    """Write a record that claims `outputs`, and these."""
+    content = {"cohort": "c", "rule": record.split("/")[3], "wildcards": {}, "inputs": []}
+    content["outputs"] = [{"path": path, "sha256": "0" * 64, "bytes": 1} for path in outputs]
+    for path in (record, *outputs):
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        if Path(path).suffix:
+            (root / path).write_text("x")
+    return Record(record, content)
+
+
+def planned(record, *outputs):
+    return PlannedJob(record.split("/")[3], {}, [], list(outputs), record, {}, {}, None, True, [])
+
+
+def test_what_a_dropped_job_made_goes_with_its_record_and_nothing_else(tmp_path):
+    root = tmp_path / "root"
+    figures = "results/c/records/draw_figure/c.json"
+    old = "results/c/records/rule_of_once/c.json"
+    outside = tmp_path / "mine.csv"
+    dropped = job_with_outputs(
+        root,
+        TABLES,
+        "data/raw/c/simulated.csv",  # the workflow makes it with this job
+        "results/c/tables/a.csv",
+        "results/c/tables/no_longer_made.csv",
+        # what no honest record claims
+        "README.md",
+        "results/c/tables/../../../../mine.csv",
+        "results/c/records/run_log.jsonl",
+        "results/c/figures",
+    )
+    records = Records(
+        [
+            dropped,
+            job_with_outputs(root, figures, "results/c/figures/f.svg"),
+            job_with_outputs(root, old, "results/c/old/f.csv"),
+        ]
+    )
+    outside.write_text("mine")
+    unclaimed = root / "results/c/tables/my_own.csv"
+    unclaimed.write_text("mine")
+    plan = {
+        TABLES: planned(TABLES, "data/raw/c/simulated.csv", "results/c/tables/a.csv"),
+        figures: planned(figures, "results/c/figures/f.svg"),
+    }
+    assert _drop(root, records, plan, [records[figures]]) == (
+        [TABLES],
+        ["data/raw/c/simulated.csv", "results/c/tables/a.csv", "results/c/tables/no_longer_made.csv"],
+    )
+    left = {path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file()}
+    assert left == {
+        "README.md",
+        "results/c/tables/my_own.csv",
+        "results/c/records/run_log.jsonl",
+        figures,
+        "results/c/figures/f.svg",
+        old,  # no rule makes it any more: it would be lost
+        "results/c/old/f.csv",
+    }
+    assert outside.read_text() == "mine"

@@ -138,10 +138,17 @@ def test_results_that_came_with_the_clone_are_looked_at_in_place(tiny):
     shutil.rmtree(tiny.folder / ".snakemake")
     victim = tiny.folder / "results/synthetic/figures/love.csv"
     victim.write_text(victim.read_text() + "1\n")
+    mine = tiny.folder / "results/synthetic/figures/my_own.csv"
+    mine.write_text("claimed by no record\n")
     code, adopted = adopt(tiny)
     record = "results/synthetic/records/draw_figure/synthetic.love.json"
     assert code == 1
     assert record in {each["record"] for each in adopted["not_adopted"] if each["faulty"]}
     assert record in adopted["dropped_records"]  # or Snakemake would take the file for a good one
+    # and what the job had made goes with it, or nobody would claim it
+    assert "results/synthetic/figures/love.csv" in adopted["dropped_files"]
+    assert not [path for path in adopted["dropped_files"] if (tiny.folder / path).exists()]
+    assert mine.read_text() == "claimed by no record\n"
+    mine.unlink()
     assert "draw_figure love" in tiny.planned()
     assert not [breach for breach in check_seals(tiny.folder) if breach.broken]

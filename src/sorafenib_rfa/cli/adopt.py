@@ -27,7 +27,8 @@ def command(terminal: Terminal, bundle: str | None, replace: bool) -> int:
     BUNDLE is a bag (.zip, or unpacked), or a results folder; without it, results that already lie in the tree are
     looked at. A job is adopted when its outputs, inputs, code, parameters and package versions all have the recorded
     digests; Snakemake then has nothing to do for it. The others are named with the reason, and run with the next
-    snakemake. No file that differs is overwritten without --replace.
+    snakemake; without BUNDLE, what they had made is taken away. No file that differs is overwritten without
+    --replace.
 
     Exit codes: 0 what matches was adopted, the rest will be made again; 1 a file is not what its job left, or
     Snakemake refused; 2 misuse, or a bundle that is refused.
@@ -82,8 +83,8 @@ def _show(terminal: Terminal, adoption: Adoption) -> None:
         terminal.prose(f"{counted(following, 'job rests', 'jobs rest')} on these and are not adopted either", indent=2)
     if adoption.dropped:
         terminal.prose(
-            f"{counted(len(adoption.dropped), 'record')} of jobs that do not match this tree taken away, so that "
-            "Snakemake makes them again",
+            f"{counted(len(adoption.dropped), 'record')} of jobs that do not match this tree taken away, with "
+            f"{counted(len(adoption.dropped_files), 'result')} of theirs, so that Snakemake makes them again",
             indent=2,
         )
     terminal.gap()

@@ -13,9 +13,9 @@ import hashlib
 import os
 import re
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict, dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
 from sorafenib_rfa.errors import Problem
@@ -68,8 +68,9 @@ class Adoption:
         Makers before their readers.
     files : int
         Files put in place.
-    dropped : tuple of str
-        Records taken away from this tree because their job does not match it; Snakemake makes it again.
+    dropped, dropped_files : tuple of str
+        Records taken away from this tree because their job does not match it, and what these jobs had made; Snakemake
+        makes them again.
     to_run : tuple of (job, reason)
         What Snakemake would run now for its default target.
     notes : tuple of str
@@ -83,6 +84,7 @@ class Adoption:
     to_run: tuple[tuple[str, str], ...] = ()
     notes: tuple[str, ...] = ()
     touch_failed: str = ""
+    dropped_files: tuple[str, ...] = ()
 
     @property
     def adopted(self) -> list[JobTaken]:
@@ -106,6 +108,7 @@ class Adoption:
             "not_adopted": [asdict(job) for job in self.left],
             "files": self.files,
             "dropped_records": list(self.dropped),
+            "dropped_files": list(self.dropped_files),
             "to_run": [{"job": job, "reason": reason} for job, reason in self.to_run],
             "notes": list(self.notes),
             "touch_failed": self.touch_failed or None,
@@ -163,7 +166,7 @@ def adopt(
         if source != root:
             stage("putting the results in place")
             files, notes = _put_in_place(root, source, taken)
-        dropped = _drop(root, [job.record for job in jobs if not job.adopted]) if source == root else []
+        dropped, dropped_files = _drop(root, records, plan, taken) if source == root else ([], [])
         _log(root, taken)
         touch_failed = ""
         if taken:
@@ -175,7 +178,7 @@ def adopt(
         for job in read_plan(root)
         if job.needs_run and job.record is not None
     ]
-    return Adoption(tuple(jobs), files, tuple(dropped), tuple(to_run), tuple(notes), touch_failed)
+    return Adoption(tuple(jobs), files, tuple(dropped), tuple(to_run), tuple(notes), touch_failed, tuple(dropped_files))
 
 
 def _plan(root: Path, records: Records, config: Mapping[str, Any]) -> dict[str, PlannedJob]:
@@ -364,14 +367,45 @@ def _copy(source: Path, target: Path) -> int:
     return 1
 
 
-def _drop(root: Path, paths: list[str]) -> list[str]:
-    """Take away records whose job does not match this tree: without it Snakemake would take the files for good ones."""
-    dropped = []
-    for path in paths:
-        if (root / path).is_file():
-            (root / path).unlink()
-            dropped.append(path)
-    return dropped
+def _drop(
+    root: Path, records: Records, plan: Mapping[str, PlannedJob], taken: list[Record]
+) -> tuple[list[str], list[str]]:
+    """Take away records whose job does not match this tree, and what the job had made.
+
+    Without its record Snakemake makes a job again; what it had made would until then be claimed by nobody. What no
+    record claims is never touched, nor anything of a job that the workflow does not have and could not make again.
+    """
+    kept = {entry["path"] for record in taken for entry in record.outputs}
+    adopted = {record.path for record in taken}
+    dropped, files = [], []
+    for path, record in records.items():
+        if path in adopted or path not in plan or not (root / path).is_file():
+            continue
+        for entry in record.outputs:
+            name = entry["path"]
+            if (name in plan[path].outputs or _own_result(root, name)) and not _touches(name, kept):
+                if (root / name).is_dir() and not (root / name).is_symlink():
+                    shutil.rmtree(root / name)
+                elif (root / name).is_file():
+                    (root / name).unlink()
+                else:
+                    continue
+                files.append(name)
+        (root / path).unlink()
+        dropped.append(path)
+    return dropped, sorted(files)
+
+
+def _own_result(root: Path, name: str) -> bool:
+    """Return whether a path that a record states, and the workflow does not, is a single result below ``results``."""
+    parts = PurePosixPath(name).parts
+    inside = len(parts) > 3 and parts[0] == "results" and ".." not in parts and parts[2] != FOLDER
+    return inside and (root / name).parent.resolve().is_relative_to((root / "results").resolve())
+
+
+def _touches(name: str, kept: Collection[str]) -> bool:
+    """Return whether a path is one of `kept`, lies in one or holds one."""
+    return any(f"{name}/".startswith(f"{other}/") or f"{other}/".startswith(f"{name}/") for other in kept)
 
 
 def _log(root: Path, taken: list[Record]) -> None:
@@ -399,6 +433,7 @@ def _log(root: Path, taken: list[Record]) -> None:
             record_sha256=digest,
             seal=record.seal,
             seconds=record.seconds,
+            outputs=[entry["path"] for entry in record.outputs],
             error=None,
         )
 
