@@ -794,6 +794,7 @@ def _unaccounted(breaches: Iterable[Breach], left: list[tuple[str, str]], papers
         texts.append(f"records that are gone: {_few(gone)}")
     if unclaimed:
         texts.append(f"results that no record claims: {_few(unclaimed)}")
+    papers = [path for path in papers if path not in gone]
     if papers:
         texts.append(f"of a paper, not compared: {_few(papers)}")
     reasons = {DISCREPANCY: "; ".join(texts)} if texts else {}
