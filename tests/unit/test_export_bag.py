@@ -400,6 +400,13 @@ def test_private_data_stay_behind_and_are_known_by_their_digest(private, tmp_pat
     assert entity["@id"].startswith("#") and "Private" in entity["description"]
 
 
+def test_a_site_with_private_patients_stays_behind_with_them(private, root):
+    site = ["results/synthetic/audit", "results/synthetic/audit/data/members.js"]
+    closed, opened = (read_contents(study, "synthetic", [PAPER]) for study in (private[0], root))
+    assert [closed.is_private(path) for path in site] == [True, True]
+    assert [opened.is_private(path) for path in site] == [False, False]
+
+
 def test_a_failure_of_a_job_on_private_data_is_told_by_its_kind_alone(root, tmp_path):
     study = tmp_path / "study"
     shutil.copytree(root, study)

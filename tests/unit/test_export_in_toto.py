@@ -19,7 +19,7 @@ from sorafenib_rfa.export.contents import read_contents
 from sorafenib_rfa.export.errors import ExportError
 from sorafenib_rfa.export.in_toto import read_verification, result_of, write_statement
 from sorafenib_rfa.provenance.compare import Comparison
-from sorafenib_rfa.provenance.verify import CLASSIFICATIONS, ClaimChecked, Verdict, Verified
+from sorafenib_rfa.provenance.verify import CLASSIFICATIONS, ClaimChecked, Verdict, Verified, verify
 from sorafenib_rfa.records.record import load_records
 from sorafenib_rfa.records.seals import Breach
 from tests.unit.export_study import PAPER, make_study
@@ -140,6 +140,15 @@ def test_what_was_asked_for_by_name_is_the_subject(contents, verdict, root, tmp_
     made = write_statement(contents, written(tmp_path, content), tmp_path / "s.json")
     digest = hashlib.sha256((root / asked).read_bytes()).hexdigest()
     assert made["subject"] == [{"name": asked, "digest": {"sha256": digest}}]
+
+
+def test_verify_itself_says_by_digest_what_it_is_about(contents, root, tmp_path):
+    content = verify(root, rerun=False).to_json()
+    assert {each["path"]: each["sha256"] for each in content["verified"]} == {
+        entry["path"]: entry["sha256"] for record in contents.records.values() for entry in record.outputs
+    }
+    made = write_statement(contents, written(tmp_path, content), tmp_path / "s.json")
+    assert PAPER in {each["name"] for each in made["subject"]}
 
 
 def test_a_verification_of_a_part_does_not_speak_for_the_paper(contents, verdict, tmp_path):

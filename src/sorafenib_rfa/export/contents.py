@@ -141,8 +141,12 @@ class Contents:
     def is_open(self, cohort: str) -> bool:
         """Say whether anybody may have a cohort's data, see :func:`may_be_given_away`."""
         config = self.configs[cohort]
-        made_by_job = {fact.path: fact.maker is not None for fact in self.files.values()}
-        return may_be_given_away(config.synthetic, config.licence, config.raw, made_by_job)
+        return may_be_given_away(config.synthetic, config.licence, config.raw, self.made_by_job)
+
+    @cached_property
+    def made_by_job(self) -> dict[str, bool]:
+        """Path of each file that a record names -> whether a job made it."""
+        return {fact.path: fact.maker is not None for fact in self.files.values()}
 
     def is_private(self, path: str) -> bool:
         """Say whether a file may show a patient of a cohort whose data are not open."""
@@ -155,6 +159,8 @@ class Contents:
             if path.startswith(results):
                 inside = path.removeprefix(results)
                 return inside.startswith(f"{FOLDER}/{FAILED}/") or not inside.startswith(AGGREGATED)
+            if f"{path}/".startswith(f"results/{self.cohort}/audit/"):  # the site shows patients of all its cohorts
+                return True
         return False
 
     @cached_property
