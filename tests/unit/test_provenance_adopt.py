@@ -7,6 +7,8 @@ import pytest
 
 from sorafenib_rfa.provenance.adopt import _code_mismatch, _drop
 from sorafenib_rfa.provenance.plan import PlannedJob
+from sorafenib_rfa.provenance.tree import Tree
+from sorafenib_rfa.provenance.why import _Reasons
 from sorafenib_rfa.records.code_identity import CodeIdentity, combine
 from sorafenib_rfa.records.record import Record, Records
 
@@ -116,3 +118,13 @@ def test_what_a_dropped_job_made_goes_with_its_record_and_nothing_else(tmp_path)
         "results/c/old/f.csv",
     }
     assert outside.read_text() == "mine"
+
+
+def test_why_names_no_code_that_has_the_bytes_that_ran(root):
+    (root / "config").mkdir()
+    record = record_of(root, "3.13")
+    reasons = _Reasons(Tree(root), [])
+    assert list(reasons.code(planned(TABLES), record)) == []
+    (root / MODULE).write_text("n = 2\n")
+    (cause,) = _Reasons(Tree(root), []).code(planned(TABLES), record)
+    assert cause.text == f"Code changed: {MODULE}, which count.py imports."
