@@ -19,30 +19,14 @@ from typing import Any
 import pandas as pd
 
 from sorafenib_rfa.audit.pack import Pool, columns, runs
+from sorafenib_rfa.estimates.ard import ARD_COLUMNS
 from sorafenib_rfa.provenance.trace import INGEST_RULE
 from sorafenib_rfa.provenance.tree import LEDGER
 from sorafenib_rfa.records.code_store import code_bytes
 from sorafenib_rfa.records.record import Record, Records, canonical
 from sorafenib_rfa.records.seals import Breach
 
-ARD_COLUMNS = (
-    "ard_id",
-    "analysis_id",
-    "estimand_id",
-    "population",
-    "group",
-    "variable",
-    "stat_name",
-    "value",
-    "ci_low",
-    "ci_high",
-    "p_value",
-    "unit",
-    "method",
-    "engine",
-    "record",
-    "file",
-)
+SHOWN_OF_ARD = (*(column for column in ARD_COLUMNS if column != "cohort"), "file")
 QUARANTINE_COLUMNS = ("site", "file", "sheet", "row", "column", "table", "subject_id", "rule", "reason", "scope")
 """The cell's value itself is left where it is, in the raw file."""
 FATE_COLUMNS = ("USUBJID", "site", "fate", "step_id", "reason", "src_file", "src_row")
@@ -130,7 +114,7 @@ def ard_part(frames: Mapping[str, pd.DataFrame]) -> dict[str, Any]:
     for cohort, frame in frames.items():
         frame = frame.sort_values("ard_id", kind="stable")
         full = frame.assign(record=f"results/{cohort}/" + frame["record"].astype("string"))
-        found[cohort] = columns(full, ARD_COLUMNS)
+        found[cohort] = columns(full, SHOWN_OF_ARD)
     return found
 
 

@@ -8,18 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal, get_args
 
-import yaml
-
 from sorafenib_rfa.errors import Problem
 from sorafenib_rfa.exhibits.format import escape_markdown
 from sorafenib_rfa.manuscript.errors import ManuscriptError, problem_at
 from sorafenib_rfa.manuscript.source import Sourced
 from sorafenib_rfa.manuscript.whereabouts import TITLE_BLOCK
+from sorafenib_rfa.manuscript.yaml_source import read_yaml
 
 Status = Literal["met", "partly", "not done", "not applicable"]
 Known = Literal["seen", "recalled"]
 
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _KEYS: Final = ("name", "title", "source", "known", "items")
 _ITEM_KEYS: Final = ("item", "asks", "anchors", "met", "status", "known")
 RECALLED_MARK: Final = "\u2020"
@@ -80,13 +78,7 @@ def load_checklist(path: Path, shown: str | None = None) -> Checklist:
         names file and line of each.
     """
     shown = path.as_posix() if shown is None else shown
-    try:
-        text = path.read_text(encoding="utf-8")
-        root, content = yaml.compose(text, Loader=_LOADER), yaml.load(text, Loader=_LOADER)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        mark = getattr(error, "problem_mark", None)
-        message = f"the file cannot be read: {getattr(error, 'problem', None) or error}"
-        raise ManuscriptError(problem_at((shown, mark.line + 1 if mark else 1), message)) from None
+    root, content = read_yaml(path, shown)
     if not isinstance(content, dict) or set(content) != set(_KEYS) or not isinstance(content["items"], list):
         found = ", ".join(map(str, content)) if isinstance(content, dict) else repr(content)
         raise ManuscriptError(

@@ -11,8 +11,7 @@ import yaml
 
 from sorafenib_rfa.manuscript.errors import ManuscriptError, problem_at
 from sorafenib_rfa.manuscript.predicate import Predicate, PredicateError, parse_predicate
-
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml where PyYAML has it: ten times as fast
+from sorafenib_rfa.manuscript.yaml_source import LOADER
 
 
 @dataclass(frozen=True)
@@ -82,8 +81,8 @@ def load_claims(path: Path, shown: str | None = None) -> Claims:
     shown = path.as_posix() if shown is None else shown
     try:
         text = path.read_text(encoding="utf-8")
-        root = yaml.compose(text, Loader=_LOADER)
-        content = yaml.load(text, Loader=_LOADER)
+        root = yaml.compose(text, Loader=LOADER)
+        content = yaml.load(text, Loader=LOADER)
     except (OSError, UnicodeDecodeError) as error:
         raise ManuscriptError(problem_at((shown, 1), f"the file cannot be read: {error}")) from None
     except yaml.YAMLError as error:

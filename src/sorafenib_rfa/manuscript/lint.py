@@ -20,6 +20,7 @@ from sorafenib_rfa.manuscript.errors import problem_at
 from sorafenib_rfa.manuscript.source import CAPTION_LINE, DIV_OPEN, SHORTCODE, Sourced, divs, images, regions
 from sorafenib_rfa.manuscript.unbound import BOUND, UnboundNumbers, numbers_in
 from sorafenib_rfa.manuscript.whereabouts import HEADING
+from sorafenib_rfa.manuscript.yaml_source import LOADER
 
 if TYPE_CHECKING:
     from sorafenib_rfa.manuscript.claims import Claims
@@ -31,7 +32,6 @@ _LABEL: Final = re.compile(r"#(?P<label>(?:sec|fig|tbl|eq)-[\w-]+)")
 _ATTRIBUTES: Final = re.compile(r"(?<=[\])\w#])(?P<space>[ \t]*)\{[ \t]*[#.](?:[^{}\"]|\"[^\"]*\")*\}")
 _PRINTED_ATTRIBUTE: Final = re.compile(r'\b(?:fig-alt|title)="(?P<text>[^"]*)"')
 _FOOTNOTE: Final = re.compile(r"\[\^[^\]\s]+\]:?")
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _ESCAPE: Final = re.compile(r"\\(.)")
 _ENTRY: Final = re.compile(r"^\s*@(?P<kind>\w+)\s*[{(]\s*(?P<key>[^,\s]+)\s*,", re.MULTILINE)
 _FRONT_KEYS: Final = ("title", "subtitle", "short-title", "abstract", "keywords")
@@ -181,7 +181,7 @@ def _generated(file: str) -> bool:
 def _front_matter(source: Sourced, body: int, starts: list[int]) -> Iterator[tuple[int, int]]:
     """Yield the parts of the front matter that are printed as text."""
     try:
-        root = yaml.compose("\n".join(source.lines[1 : body - 1]), Loader=_LOADER)
+        root = yaml.compose("\n".join(source.lines[1 : body - 1]), Loader=LOADER)
     except yaml.YAMLError:
         return  # said where the text is expanded
     for key, value in root.value if isinstance(root, yaml.MappingNode) else ():

@@ -13,8 +13,6 @@ from fnmatch import translate
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
-import yaml
-
 from sorafenib_rfa.config.models import Plan
 from sorafenib_rfa.errors import Problem
 from sorafenib_rfa.estimates.ard import slug
@@ -23,13 +21,13 @@ from sorafenib_rfa.manuscript.checklists import placed
 from sorafenib_rfa.manuscript.errors import ManuscriptError, problem_at
 from sorafenib_rfa.manuscript.source import Sourced
 from sorafenib_rfa.manuscript.whereabouts import Whereabouts
+from sorafenib_rfa.manuscript.yaml_source import read_yaml
 
 if TYPE_CHECKING:
     import pandas as pd
 
 Status = Literal["done", "deviated", "not done"]
 
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _Row = tuple[str, str, str, str, str, float]
 PLAN_FILE: Final = "config/plan.yaml"
 _DEVIATION_KEYS: Final = ("status", "what", "reason")
@@ -226,13 +224,7 @@ def load_deviations(path: Path, plan: Plan, shown: str | None = None) -> dict[st
         If it cannot be read, names what the plan does not have, or lacks a part; with file and line.
     """
     shown = path.as_posix() if shown is None else shown
-    try:
-        text = path.read_text(encoding="utf-8")
-        root, content = yaml.compose(text, Loader=_LOADER), yaml.load(text, Loader=_LOADER)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        mark = getattr(error, "problem_mark", None)
-        message = f"the file cannot be read: {getattr(error, 'problem', None) or error}"
-        raise ManuscriptError(problem_at((shown, mark.line + 1 if mark else 1), message)) from None
+    root, content = read_yaml(path, shown)
     known = {item.key for item in planned_items(plan)}
     lines = {key.value: key.start_mark.line + 1 for key, _ in root.value} if root is not None else {}
     problems: list[Problem] = []

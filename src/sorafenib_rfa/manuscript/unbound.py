@@ -14,15 +14,13 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Final
 
-import yaml
-
 from sorafenib_rfa.errors import Problem
 from sorafenib_rfa.manuscript.errors import ManuscriptError, problem_at
+from sorafenib_rfa.manuscript.yaml_source import read_yaml
 
 BOUND: Final = "\ue000"
 """Stands in a text for what is bound: a number beside it belongs to what is printed there."""
 
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _WORDS: Final = (
     "two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen "
     "nineteen twenty thirty forty fifty sixty seventy eighty ninety hundred thousand million half halves twice thrice "
@@ -175,13 +173,7 @@ def load_unbound_numbers(path: Path, facts: Mapping[str, Sequence[str]], shown: 
         If the file cannot be read, an entry lacks a part or a reason, holds no number, or names an unknown fact.
     """
     shown = path.as_posix() if shown is None else shown
-    try:
-        text = path.read_text(encoding="utf-8")
-        root, content = yaml.compose(text, Loader=_LOADER), yaml.load(text, Loader=_LOADER)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        mark = getattr(error, "problem_mark", None)
-        message = f"the file cannot be read: {getattr(error, 'problem', None) or error}"
-        raise ManuscriptError(problem_at((shown, mark.line + 1 if mark else 1), message)) from None
+    root, content = read_yaml(path, shown)
     result = UnboundNumbers(shown)
     if not isinstance(content, dict) or set(content) - {"free_sections", "allowed"}:
         raise ManuscriptError(problem_at((shown, 1), "the file must have the keys free_sections and allowed only"))
