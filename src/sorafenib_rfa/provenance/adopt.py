@@ -167,7 +167,7 @@ def adopt(
             stage("putting the results in place")
             files, notes = _put_in_place(root, source, taken)
         dropped, dropped_files = _drop(root, records, plan, taken) if source == root else ([], [])
-        _log(root, taken)
+        _log(root, taken, [records[job.record] for job in jobs if not job.adopted])
         touch_failed = ""
         if taken:
             stage("telling Snakemake")
@@ -408,15 +408,30 @@ def _touches(name: str, kept: Collection[str]) -> bool:
     return any(f"{name}/".startswith(f"{other}/") or f"{other}/".startswith(f"{name}/") for other in kept)
 
 
-def _log(root: Path, taken: list[Record]) -> None:
-    """Leave an event for each adopted job, unless the last one says just that."""
+def _log(root: Path, taken: list[Record], left: list[Record]) -> None:
+    """Leave an event for each job that was adopted, or was not, unless the last one says just that.
+
+    A job that was not adopted has no record here, though the log that came along says that it finished.
+    """
     now = dt.datetime.now(dt.UTC).isoformat(timespec="milliseconds")
     run = f"adopt-{dt.datetime.now(dt.UTC):%Y%m%dT%H%M%S}-{os.getpid()}"
     last: dict[str, dict[str, Any]] = {}
-    for cohort in sorted({record.path.split("/")[1] for record in taken}):
+    for cohort in sorted({record.path.split("/")[1] for record in [*taken, *left]}):
         for entry in read_log(run_log_path(root, cohort)):
             if entry.content.get("record"):
                 last[entry.content["record"]] = entry.content
+    for record in left:
+        if last.get(record.path, {}).get("event") in ("finished", "adopted") and not (root / record.path).is_file():
+            append(
+                run_log_path(root, record.path.split("/")[1]),
+                event="not_adopted",
+                time=now,
+                run=run,
+                rule=record.rule,
+                wildcards=record.wildcards,
+                record=record.path,
+                error=None,
+            )
     for record in taken:
         digest = hashlib.sha256((root / record.path).read_bytes()).hexdigest()
         before = last.get(record.path, {})
