@@ -59,6 +59,7 @@ class Installed:
         self.path = list(sys.path if path is None else path)
         self.cache = cache
         self._dirty = False
+        self._closures: dict[str, frozenset[str]] = {}
 
     @cached_property
     def versions(self) -> dict[str, tuple[str, Path]]:
@@ -120,16 +121,25 @@ class Installed:
         imports : iterable of str
             Top-level names that code imports; those of the standard library and unknown ones are left out.
         """
-        queue = [self.distribution_of(top) for top in sorted(set(imports) - sys.stdlib_module_names)]
-        found: dict[str, str] = {}
-        while queue:
-            name = queue.pop()
-            if name is None or name in found or name not in self.versions:
-                continue
-            found[name] = self.versions[name][0]
-            queue.extend([*self.requires(name), *BROUGHT_IN.get(name, ())])
+        found: set[str] = set()
+        for top in sorted(set(imports) - sys.stdlib_module_names):
+            name = self.distribution_of(top)
+            if name is not None:
+                found |= self._closure(name)
         self._save()
-        return dict(sorted(found.items()))
+        return {name: self.versions[name][0] for name in sorted(found)}
+
+    def _closure(self, start: str) -> frozenset[str]:
+        """Return a distribution with all that it rests on; asked for again and again by the rules."""
+        if start not in self._closures:
+            queue, found = [start], set()
+            while queue:
+                name = queue.pop()
+                if name not in found and name in self.versions:
+                    found.add(name)
+                    queue.extend([*self.requires(name), *BROUGHT_IN.get(name, ())])
+            self._closures[start] = frozenset(found)
+        return self._closures[start]
 
     def _save(self) -> None:
         if self.cache is not None and self._dirty:

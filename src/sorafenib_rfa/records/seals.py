@@ -16,7 +16,6 @@ from typing import Any, Final
 
 from sorafenib_rfa.errors import Problem, SealError
 from sorafenib_rfa.records.code_store import NAME as CODE
-from sorafenib_rfa.records.code_store import code_path
 from sorafenib_rfa.records.digests import Digests, members, sha256_of
 from sorafenib_rfa.records.record import FAILED, FOLDER, Record, Records, read_record, record_paths, seal_of
 from sorafenib_rfa.records.run_log import NAME as RUN_LOG
@@ -133,18 +132,23 @@ def check_seals(root: Path, cache: Path | None = None) -> list[Breach]:
 
 def _digests(root: Path, records: Mapping[str, Record], cache: Path | None) -> dict[str, str | None]:
     names = {entry["path"] for record in records.values() for entry in [*record.inputs, *record.outputs]}
-    names |= {
-        code_path(root, _folder(record), file["sha256"]).relative_to(root).as_posix()
-        for record in records.values()
-        for file in record.code_files.values()
-    }
+    names |= set(_kept_code(records))
     names |= {path.relative_to(root).as_posix() for path in (root / "results").glob(f"*/{FOLDER}/{CODE}/*")}
     return Digests(cache).of_each(root, names)
 
 
 def _folder(record: Record) -> str:
     """Return the folder below results/ in which the record lies."""
-    return Path(record.path).parts[1]
+    return record.path.split("/")[1]
+
+
+def _kept_code(records: Mapping[str, Record]) -> dict[str, str]:
+    """Return the path of each copy of code that the records name -> a record that names it."""
+    return {
+        f"results/{_folder(record)}/{FOLDER}/{CODE}/{file['sha256']}": record.path
+        for record in records.values()
+        for file in record.code_files.values()
+    }
 
 
 def _files(root: Path, records: Records, digests: Mapping[str, str | None]) -> Iterable[Breach]:
@@ -260,15 +264,12 @@ def _gone(root: Path, entries: list[Entry]) -> Iterable[Breach]:
 
 
 def _code(root: Path, records: Records, digests: Mapping[str, str | None]) -> Iterable[Breach]:
-    named = {
-        code_path(root, _folder(record), file["sha256"]).relative_to(root).as_posix(): record.path
-        for record in records.values()
-        for file in record.code_files.values()
-    }
-    kept = {name for name in digests if Path(name).parts[2:4] == (FOLDER, CODE)}  # also of code no longer in use
+    named = _kept_code(records)
+    kept = {name for name in digests if name.split("/")[2:4] == [FOLDER, CODE]}  # also of code no longer in use
     for name in sorted(kept | set(named)):
-        if digests[name] != Path(name).name:
-            yield _breach(name, "code_changed", named.get(name), Path(name).name, digests[name])
+        expected = name.rpartition("/")[2]
+        if digests[name] != expected:
+            yield _breach(name, "code_changed", named.get(name), expected, digests[name])
 
 
 def _unclaimed(root: Path, records: Records) -> Iterable[Breach]:
