@@ -1,7 +1,6 @@
 """The real DAG on a tiny cohort: it ends in the paper, reruns exactly what is affected, and never sees the truth."""
 
 import json
-import os
 import re
 from pathlib import Path
 
@@ -31,22 +30,6 @@ DOWNSTREAM_OF_CLEAN = [
     *(f"run_notebook {name}" for name in COHORT["notebooks"]),
     "validation_results",
 ]
-
-
-@pytest.fixture
-def change(tiny):
-    """Change a file of the tiny checkout for one test."""
-    undo = []
-
-    def change_file(name, edit):
-        path = tiny.folder / name
-        undo.append((path, path.read_bytes(), path.stat()))
-        path.write_bytes(edit(path.read_bytes()))
-
-    yield change_file
-    for path, content, stat in undo:
-        path.write_bytes(content)
-        os.utime(path, (stat.st_atime, stat.st_mtime))
 
 
 def test_the_paper_is_there_in_three_formats(tiny):

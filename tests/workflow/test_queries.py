@@ -26,22 +26,6 @@ def tree(finished):
     return Tree(finished.folder)
 
 
-@pytest.fixture
-def change(tiny):
-    """Change a file of the tiny checkout for one test."""
-    undo = []
-
-    def change_file(name, edit):
-        path = tiny.folder / name
-        undo.append((path, path.read_bytes(), path.stat()))
-        path.write_bytes(edit(path.read_bytes()))
-
-    yield change_file
-    for path, content, stat in undo:
-        path.write_bytes(content)
-        os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
-
-
 def replaced(before, after):
     """Return an edit that replaces text; a text that is not there is an error of the test."""
 

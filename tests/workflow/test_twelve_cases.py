@@ -18,25 +18,6 @@ from .test_dag import DOWNSTREAM_OF_CLEAN
 pytestmark = [pytest.mark.workflow, pytest.mark.slow]
 
 
-@pytest.fixture
-def change(tiny):
-    """Change a file for one test; ``old_time`` keeps its modification time as a restored backup would."""
-    undo = []
-
-    def change_file(name, edit, *, old_time=False):
-        path = tiny.folder / name
-        stat = path.stat()
-        undo.append((path, path.read_bytes(), stat))
-        path.write_bytes(edit(path.read_bytes()))
-        if old_time:
-            os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
-
-    yield change_file
-    for path, content, stat in undo:
-        path.write_bytes(content)
-        os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
-
-
 def refused(tiny, name):
     """Return what is said when nothing may be built; the file and the record it belies are named, nothing has run."""
     before = (tiny.folder / "results/synthetic/manuscript/paper.html").stat().st_mtime_ns

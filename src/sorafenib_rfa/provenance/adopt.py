@@ -220,7 +220,7 @@ def _judge(root: Path, source: Path, records: Records, plan: Mapping[str, Planne
                     )
             elif not jobs[maker.path].adopted if maker.path in jobs else True:
                 before.append(maker.title)
-            elif next((o["sha256"] for o in maker.outputs if o["path"] == entry["path"]), None) not in (
+            elif maker.stated(entry["path"]) not in (
                 None,
                 entry["sha256"],
             ):

@@ -128,7 +128,7 @@ def sealed_inputs(root: Path, paths: Iterable[str]) -> list[dict[str, Any]]:
     for entry in described:
         path, maker = entry["path"], records.maker(entry["path"])
         entry["made_by"] = None if maker is None else {"record": maker.path, "seal": maker.seal}
-        recorded = next((o["sha256"] for o in maker.outputs if o["path"] == path), None) if maker else None
+        recorded = maker.stated(path) if maker else None
         if recorded is not None and recorded != entry["sha256"]:
             problems.append(
                 Problem(

@@ -100,6 +100,10 @@ class Record:
         """What came out: path, sha256, bytes."""
         return self.content["outputs"]
 
+    def stated(self, path: str) -> str | None:
+        """Return the digest under which the record states an output; None for a file inside of an output folder."""
+        return next((entry["sha256"] for entry in self.outputs if entry["path"] == path), None)
+
     @property
     def params(self) -> dict[str, Any]:
         """Tracked parameters, without the digests of code."""

@@ -115,18 +115,18 @@ def check_seals(root: Path, cache: Path | None = None) -> list[Breach]:
             found_records.append(record)
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             breaches.append(_breach(name, "record_changed", name))
-    records = Records(found_records)
+    records, logs = Records(found_records), _read_logs(root)
     try:
         digests = _digests(root, records, cache)
-        breaches += _files(root, records, digests)
-        breaches += _logs(root, records)
+        breaches += _files(root, records, digests, logs)
+        breaches += _logs(root, records, logs)
         breaches += _code(root, records, digests)
         breaches += _unclaimed(root, records)
     except (KeyError, TypeError, AttributeError):
         # a record that was changed need not even have a record's parts; what could be read is judged without it
         sound = Records(r for r in found_records if seal_of(r.content) == r.content.get("seal"))
         digests = _digests(root, sound, cache)
-        breaches += [*_files(root, sound, digests), *_logs(root, sound), *_code(root, sound, digests)]
+        breaches += [*_files(root, sound, digests, logs), *_logs(root, sound, logs), *_code(root, sound, digests)]
     return sorted(set(breaches), key=lambda breach: (breach.path, breach.kind, breach.record or ""))
 
 
@@ -151,8 +151,10 @@ def _kept_code(records: Mapping[str, Record]) -> dict[str, str]:
     }
 
 
-def _files(root: Path, records: Records, digests: Mapping[str, str | None]) -> Iterable[Breach]:
-    logged = _logged_seals(root)
+def _files(
+    root: Path, records: Records, digests: Mapping[str, str | None], logs: Mapping[str, list[Entry]]
+) -> Iterable[Breach]:
+    logged = _logged_seals(logs)
     for record in records.values():
         for entry in record.outputs:
             now = digests[entry["path"]]
@@ -172,20 +174,21 @@ def _files(root: Path, records: Records, digests: Mapping[str, str | None]) -> I
                 # the maker ran again: no harm if it made the same, and if the run that is named took place
                 if made_by["seal"] not in logged.get(made_by["record"], ()):
                     yield _breach(record.path, "upstream_unlogged", made_by["record"], made_by["seal"], maker.seal)
-                elif _stated(maker, entry["path"]) not in (None, entry["sha256"]):
+                elif maker.stated(entry["path"]) not in (None, entry["sha256"]):
                     yield _breach(record.path, "upstream_changed", maker.path, made_by["seal"], maker.seal)
 
 
-def _stated(maker: Record, path: str) -> str | None:
-    """Return the digest under which a record states an output; None for a file inside of an output folder."""
-    return next((entry["sha256"] for entry in maker.outputs if entry["path"] == path), None)
+def _read_logs(root: Path) -> dict[str, list[Entry]]:
+    """Return each folder below results/ -> the lines of its run log."""
+    folders = sorted(path.name for path in (root / "results").glob("*") if path.is_dir())
+    return {folder: read_log(root / "results" / folder / FOLDER / RUN_LOG) for folder in folders}
 
 
-def _logged_seals(root: Path) -> dict[str, set[str]]:
+def _logged_seals(logs: Mapping[str, list[Entry]]) -> dict[str, set[str]]:
     """Return the path of each record -> the seals of all its runs that the run logs know."""
     seals: dict[str, set[str]] = {}
-    for path in (root / "results").glob(f"*/{FOLDER}/{RUN_LOG}"):
-        for entry in read_log(path):
+    for entries in logs.values():
+        for entry in entries:
             if entry.content.get("event") in ("finished", "adopted"):
                 seals.setdefault(str(entry.content.get("record")), set()).add(str(entry.content.get("seal")))
     return seals
@@ -205,11 +208,9 @@ def _changed(root: Path, record: Record, entry: Mapping[str, Any], now: str) -> 
             yield _breach(f"{entry['path']}/{name}", "output_changed", record.path, recorded.get(name), digest)
 
 
-def _logs(root: Path, records: Records) -> Iterable[Breach]:
-    for folder in sorted(path.name for path in (root / "results").glob("*") if path.is_dir()):
-        path = root / "results" / folder / FOLDER / RUN_LOG
-        name = path.relative_to(root).as_posix()
-        entries = read_log(path)
+def _logs(root: Path, records: Records, logs: Mapping[str, list[Entry]]) -> Iterable[Breach]:
+    for folder, entries in logs.items():
+        name = f"results/{folder}/{FOLDER}/{RUN_LOG}"
         if not entries and members(root / "results" / folder):
             yield Breach(name, "run_log_broken", None, None, None, "there are results and no run log")
         yield from _gone(root, entries)
