@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
@@ -12,9 +13,12 @@ import pandas as pd
 from sorafenib_rfa.adam.adrecur import build_adrecur
 from sorafenib_rfa.config.load import read_yaml, validate
 from sorafenib_rfa.config.models import CohortConfig, Plan
+from sorafenib_rfa.estimates.ablation import estimate_ablation
 from sorafenib_rfa.estimates.ard import Estimates
 from sorafenib_rfa.estimates.baseline import estimate_baseline
 from sorafenib_rfa.estimates.efficacy import estimate_efficacy
+from sorafenib_rfa.estimates.exposure import estimate_exposure
+from sorafenib_rfa.estimates.liver import estimate_liver
 from sorafenib_rfa.estimates.safety import estimate_safety
 from sorafenib_rfa.estimates.target_trial import estimate_target_trial
 from sorafenib_rfa.vocabulary import ARMS, CONTROL, DAYS_PER_MONTH, SORAFENIB
@@ -46,17 +50,18 @@ def estimated() -> tuple[dict[str, pd.DataFrame], dict[str, Estimates]]:
         "efficacy": estimate_efficacy(
             adam["adtte"], adam["adsl"], baseline.curves["weights"], PLAN, config, name, "records/efficacy.json", seed=7
         ),
-        "safety": estimate_safety(
-            adam["adae"],
-            adam["adsl"],
-            adam["adex"],
-            PLAN,
-            config,
-            name,
-            "records/safety.json",
-            ablations=adam["ablations"],
-            adlb=adam["adlb"],
-        ),
+        **estimate_treated(adam, PLAN, name),
+    }
+
+
+def estimate_treated(adam: Mapping[str, pd.DataFrame], the_plan: Plan, name: str) -> dict[str, Estimates]:
+    """Return the estimates of the parts on safety."""
+    given = {"adsl": adam["adsl"], "adae": adam["adae"], "adex": adam["adex"], "plan": the_plan, "cohort_name": name}
+    return {
+        "safety": estimate_safety(**given, record="records/safety.json"),
+        "exposure": estimate_exposure(**given, record="records/exposure.json"),
+        "ablation": estimate_ablation(**given, ablations=adam["ablations"], record="records/ablation.json"),
+        "liver": estimate_liver(**given, adlb=adam["adlb"], record="records/liver.json"),
     }
 
 
@@ -396,3 +401,33 @@ def laboratory(rng: np.random.Generator, adsl: pd.DataFrame, last_day: np.ndarra
             )
     frame = pd.concat(frames, ignore_index=True)
     return frame.astype({"PARAMCD": "string", "PERIRFFL": "string", "ATOXGR": "Int64", "BTOXGR": "Int64"})
+
+
+def small_adam() -> dict[str, pd.DataFrame]:
+    """Return three patients: two exposed from day 10 to day 40 (400 mg, 31 days), one never; followed 100 days."""
+    rfa = pd.Timestamp("2016-01-01")
+    adam = make_adam(40, seed=1)
+    adsl = adam["adsl"].iloc[:3].copy()
+    adsl["USUBJID"] = pd.array(["A", "B", "C"], dtype="string")
+    adsl["EXPOSFL"] = pd.array(["Y", "Y", "N"], dtype="string")
+    adsl["TRTSDT"] = pd.Series([rfa] * 3, index=adsl.index)
+    adsl["LSTALVDT"] = pd.Series([rfa + 100 * pd.Timedelta(days=1)] * 3, index=adsl.index)
+    adsl["DTHDT"] = pd.Series([pd.NaT] * 3, index=adsl.index, dtype="datetime64[s]")
+    adex = pd.DataFrame(
+        {
+            "USUBJID": pd.array(["A", "B"], dtype="string"),
+            "EXSEQ": [1, 1],
+            "EXSTDT": [rfa + 10 * pd.Timedelta(days=1)] * 2,
+            "EXENDT": [rfa + 40 * pd.Timedelta(days=1)] * 2,
+            "EXDOSE": [800.0, 400.0],
+            "EXDURD": [31, 31],
+            "EXADJ": pd.array(["adverse_event", "progression"], dtype="string"),
+        }
+    )
+    adae = adam["adae"].iloc[:2].copy()
+    adae["USUBJID"] = pd.array(["A", "C"], dtype="string")
+    adae["AEDECOD"] = pd.array(["Diarrhea", "Diarrhea"], dtype="string")
+    adae["ATOXGR"] = pd.array([3, 1], dtype="Int64")
+    adae["TRTEMFL"] = "Y"
+    adae["ASTDT"] = [rfa + 29 * pd.Timedelta(days=1), rfa + 49 * pd.Timedelta(days=1)]
+    return {"adsl": adsl, "adex": adex, "adae": adae}

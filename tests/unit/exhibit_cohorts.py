@@ -64,13 +64,12 @@ def with_arms(wrong: str = "") -> Exhibits:
 
     `wrong` is what :func:`estimates_data.break_cohort` does to it.
     """
-    from estimates_data import adrecur, break_cohort, laboratory, sessions
+    from estimates_data import adrecur, break_cohort, estimate_treated, laboratory, sessions
 
     from sorafenib_rfa.estimates.agreement import estimate_agreement
     from sorafenib_rfa.estimates.baseline import estimate_baseline
     from sorafenib_rfa.estimates.efficacy import estimate_efficacy
     from sorafenib_rfa.estimates.repeat_rfa import estimate_repeat_rfa
-    from sorafenib_rfa.estimates.safety import estimate_safety
     from sorafenib_rfa.estimates.sensitivity import estimate_sensitivity
     from sorafenib_rfa.estimates.subgroups import estimate_subgroups
     from sorafenib_rfa.estimates.target_trial import estimate_target_trial
@@ -85,6 +84,9 @@ def with_arms(wrong: str = "") -> Exhibits:
     break_cohort(adsl, adtte, wrong)
     ledgers = _ledgers(adsl, rng, cohort)
     ablations = _ablations(rng, adsl)
+    adae = _adae(rng, adsl)
+    adlb = laboratory(rng, adsl, np.full(len(adsl), 2400))
+    treated = {"adsl": adsl, "adae": adae, "adex": _adex(adsl), "adlb": adlb, "ablations": ablations}
     agreement = pd.read_csv(ROOT / "validation/agreement.csv", dtype=str, keep_default_na=False)
     config, name = cohort.config, "synthetic"
     baseline = estimate_baseline(adsl, plan, config, name, "records/baseline.json")
@@ -105,17 +107,7 @@ def with_arms(wrong: str = "") -> Exhibits:
         estimate_agreement(
             agreement.astype({"values": int}), name, "records/agreement.json", shown_as="validation/agreement.csv"
         ),
-        estimate_safety(
-            _adae(rng, adsl),
-            adsl,
-            _adex(adsl),
-            plan,
-            config,
-            name,
-            "records/safety.json",
-            ablations=ablations,
-            adlb=laboratory(rng, adsl, np.full(len(adsl), 2400)),
-        ),
+        *estimate_treated(treated, plan, name).values(),
     ]
     return _collected(parts, cohort, plan, ledgers)
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from clean_helpers import clean, dose, event, image, lab, whole
-from estimates_data import PLAN, value
+from estimates_data import PLAN, estimate_treated, value
 from ingest_helpers import cohort_config, site_config
 
 from sorafenib_rfa.adam import build_adam
@@ -15,7 +15,6 @@ from sorafenib_rfa.estimates.baseline import estimate_baseline
 from sorafenib_rfa.estimates.collect import collect_ard
 from sorafenib_rfa.estimates.efficacy import estimate_efficacy
 from sorafenib_rfa.estimates.flow import estimate_flow
-from sorafenib_rfa.estimates.safety import estimate_safety
 from sorafenib_rfa.exhibits.tables import make_table
 
 RFA = pd.Timestamp("2015-03-01")
@@ -71,17 +70,7 @@ def made():
         estimate_flow(cleaned.attrition, cleaned.fates, cleaned.quarantine, config, "study", "r"),
         baseline,
         estimate_efficacy(adam["adtte"], adam["adsl"], baseline.curves["weights"], PLAN, config, "study", "r", seed=1),
-        estimate_safety(
-            adam["adae"],
-            adam["adsl"],
-            adam["adex"],
-            PLAN,
-            config,
-            "study",
-            "r",
-            ablations=cleaned.tables["ablations"],
-            adlb=adam["adlb"],
-        ),
+        *estimate_treated(adam | {"ablations": cleaned.tables["ablations"]}, PLAN, "study").values(),
     ]
     return sites, collect_ard(part.ard for part in parts), config
 
@@ -106,9 +95,9 @@ def numbers() -> list[int]:
         ("efficacy.os.events", 0),
         ("safety.population.exposed.n", 2 * sum(n % 3 == 0 and n % 10 != 9 for n in numbers())),
         ("safety.summary.exposed.drug_related_grade_3_5.n", 2 * sum(n % 3 == 0 and n % 10 != 9 for n in numbers())),
-        ("safety.exposure.exposed.stopped_adverse_event.percent", 100),
-        ("safety.rfa_session.total", N - 2),
-        ("safety.lab.exposed.alt.grade_3_4.percent", 100),
+        ("exposure.dosing.exposed.stopped_adverse_event.percent", 100),
+        ("ablation.session.total", N - 2),
+        ("liver.lab.exposed.alt.grade_3_4.percent", 100),
     ],
 )
 def test_counts_from_the_rows_to_the_ard(made, identifier, expected):
@@ -116,7 +105,7 @@ def test_counts_from_the_rows_to_the_ard(made, identifier, expected):
 
 
 def test_duration_of_exposure_in_months(made):
-    row = value(made[1], "safety.exposure.exposed.duration.median")
+    row = value(made[1], "exposure.dosing.exposed.duration.median")
     assert row["value"] == pytest.approx(100 / 30.4375)
 
 

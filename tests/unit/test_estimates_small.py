@@ -5,12 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from estimates_data import cohort, make_adam, plan
+from estimates_data import cohort, estimate_treated, make_adam, plan
 
 from sorafenib_rfa.estimates.baseline import estimate_baseline
 from sorafenib_rfa.estimates.collect import collect_ard
 from sorafenib_rfa.estimates.efficacy import estimate_efficacy
-from sorafenib_rfa.estimates.safety import estimate_safety
 from sorafenib_rfa.exhibits.tables import make_table
 
 PLAN = plan(bootstrap_resamples=200)
@@ -21,18 +20,9 @@ def everything(adam: dict[str, pd.DataFrame], the_plan=PLAN) -> pd.DataFrame:
     baseline = estimate_baseline(adam["adsl"], the_plan, config, "synthetic", "r")
     weights = baseline.curves["weights"]
     efficacy = estimate_efficacy(adam["adtte"], adam["adsl"], weights, the_plan, config, "synthetic", "r", seed=1)
-    safety = estimate_safety(
-        adam["adae"],
-        adam["adsl"],
-        adam["adex"],
-        the_plan,
-        config,
-        "synthetic",
-        "r",
-        ablations=adam["ablations"],
-        adlb=adam["adlb"],
+    ard = collect_ard(
+        [baseline.ard, efficacy.ard, *(part.ard for part in estimate_treated(adam, the_plan, "synthetic").values())]
     )
-    ard = collect_ard([baseline.ard, efficacy.ard, safety.ard])
     for name in ("baseline", "efficacy", "safety"):
         make_table(name, ard=ard, cohort=config, plan=the_plan)
     return ard
@@ -83,7 +73,7 @@ def test_a_record_that_no_centre_keeps(dataset, column):
     frame = adam[dataset]
     frame[column] = pd.Series(pd.NA, index=frame.index, dtype=frame[column].dtype)
     ard = everything(adam).set_index("ard_id")
-    assert ard.loc["safety.exposure.exposed.stopped.n", "unit"] == "count"
+    assert ard.loc["exposure.dosing.exposed.stopped.n", "unit"] == "count"
 
 
 def test_an_event_of_interest_that_nobody_had_is_a_result():

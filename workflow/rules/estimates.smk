@@ -256,13 +256,11 @@ rule estimate_sensitivity:
 
 
 rule estimate_safety:
-    """Count adverse events, RFA complications and exposure."""
+    """Count adverse events by exposure: overview, classes, terms and grades."""
     input:
         adsl="results/{cohort}/adam/adsl.parquet",
         adae="results/{cohort}/adam/adae.parquet",
         adex="results/{cohort}/adam/adex.parquet",
-        adlb="results/{cohort}/adam/adlb.parquet",
-        ablations="results/{cohort}/clean/ablations.parquet",
     output:
         ard="results/{cohort}/ard/parts/safety.parquet",
         members="results/{cohort}/ard/members/safety.parquet",
@@ -283,10 +281,104 @@ rule estimate_safety:
         environment=environment("estimate_safety"),
         seed=STUDY.run.seed,
         source_date_epoch=SOURCE_DATE_EPOCH,
-        cohort_config=cohort_config,
         plan=plan,
     script:
         "../scripts/estimate_safety.py"
+
+
+rule estimate_exposure:
+    """Describe the drug taken: duration, dose, reductions, interruptions and stops."""
+    input:
+        adsl="results/{cohort}/adam/adsl.parquet",
+        adae="results/{cohort}/adam/adae.parquet",
+        adex="results/{cohort}/adam/adex.parquet",
+    output:
+        ard="results/{cohort}/ard/parts/exposure.parquet",
+        members="results/{cohort}/ard/members/exposure.parquet",
+        curves=expand("results/{{cohort}}/curves/{name}.parquet", name=CURVES["exposure"]),
+        record="results/{cohort}/records/estimate_exposure/{cohort}.json",
+    log:
+        "logs/{cohort}/estimate_exposure.log",
+    benchmark:
+        "benchmarks/rules/{cohort}/estimate_exposure.tsv"
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=800,
+        runtime=10,
+    params:
+        code=code("estimate_exposure"),
+        environment=environment("estimate_exposure"),
+        seed=STUDY.run.seed,
+        source_date_epoch=SOURCE_DATE_EPOCH,
+        plan=plan,
+    script:
+        "../scripts/estimate_exposure.py"
+
+
+rule estimate_ablation:
+    """Count complications of ablation by session and by patient."""
+    input:
+        adsl="results/{cohort}/adam/adsl.parquet",
+        adae="results/{cohort}/adam/adae.parquet",
+        adex="results/{cohort}/adam/adex.parquet",
+        ablations="results/{cohort}/clean/ablations.parquet",
+    output:
+        ard="results/{cohort}/ard/parts/ablation.parquet",
+        members="results/{cohort}/ard/members/ablation.parquet",
+        curves=expand("results/{{cohort}}/curves/{name}.parquet", name=CURVES["ablation"]),
+        record="results/{cohort}/records/estimate_ablation/{cohort}.json",
+    log:
+        "logs/{cohort}/estimate_ablation.log",
+    benchmark:
+        "benchmarks/rules/{cohort}/estimate_ablation.tsv"
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=800,
+        runtime=10,
+    params:
+        code=code("estimate_ablation"),
+        environment=environment("estimate_ablation"),
+        seed=STUDY.run.seed,
+        source_date_epoch=SOURCE_DATE_EPOCH,
+        plan=plan,
+    script:
+        "../scripts/estimate_ablation.py"
+
+
+rule estimate_liver:
+    """Describe liver function by exposure: worst grades, ALBI, signals of liver injury."""
+    input:
+        adsl="results/{cohort}/adam/adsl.parquet",
+        adae="results/{cohort}/adam/adae.parquet",
+        adex="results/{cohort}/adam/adex.parquet",
+        adlb="results/{cohort}/adam/adlb.parquet",
+    output:
+        ard="results/{cohort}/ard/parts/liver.parquet",
+        members="results/{cohort}/ard/members/liver.parquet",
+        curves=expand("results/{{cohort}}/curves/{name}.parquet", name=CURVES["liver"]),
+        record="results/{cohort}/records/estimate_liver/{cohort}.json",
+    log:
+        "logs/{cohort}/estimate_liver.log",
+    benchmark:
+        "benchmarks/rules/{cohort}/estimate_liver.tsv"
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=800,
+        runtime=10,
+    params:
+        code=code("estimate_liver"),
+        environment=environment("estimate_liver"),
+        seed=STUDY.run.seed,
+        source_date_epoch=SOURCE_DATE_EPOCH,
+        plan=plan,
+    script:
+        "../scripts/estimate_liver.py"
 
 
 rule estimate_prognosis:

@@ -1,11 +1,11 @@
-"""Count adverse events, complications and exposure."""
+"""Count adverse events."""
 
 from sorafenib_rfa.records.job import job
 
 with job(snakemake) as this:
     import pandas as pd
 
-    from sorafenib_rfa.config.models import CohortConfig, Plan
+    from sorafenib_rfa.config.models import Plan
     from sorafenib_rfa.estimates.parts import write_estimates
     from sorafenib_rfa.estimates.safety import estimate_safety
 
@@ -13,10 +13,7 @@ with job(snakemake) as this:
         adae=pd.read_parquet(snakemake.input.adae),
         adsl=pd.read_parquet(snakemake.input.adsl),
         adex=pd.read_parquet(snakemake.input.adex),
-        adlb=pd.read_parquet(snakemake.input.adlb),
-        ablations=pd.read_parquet(snakemake.input.ablations),
         plan=Plan.model_validate(snakemake.params.plan),
-        cohort=CohortConfig.model_validate(snakemake.params.cohort_config),
         cohort_name=this.cohort,
         record=this.record,
     )

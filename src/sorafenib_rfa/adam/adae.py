@@ -70,7 +70,7 @@ def build_adae(adsl: pd.DataFrame, adex: pd.DataFrame | None, adverse_events: pd
             "ASTDY": study_day(began, start),
             "AENDY": study_day(ended, start),
             "TRTEMFL": emergent.map({True: "Y", False: "N"}),
-            "AEOIFL": events["term"].isin(plan.events_of_interest).map({True: "Y", False: "N"}),
+            "AEOIFL": events["term"].isin(plan.query_of()).map({True: "Y", False: "N"}),
             "SRCFILE": events["src_file"],
             "SRCSHEET": events["src_sheet"],
             "SRCROW": events["src_row"],

@@ -25,6 +25,32 @@ class Strict(BaseModel):
 # --- config/config.yaml -------------------------------------------------------------------------------------------
 
 
+class Disclosure(Strict):
+    """What may leave the house: rules of disclosure control for the target ``release``."""
+
+    threshold: int = Field(
+        default=8, ge=2, description="Counts from 1 to one below this are not released, nor counts that lack so few."
+    )
+    rounding_base: int = Field(
+        default=5, ge=1, description="Released counts are multiples of this; 1 leaves them as they are."
+    )
+    protection_width: int = Field(
+        default=4, ge=2, description="Whole numbers that must remain possible for every count that is not released."
+    )
+    significant_digits: int = Field(default=3, ge=2, le=6, description="Digits of released estimates.")
+    curve_step_months: float = Field(
+        default=1.0, gt=0, description="Released curves step at multiples of this many months only."
+    )
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Disclosure:
+        if self.threshold <= self.rounding_base / 2:
+            raise ValueError("rounding_base must be less than twice the threshold, or a count released would become 0")
+        if self.protection_width >= self.threshold:
+            raise ValueError("protection_width must be below the threshold: no more values are possible for a count")
+        return self
+
+
 class RunConfig(Strict):
     """``config/config.yaml``: what to build."""
 
@@ -38,6 +64,9 @@ class RunConfig(Strict):
     )
     renderer: Literal["auto", "quarto", "embedded"] = Field(
         default="auto", description="auto takes Quarto when its binary is on PATH, the embedded renderer otherwise."
+    )
+    disclosure: Disclosure = Field(
+        default_factory=Disclosure, description="Rules of disclosure control for the target release."
     )
 
     @property
@@ -179,6 +208,78 @@ class Sensitivity(Strict):
     tipping: Tipping
 
 
+Key = Annotated[str, Field(pattern=r"^[A-Z][A-Z0-9_]*$")]
+
+
+class EventOfInterest(Strict):
+    """A customized query (CDISC ADaM OCCDS): terms of adverse events that are counted together."""
+
+    label: str
+    terms: list[str] = Field(min_length=1, description="AEDECOD: terms of CTCAE.")
+
+
+class LiverPlan(Strict):
+    """How liver function is followed."""
+
+    albi_months: list[float] = Field(
+        min_length=1, description="Months since RFA at which the mixed model of ALBI reports means and differences."
+    )
+
+
+class ExposurePlan(Strict):
+    """How exposure to the drug is described."""
+
+    full_dose_mg_per_day: float = Field(gt=0, description="Labelled dose, to which dose intensity is relative.")
+    duration_landmarks_months: list[float] = Field(
+        min_length=1, description="Months since RFA at which patients still on the drug meet those who stopped it."
+    )
+
+
+class EventFilter(Strict):
+    """Which adverse events an effect counts; those that fit all that is given."""
+
+    min_grade: int | None = Field(default=None, ge=1, le=5)
+    serious: bool = False
+    of_interest: str | None = Field(default=None, description="A key of events_of_interest.")
+
+
+class Effect(Strict):
+    """One line of the effects table: a benefit or a harm, each by exactly one kind of outcome."""
+
+    id: Slug
+    kind: Literal["benefit", "harm"]
+    label: str
+    endpoint: str | None = Field(default=None, description="PARAMCD of ADTTE.")
+    events: EventFilter | None = Field(default=None, description="First adverse event that fits.")
+    laboratory: Literal["ALBI"] | None = Field(default=None, description="First ALBI grade above that at baseline.")
+
+    @model_validator(mode="after")
+    def _one_outcome(self) -> Effect:
+        given = [name for name in ("endpoint", "events", "laboratory") if getattr(self, name) is not None]
+        if len(given) != 1:
+            raise ValueError(
+                f"{self.id}: an effect has one of endpoint, events and laboratory; found {given or 'none'}"
+            )
+        return self
+
+
+class BenefitRisk(Strict):
+    """Which benefits and harms are weighed, when, and what a month in a worse state is taken to be worth."""
+
+    horizons_months: list[float] = Field(min_length=1)
+    utility_toxicity: float = Field(ge=0, le=1, description="Worth of a month with toxicity; an assumption.")
+    utility_relapse: float = Field(ge=0, le=1, description="Worth of a month after recurrence; an assumption.")
+    effects: list[Effect] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _ids_differ(self) -> BenefitRisk:
+        ids = [effect.id for effect in self.effects]
+        repeated = sorted({name for name in ids if ids.count(name) > 1})
+        if repeated:
+            raise ValueError(f"effects with the same id: {repeated}")
+        return self
+
+
 class Plan(Strict):
     """``config/plan.yaml``: with real patients, decided before the data are looked at; analyses cite its ids."""
 
@@ -212,7 +313,14 @@ class Plan(Strict):
     sensitivity: Sensitivity | None = Field(
         default=None, description="Required for a cohort whose arms are formed by exposure."
     )
-    events_of_interest: list[str] = Field(description="AEDECOD terms shown first in the safety exhibits.")
+    events_of_interest: dict[Key, EventOfInterest] = Field(
+        min_length=1, description="Customized queries of adverse events, shown first in the safety exhibits."
+    )
+    liver: LiverPlan
+    exposure: ExposurePlan
+    benefit_risk: BenefitRisk | None = Field(
+        default=None, description="Required for a cohort whose arms are formed by exposure."
+    )
 
     @property
     def estimand_ids(self) -> set[str]:
@@ -221,6 +329,14 @@ class Plan(Strict):
             *self.estimands,
             *(f"{key}_{suffix}" for key, value in self.estimands.items() for suffix in value.other_populations),
         }
+
+    @model_validator(mode="after")
+    def _queries_are_disjoint(self) -> Plan:
+        terms = [term for query in self.events_of_interest.values() for term in query.terms]
+        repeated = sorted({term for term in terms if terms.count(term) > 1})
+        if repeated:
+            raise ValueError(f"events_of_interest: a term belongs to one event only; found in several: {repeated}")
+        return self
 
     @model_validator(mode="after")
     def _names_resolve(self) -> Plan:
@@ -233,7 +349,16 @@ class Plan(Strict):
                 "table_one, adjustment_set and the adjustment sets of the specifications name covariates that are not "
                 f"declared under covariates: {unknown}"
             )
+        effects = self.benefit_risk.effects if self.benefit_risk else []
+        asked = {effect.events.of_interest for effect in effects if effect.events} - {None}
+        unknown = sorted(asked - set(self.events_of_interest))
+        if unknown:
+            raise ValueError(f"benefit_risk.effects name events of interest that are not declared: {unknown}")
         return self
+
+    def query_of(self) -> dict[str, str]:
+        """Return AEDECOD term -> key of the event of interest it belongs to."""
+        return {term: key for key, query in self.events_of_interest.items() for term in query.terms}
 
 
 # --- config/cohorts/<cohort>/cohort.yaml -----------------------------------------------------------------------------

@@ -32,7 +32,7 @@ def estimate_flow(
     fates : DataFrame
         ``USUBJID, site, arm, fate, step_id, src_file, src_sheet, src_row, ...``: one row a patient ever seen.
     quarantine : DataFrame
-        ``site, subject_id, table, rule, scope, file, sheet, row, ...``: one row a quarantined value or row.
+        ``site, subject_id, table, rule, scope, file, sheet, row, ...``: one row a quarantined value or row, or flag.
     cohort : CohortConfig
         Its arms.
     cohort_name : str
@@ -185,11 +185,15 @@ def _add_steps(
 
 
 def _add_quarantine(ard: ArdBuilder, quarantine: pd.DataFrame, sites: list[str]) -> None:
-    """Add how many values and rows were quarantined: in all, by rule, by site and by table."""
+    """Add how many values and rows were quarantined and, apart from them, how many records were only flagged.
+
+    In all, by rule, by site and by table.
+    """
     common = {"unit": "count", "engine": ENGINE, "population": "All rows of the raw exports"}
     scopes = {
         "values": ("value", "cells whose value could not be used (the row stayed)"),
         "rows": ("row", "rows that left as a whole"),
+        "flags": ("flag", "records that are odd and stay as they are: nothing was quarantined"),
     }
 
     def add(rows: pd.DataFrame, analysis: str, what: str, **where: object) -> None:

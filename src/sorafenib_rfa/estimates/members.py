@@ -38,11 +38,12 @@ _N: Final = ("n", "patients", "pairs", "estimated")
 _DENOMINATORS: Final = (
     (r"baseline\.(?:table1|landmark)", "", "{variable}", "n"),
     (r"repeat_rfa\.sessions", "", "", "n"),
-    (r"safety\.rfa_(?:session|patient)", "", "", "total"),
-    (r"safety\.exposure", "", "with_dosing_records", "n"),
-    (r"safety\.(?:summary|term|soc|rfa_related_event)", "safety.population", "", "n"),
+    (r"ablation\.(?:session|patient)", "", "", "total"),
+    (r"exposure\.dosing", "", "with_dosing_records", "n"),
+    (r"safety\.(?:summary|term|soc)", "safety.population", "", "n"),
+    (r"ablation\.related_event", "safety.population", "", "n"),
     # of how many results are known stands in words, beside the percentage
-    (r"safety\.lab", "", "", "with_results"),
+    (r"liver\.lab", "", "", "with_results"),
 )
 """Analysis -> where the denominators of its percentages stand: analysis ('' its own), variable, statistic."""
 

@@ -21,7 +21,11 @@ def estimate_parts(cohort: CohortConfig) -> list[str]:
     if cohort.offers("treatment") and cohort.offers("ablations"):
         parts.append("repeat_rfa")
     if cohort.offers("treatment") and cohort.offers("adverse_events"):
-        parts.append("safety")
+        parts += ["safety", "exposure"]
+        if cohort.offers("ablations"):
+            parts.append("ablation")
+        if cohort.offers("labs"):
+            parts.append("liver")
     if cohort.prognostic_groups:
         parts.append("prognosis")
     if cohort.published:
@@ -48,7 +52,10 @@ CURVES = {
     "repeat_rfa": ("mcf_repeat_rfa", "risk_table_repeat_rfa"),
     "agreement": (),
     "sensitivity": ("specifications", "tipping_confounding", "tipping_censoring", "matching"),
-    "safety": ("ae_dot", "ae_grade", "liver_peaks"),
+    "safety": ("ae_dot", "ae_grade"),
+    "exposure": (),
+    "ablation": (),
+    "liver": ("liver_peaks",),
     "prognosis": ("km_prognostic", "risk_table_prognostic", "forest_prognostic", "cif_prognostic", "calibration"),
     "published": (),
 }

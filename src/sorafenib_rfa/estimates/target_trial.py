@@ -352,6 +352,68 @@ def followed(adtte: pd.DataFrame, endpoint: str, subjects: pd.Index) -> pd.DataF
     return rows.assign(USUBJID=rows["USUBJID"].astype(object)).set_index("USUBJID").loc[subjects, ["time", "event"]]
 
 
+def emulated_population(index_event: str) -> str:
+    """Return whom the emulated trial speaks of, in words."""
+    return f"All analysed patients from {index_event}, with all covariates of the adjustment set"
+
+
+@dataclass(frozen=True, eq=False)
+class EmulatedTrial:
+    """The emulated trial of a cohort, whichever outcome is followed.
+
+    Attributes
+    ----------
+    conduct : DataFrame
+        Of all analysed patients, as :func:`conduct` returns it.
+    design : Design
+        Covariates of those who have all of them: the patients of the trial.
+    emulation : Emulation or None
+        None where the strategies cannot be compared.
+    why : str
+        Why not, else ''.
+    """
+
+    conduct: pd.DataFrame
+    design: Design
+    emulation: Emulation | None
+    why: str
+
+
+def emulate(adsl: pd.DataFrame, plan: Plan, cohort: CohortConfig, *, seed: int) -> EmulatedTrial:
+    """Set up the emulated trial of the plan.
+
+    Parameters
+    ----------
+    adsl : DataFrame
+        ADSL.
+    plan : Plan
+        Grace period, covariates, resamples.
+    cohort : CohortConfig
+        Its arms.
+    seed : int
+        Of the bootstrap: parts of the ARD that are given the same seed speak of the same resamples.
+    """
+    own = conduct(adsl, plan.grace_period_days)
+    by_subject = adsl.assign(USUBJID=texts(adsl["USUBJID"]).astype(object)).set_index("USUBJID").sort_index()
+    design = covariate_design(by_subject, plan, plan.adjustment_set)
+    arms = arms_of(cohort)
+    scored = own.loc[design.x.index]
+    starts = np.isfinite(scored["start"]) & scored["known"]
+    why = untested({arms.treated: int(starts.sum()), arms.control: int((scored["known"] & ~starts).sum())}, plan)
+    emulation = None
+    if not why:
+        emulation, why = attempt(
+            Emulation.draw,
+            design.x.to_numpy(),
+            *(scored[name].to_numpy() for name in ("start", "until", "leaves", "known")),
+            plan.grace_period_days / DAYS_PER_MONTH,
+            seed=seed,
+            resamples=plan.bootstrap_resamples,
+            truncate_at=plan.sensitivity.truncate_weights_at if plan.sensitivity else 1.0,
+        )
+    return EmulatedTrial(own, design, emulation, why)
+
+
 @dataclass
 class _Part:
     """What every analysis of the part needs."""
@@ -375,7 +437,7 @@ class _Part:
 
     @property
     def population(self) -> str:
-        return f"All analysed patients from {self.index_event}, with all covariates of the adjustment set"
+        return emulated_population(self.index_event)
 
     def common(self, endpoint: str, tilt: Tilt) -> dict[str, str]:
         """Columns shared by the rows of an endpoint, weighted to a population."""
@@ -419,33 +481,17 @@ def estimate_target_trial(
         ``label, key, role, explains, measure, ard_id``), ``ccw_weights`` (``endpoint, form, group, label, time_months,
         copies, sum_of_weights, effective_n, max_weight``: copies at risk just after each time).
     """
-    own = conduct(adsl, plan.grace_period_days)
-    by_subject = adsl.assign(USUBJID=texts(adsl["USUBJID"]).astype(object)).set_index("USUBJID").sort_index()
-    design = covariate_design(by_subject, plan, plan.adjustment_set)
-    arms = arms_of(cohort)
-    scored = own.loc[design.x.index]
-    starts = np.isfinite(scored["start"]) & scored["known"]
-    why = untested({arms.treated: int(starts.sum()), arms.control: int((scored["known"] & ~starts).sum())}, plan)
-    emulation = None
-    if not why:
-        emulation, why = attempt(
-            Emulation.draw,
-            design.x.to_numpy(),
-            *(scored[name].to_numpy() for name in ("start", "until", "leaves", "known")),
-            plan.grace_period_days / DAYS_PER_MONTH,
-            seed=seed,
-            resamples=plan.bootstrap_resamples,
-            truncate_at=plan.sensitivity.truncate_weights_at if plan.sensitivity else 1.0,
-        )
+    trial = emulate(adsl, plan, cohort, seed=seed)
+    design = trial.design
     part = _Part(
         ard=ArdBuilder(cohort_name, "target_trial", record),
         plan=plan,
-        arms=arms,
+        arms=arms_of(cohort),
         adtte=adtte,
-        conduct=own,
+        conduct=trial.conduct,
         design=design,
-        emulation=emulation,
-        why=why,
+        emulation=trial.emulation,
+        why=trial.why,
         index_event=cohort.index_event,
     )
     endpoints = [endpoint for endpoint in EMULATED if endpoint in cohort.endpoints]

@@ -531,9 +531,9 @@ def _safety(source: _Source, cohort: CohortConfig, plan: Plan) -> _Draft:
     ]
     draft = _Draft(header)
 
-    def line(label: str, *parts: object, level: int = 1) -> None:
-        cells = [source.count_percent("safety", parts[0], group, *parts[1:]) for group in groups]
-        where = ("safety", parts[0], "contrast", *parts[1:], "risk_difference")
+    def line(label: str, *parts: object, level: int = 1, part: str = "safety") -> None:
+        cells = [source.count_percent(part, parts[0], group, *parts[1:]) for group in groups]
+        where = (part, parts[0], "contrast", *parts[1:], "risk_difference")
         draft.add(label, *cells, source.interval(*where) if source.has(*where) else [], level=level)
 
     draft.head("Treatment-emergent adverse events")
@@ -553,10 +553,10 @@ def _safety(source: _Source, cohort: CohortConfig, plan: Plan) -> _Draft:
         for term in terms:
             line(term, "term", term, "any")
             line("Grade 3 or above", "term", term, "grade_3_5", level=2)
-    if source.has("safety", "rfa_patient", "total"):
+    if source.has("ablation", "patient", "total"):
         draft.head("Complications of ablation")
-        line("Any", "rfa_patient", "any")
-        line("Clavien-Dindo grade III or above", "rfa_patient", "major")
+        line("Any", "patient", "any", part="ablation")
+        line("Clavien-Dindo grade III or above", "patient", "major", part="ablation")
     _laboratory(draft, source, line)
     _exposure(draft, source)
     draft.notes.append(
@@ -566,7 +566,7 @@ def _safety(source: _Source, cohort: CohortConfig, plan: Plan) -> _Draft:
         "risk is counted alike. Differences are percentage points, unadjusted. Grades by CTCAE "
         f"v{plan.ctcae_version}."
     )
-    if source.has("safety", "lab", "exposed", "HY", "uln", "n"):
+    if source.has("liver", "lab", "exposed", "HY", "uln", "n"):
         draft.notes.append(
             "Potential Hy's law: an aminotransferase of at least 3 and within 30 days bilirubin above 2 times the "
             "limit of normal, or the larger of limit and baseline, away from ablations; other causes are not excluded."
@@ -582,22 +582,22 @@ def _terms(source: _Source, plan: Plan) -> tuple[list[str], list[str]]:
             term, _, level = str(row["variable"]).rpartition("=")
             if level == "any":
                 percents[term] = max(percents.get(term, 0.0), float(row["value"]))
-    interest = [term for term in plan.events_of_interest if term in percents]
+    interest = [term for term in plan.query_of() if term in percents]
     others = [t for t, percent in percents.items() if t not in interest and percent >= SAFETY_TERM_PERCENT]
     return interest, sorted(others, key=lambda term: (-percents[term], term))
 
 
 def _laboratory(draft: _Draft, source: _Source, line: Callable[..., None]) -> None:
     """Add worst grades of the laboratory tests, decline of liver function and signals of liver injury."""
-    tests = [test for test in LAB_TESTS if source.has("safety", "lab", "exposed", test, "grade_3_4", "n")]
+    tests = [test for test in LAB_TESTS if source.has("liver", "lab", "exposed", test, "grade_3_4", "n")]
     if not tests:
         return
     draft.head("Laboratory, of patients with results away from ablations")
     for test in tests:
-        line(f"{LAB_TESTS[test][0]}, grade 3 or above", "lab", test, "grade_3_4")
-    line("ALBI grade above that at baseline", "lab", "ALBI", "worsened")
-    line("Potential Hy's law, by the limit of normal", "lab", "HY", "uln")
-    line("Potential Hy's law, by the patient's baseline", "lab", "HY", "baseline")
+        line(f"{LAB_TESTS[test][0]}, grade 3 or above", "lab", test, "grade_3_4", part="liver")
+    line("ALBI grade above that at baseline", "lab", "ALBI", "worsened", part="liver")
+    line("Potential Hy's law, by the limit of normal", "lab", "HY", "uln", part="liver")
+    line("Potential Hy's law, by the patient's baseline", "lab", "HY", "baseline", part="liver")
 
 
 def _exposure(draft: _Draft, source: _Source) -> None:
@@ -605,10 +605,10 @@ def _exposure(draft: _Draft, source: _Source) -> None:
     draft.head("Exposure to sorafenib")
     draft.add(
         "Months on the drug, median (95% CI)",
-        source.interval("safety", "exposure", "exposed", "duration", "median"),
+        source.interval("exposure", "dosing", "exposed", "duration", "median"),
         level=1,
     )
-    mean = ("safety", "exposure", "exposed", "daily_dose_mg", "mean")
+    mean = ("exposure", "dosing", "exposed", "daily_dose_mg", "mean")
     draft.add("Daily dose, mg, mean (95% CI)", source.interval(*mean, digits=0), level=1)
     for key, label in (
         ("reduced", "Dose reduced"),
@@ -616,7 +616,7 @@ def _exposure(draft: _Draft, source: _Source) -> None:
         ("stopped_adverse_event", "Stopped for an adverse event"),
         ("ongoing", "On the drug at last contact"),
     ):
-        draft.add(label, source.count_percent("safety", "exposure", "exposed", key), level=1)
+        draft.add(label, source.count_percent("exposure", "dosing", "exposed", key), level=1)
 
 
 # --- attrition and sites --------------------------------------------------------------------

@@ -168,9 +168,10 @@ def planned_items(plan: Plan) -> Iterator[Planned]:
     if plan.sensitivity is not None:
         yield from _sensitivity(plan)
     yield Planned(
-        "events_of_interest", "Adverse events of interest: " + ", ".join(plan.events_of_interest),
+        "events_of_interest",
+        "Adverse events of interest: " + ", ".join(query.label for query in plan.events_of_interest.values()),
         ["safety.term.*.any.percent"],
-    )  # fmt: skip
+    )
 
 
 def _sensitivity(plan: Plan) -> Iterator[Planned]:

@@ -1,0 +1,201 @@
+"""When harms happen, in months since the index RFA: adverse events of a kind, worsening of liver function, toxicity.
+
+Treatment policy: an event counts from RFA on, on the drug or off it, before a recurrence or after. Days are read as
+follows, so that nothing is held against the wrong strategy: a drug is started, and a patient is last seen or dies, as
+a day begins; an adverse event happens half a day later, hence after a first dose of the same day; and it lasts to the
+end of its last day.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from sorafenib_rfa.clinical.liver import albi_grade, albi_score
+from sorafenib_rfa.config.models import EventFilter, Plan
+from sorafenib_rfa.estimates.covariates import numbers, texts
+from sorafenib_rfa.vocabulary import DAYS_PER_MONTH
+
+NONE, HARM, DEATH = 0, 1, 2
+"""Causes of the end of follow-up for a harm."""
+
+HALF_DAY = 0.5
+
+
+def _days(dates: pd.Series, zero: pd.Series) -> pd.Series:
+    """Return days from `zero`, NaN where a date is missing."""
+    return numbers((pd.to_datetime(dates) - zero).dt.days)
+
+
+def followed_for_harms(adsl: pd.DataFrame, adae: pd.DataFrame) -> pd.DataFrame:
+    """Return how long patients are under observation for adverse events.
+
+    Parameters
+    ----------
+    adsl, adae : DataFrame
+        ADaM datasets.
+
+    Returns
+    -------
+    DataFrame
+        Index USUBJID: ``last_day`` (days since RFA: death, else last contact, or a later start of an adverse event,
+        which shows that the patient was still observed)``, died``.
+    """
+    index = pd.Index(texts(adsl["USUBJID"]).astype(object), name="USUBJID")
+    zero = pd.Series(pd.to_datetime(adsl["TRTSDT"]).to_numpy(), index=index)
+    subject = texts(adae["USUBJID"]).astype(object)
+    begun = _days(adae["ASTDT"], subject.map(zero)).groupby(subject).max().reindex(index)
+    seen = _days(adsl["LSTALVDT"].set_axis(index), zero)
+    death = _days(adsl["DTHDT"].set_axis(index), zero)
+    last = death.fillna(np.fmax(seen, begun))
+    return pd.DataFrame({"last_day": last.clip(lower=HALF_DAY), "died": death.notna()}).sort_index()
+
+
+def events_since_index(adae: pd.DataFrame, adsl: pd.DataFrame) -> pd.DataFrame:
+    """Return the adverse events that began on the day of RFA or later.
+
+    Parameters
+    ----------
+    adae, adsl : DataFrame
+        ADaM datasets.
+
+    Returns
+    -------
+    DataFrame
+        The rows of ADAE, with ``from_day, to_day`` (days since RFA, the last one included; infinite: not over),
+        ``grade`` and ``start_known``.
+
+    Notes
+    -----
+    As in ADAE, an event of unknown start is taken to have begun as the drug was first given (in the unexposed: on the
+    day of RFA), or on the day of RFA if it was over before that; it is left out if it was over before RFA.
+    """
+    by_subject = adsl.assign(USUBJID=texts(adsl["USUBJID"]).astype(object)).set_index("USUBJID")
+    rows = adae[texts(adae["USUBJID"]).isin(by_subject.index)].copy()
+    subject = texts(rows["USUBJID"]).astype(object)
+    zero = subject.map(pd.to_datetime(by_subject["TRTSDT"]))
+    start, end = _days(rows["ASTDT"], zero), _days(rows["AENDT"], zero)
+    dose = _days(by_subject["EXSTDT"], pd.to_datetime(by_subject["TRTSDT"]))
+    dose = subject.map(dose.where(texts(by_subject["EXPOSFL"]) == "Y", 0.0)).astype(float).fillna(0.0)
+    assumed = dose.where(~(end < dose), 0.0)
+    rows["start_known"] = start.notna()
+    rows["from_day"] = start.fillna(assumed.where(~(end < 0)))
+    # an end before the start is quarantined upstream; an event lasts its day at least
+    rows["to_day"] = np.maximum(end.fillna(np.inf), rows["from_day"])
+    rows["grade"] = numbers(rows["ATOXGR"])
+    return rows[rows["from_day"] >= 0]
+
+
+def select_events(events: pd.DataFrame, chosen: EventFilter, plan: Plan) -> pd.DataFrame:
+    """Return the events that fit a filter of the plan; an event whose grade is not recorded fits no grade."""
+    fits = pd.Series(True, index=events.index)
+    if chosen.min_grade is not None:
+        fits &= events["grade"] >= chosen.min_grade
+    if chosen.serious:
+        fits &= (texts(events["AESER"]) == "Y").fillna(False).astype(bool)
+    if chosen.of_interest is not None:
+        fits &= texts(events["AEDECOD"]).isin(plan.events_of_interest[chosen.of_interest].terms)
+    return events[fits]
+
+
+def first_event(events: pd.DataFrame, followed: pd.DataFrame, subjects: pd.Index) -> pd.DataFrame:
+    """Return time to the first of `events`, with death as competing event.
+
+    Parameters
+    ----------
+    events : DataFrame
+        As :func:`select_events` returns it.
+    followed : DataFrame
+        As :func:`followed_for_harms` returns it.
+    subjects : Index of USUBJID
+
+    Returns
+    -------
+    DataFrame
+        In the order of `subjects`: ``time`` (months since RFA)``, cause`` (0 none, 1 the event, 2 death before it).
+    """
+    own = followed.loc[subjects]
+    first = events.groupby(texts(events["USUBJID"]).astype(object))["from_day"].min().reindex(subjects)
+    last = own["last_day"]
+    had = first <= last
+    day = (first + HALF_DAY).where(had).clip(upper=last).fillna(last)
+    cause = np.where(had, HARM, np.where(own["died"], DEATH, NONE))
+    return pd.DataFrame({"time": day / DAYS_PER_MONTH, "cause": cause}, index=subjects)
+
+
+def first_albi_worsening(
+    adlb: pd.DataFrame, adsl: pd.DataFrame, followed: pd.DataFrame, subjects: pd.Index
+) -> pd.DataFrame:
+    """Return time to the first ALBI grade above that at baseline, with death as competing event.
+
+    Parameters
+    ----------
+    adlb, adsl : DataFrame
+        ADaM datasets. Results within the plan's days after an ablation (PERIRFFL) are left out: bilirubin rises then.
+    followed : DataFrame
+        As :func:`followed_for_harms` returns it.
+    subjects : Index of USUBJID
+
+    Returns
+    -------
+    DataFrame
+        In the order of `subjects`: ``time`` (months since RFA)``, cause`` (0 none, 1 worse, 2 death before it),
+        ``results`` (days after RFA with albumin and bilirubin). Follow-up without an event ends with the last result;
+        who has none, or no grade at baseline, is followed for half a day.
+    """
+    day = numbers(adlb["ADY"]) - 1  # day 1 is the day of RFA
+    kept = (day > 0) & (texts(adlb["PERIRFFL"]) != "Y").fillna(True).astype(bool) & (numbers(adlb["AVAL"]) > 0)
+    rows = pd.DataFrame(
+        {
+            "USUBJID": texts(adlb["USUBJID"]).astype(object),
+            "test": texts(adlb["PARAMCD"]),
+            "day": day,
+            "value": numbers(adlb["AVAL"]),
+        }
+    )[kept]
+    bilirubin, albumin = (
+        rows[rows["test"] == test].groupby(["USUBJID", "day"])["value"].last() for test in ("BILI", "ALB")
+    )
+    pairs = pd.DataFrame({"bilirubin": bilirubin, "albumin": albumin}).dropna().reset_index()
+    grade = numbers(albi_grade(albi_score(pairs["bilirubin"], pairs["albumin"]))) if len(pairs) else pairs["day"]
+    score = adsl.assign(USUBJID=texts(adsl["USUBJID"]).astype(object)).set_index("USUBJID")["ALBISC"]
+    before = numbers(albi_grade(score))
+    pairs = pairs[pairs["USUBJID"].map(before).notna()]
+    by_patient = pairs.groupby("USUBJID")["day"]
+    worse = (
+        pairs[grade.loc[pairs.index] > pairs["USUBJID"].map(before)].groupby("USUBJID")["day"].min().reindex(subjects)
+    )
+    own = followed.loc[subjects]
+    known = before.reindex(subjects).notna()
+    end = own["last_day"].where(own["died"] & known, by_patient.max().reindex(subjects)).fillna(HALF_DAY)
+    had = worse <= end
+    return pd.DataFrame(
+        {
+            "time": worse.where(had, end) / DAYS_PER_MONTH,
+            "cause": np.where(had, HARM, np.where(own["died"] & known, DEATH, NONE)),
+            "results": by_patient.size().reindex(subjects).fillna(0).astype(int),
+        },
+        index=subjects,
+    )
+
+
+def toxic_episodes(events: pd.DataFrame, subjects: Sequence[str] | pd.Index) -> pd.DataFrame:
+    """Return when each of `events` was open.
+
+    Returns
+    -------
+    DataFrame
+        ``patient`` (position in `subjects`)``, toxic_from, toxic_to`` (months since RFA; infinite: not over).
+    """
+    place = pd.Series(np.arange(len(subjects)), index=pd.Index(subjects))
+    patient = texts(events["USUBJID"]).astype(object).map(place)
+    own = events[patient.notna()]
+    return pd.DataFrame(
+        {
+            "patient": patient[patient.notna()].astype(int),
+            "toxic_from": own["from_day"] / DAYS_PER_MONTH,
+            "toxic_to": (own["to_day"] + 1) / DAYS_PER_MONTH,
+        }
+    ).reset_index(drop=True)

@@ -1,0 +1,21 @@
+"""Describe liver function."""
+
+from sorafenib_rfa.records.job import job
+
+with job(snakemake) as this:
+    import pandas as pd
+
+    from sorafenib_rfa.config.models import Plan
+    from sorafenib_rfa.estimates.liver import estimate_liver
+    from sorafenib_rfa.estimates.parts import write_estimates
+
+    estimates = estimate_liver(
+        adlb=pd.read_parquet(snakemake.input.adlb),
+        adsl=pd.read_parquet(snakemake.input.adsl),
+        adae=pd.read_parquet(snakemake.input.adae),
+        adex=pd.read_parquet(snakemake.input.adex),
+        plan=Plan.model_validate(snakemake.params.plan),
+        cohort_name=this.cohort,
+        record=this.record,
+    )
+    write_estimates(estimates, snakemake.output.ard, snakemake.output.members, snakemake.output.curves)
