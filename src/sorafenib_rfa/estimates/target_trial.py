@@ -28,6 +28,7 @@ from sorafenib_rfa.stats.clone_censor import (
     TREATED,
     CloneCensorEstimate,
     CloneDesign,
+    CloneWeights,
     Contrast,
     HazardInitiation,
     Initiation,
@@ -265,6 +266,10 @@ class Emulation:
         """Arrange the follow-up for one endpoint."""
         times = self.initiation(form)[0].times
         return CloneDesign.prepare(time, event, self.start, self.grace, until=self.until, times=times)
+
+    def weights(self, form: Form) -> CloneWeights:
+        """Return the weights of the copies at any moment, whichever outcome is followed; not of a truncated form."""
+        return CloneWeights(self.start, self.until, self.grace, self.initiation(form)[0].times, form.tilt)
 
     def caps(self, design: CloneDesign, form: Form) -> tuple[float, float] | None:
         """Return the largest weights of a truncated form."""

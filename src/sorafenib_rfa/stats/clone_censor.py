@@ -63,12 +63,21 @@ Tilt = Literal["overlap", "ate"]
 TREATED, CONTROL = 0, 1
 """First index of arrays that hold both arms."""
 
-_CHUNK = 250
-_MOST_FAILED = 0.05
+CHUNK = 250
+"""Resamples computed together: enough to be fast, few enough for memory."""
+
+MOST_FAILED = 0.05
+"""Share of resamples without an estimate beyond which a bootstrap says nothing."""
+
+_FEW = 4
+"""Patients of a sum up to which they are picked out instead of multiplied with everybody else's zeros."""
+
+NOUGHT = 1e-12
+"""A sum of weights that is zero but for rounding."""
+
 _MAX_STEPS = 40
 _TOLERANCE = 1e-10
 _FARTHEST = 15.0
-_NOUGHT = 1e-12
 
 
 class Initiation(Protocol):
@@ -114,7 +123,7 @@ class ScoredInitiation:
         """Add the distribution of start times among the starters whose conduct is `known`, in each resample."""
         starters = np.flatnonzero(known & np.isfinite(start))
         mass = drawn[:, starters] @ (start[starters, None] <= times[None, :]).astype(float)
-        return cls(times, propensity, mass / np.maximum(mass[:, -1:], _NOUGHT))
+        return cls(times, propensity, mass / np.maximum(mass[:, -1:], NOUGHT))
 
     def not_started(self, passed: int, columns: IntArray) -> FloatArray:
         """See :class:`Initiation`."""
@@ -183,6 +192,145 @@ def _weights(
         else:
             weights = (1.0 - q_end) * q_end / q if tilt == "overlap" else 1.0 / q
     return weights if cap is None else np.minimum(weights, cap[arm])
+
+
+def _not_started(
+    initiation: Initiation, passed: int, columns: IntArray, started: BoolArray, frozen: IntArray
+) -> FloatArray:
+    """Return the chances of patients not to have started, as they stood when a start was last possible."""
+    q = initiation.not_started(passed, columns)
+    for before in np.unique(frozen[(frozen < passed) & ~started]):
+        own = np.flatnonzero((frozen == before) & ~started)
+        q[:, own] = initiation.not_started(int(before), columns[own])
+    return q
+
+
+@dataclass(frozen=True, eq=False)
+class Tally:
+    """Sums of weights asked for at C moments.
+
+    Attributes
+    ----------
+    passed : ndarray of int, shape (C,)
+        Start times that have passed at each moment: :meth:`CloneWeights.before` or :meth:`CloneWeights.after`.
+    who : ndarray of bool, shape (n, C)
+        Patients whose copies are summed.
+    """
+
+    passed: IntArray
+    who: BoolArray
+
+
+@dataclass(frozen=True, eq=False)
+class CloneWeights:
+    """The weights of the copies of n patients at any moment, for sums over several outcomes at once.
+
+    Attributes
+    ----------
+    start, until : ndarray, shape (n,)
+        As in :class:`CloneDesign`.
+    grace : float
+        Length of the grace period.
+    times : ndarray, shape (K,)
+        Distinct start times.
+    tilt : {"overlap", "ate"}
+        Population for which the copies stand.
+    cap : (float, float), optional
+        Largest weight in the treated and in the control arm.
+    """
+
+    start: FloatArray
+    until: FloatArray
+    grace: float
+    times: FloatArray
+    tilt: Tilt
+    cap: tuple[float, float] | None = None
+
+    @property
+    def n(self) -> int:
+        """Patients."""
+        return self.start.size
+
+    def before(self, moments: FloatArray) -> IntArray:
+        """Return how many start times lie before each moment: an event is not yet under a treatment of that day."""
+        return np.searchsorted(self.times, moments, side="left")
+
+    def after(self, moments: FloatArray) -> IntArray:
+        """Return how many start times have passed just after each moment."""
+        return np.searchsorted(self.times, moments, side="right")
+
+    def followed_to(self, time: FloatArray) -> FloatArray:
+        """Return the longest follow-up that has weight in the treated and the control arm, 0 where nobody is left."""
+        started = np.isfinite(self.start)
+        stayed = ~started & ((time >= self.grace) | np.isfinite(self.until))
+        return np.array([time[members].max(initial=0.0) for members in (started, stayed)])
+
+    def sums(self, drawn: FloatArray, initiation: Initiation, asked: AskedSums) -> list[FloatArray]:
+        """Return the sums asked for, of each tally of shape (2, B, C).
+
+        Parameters
+        ----------
+        drawn : ndarray, shape (B, n)
+            Multiplicities.
+        initiation : Initiation
+            In the same resamples.
+        asked : AskedSums
+        """
+        everyone = np.arange(self.n)
+        q_end = initiation.not_started(self.times.size, everyone)
+        started_at = np.searchsorted(self.times, self.start, side="left")
+        frozen_at = np.searchsorted(self.times, self.until, side="left")
+        found = np.zeros((2, len(drawn), asked.bounds[-1]))
+        for moment in asked.moments:
+            started = np.isfinite(self.start) & (started_at < moment.passed)
+            q = _not_started(initiation, moment.passed, everyone, started, np.minimum(frozen_at, moment.passed))
+            for arm in (TREATED, CONTROL):
+                weights = drawn * _weights(arm, started, q, q_end, self.tilt, self.cap)
+                if arm == CONTROL:
+                    weights[:, started] = 0.0
+                found[arm][:, moment.dense_columns] = weights @ moment.dense
+                if moment.patients.size:
+                    found[arm][:, moment.sparse_columns] = np.add.reduceat(
+                        weights[:, moment.patients], moment.starts, axis=1
+                    )
+        return [found[:, :, first:beyond] for first, beyond in pairwise(asked.bounds)]
+
+
+@dataclass(frozen=True, eq=False)
+class _Moment:
+    """The columns of all tallies for which the same start times have passed."""
+
+    passed: int
+    dense: FloatArray  # (n, columns): who is summed
+    dense_columns: IntArray
+    patients: IntArray  # of columns with few patients, one after the other
+    starts: IntArray  # where each of these columns begins in `patients`
+    sparse_columns: IntArray
+
+
+@dataclass(frozen=True, eq=False)
+class AskedSums:
+    """Tallies arranged by moment, so that the weights of a moment are computed once for all; build with :meth:`of`."""
+
+    bounds: tuple[int, ...]
+    moments: tuple[_Moment, ...]
+
+    @classmethod
+    def of(cls, tallies: Sequence[Tally]) -> AskedSums:
+        """Arrange tallies of the same patients."""
+        passed = np.concatenate([tally.passed for tally in tallies])
+        who = np.concatenate([tally.who for tally in tallies], axis=1)
+        bounds = np.concatenate([[0], np.cumsum([tally.passed.size for tally in tallies])])
+        size = who.sum(axis=0)
+        moments = []
+        for value in np.unique(passed):
+            columns = np.flatnonzero((passed == value) & (size > 0))
+            few = size[columns] <= _FEW
+            dense, sparse = columns[~few], columns[few]
+            patients = np.nonzero(who[:, sparse].T)[1]
+            starts = np.cumsum(size[sparse]) - size[sparse]
+            moments.append(_Moment(int(value), who[:, dense].astype(float), dense, patients, starts, sparse))
+        return cls(tuple(int(bound) for bound in bounds), tuple(moments))
 
 
 @dataclass(frozen=True, eq=False)
@@ -336,11 +484,7 @@ class CloneDesign:
     ) -> FloatArray:
         """Return the weights of a group's copies, shape (B, columns)."""
         columns = group.columns
-        q = initiation.not_started(group.passed, columns)
-        early = group.frozen < group.passed
-        for passed in np.unique(group.frozen[early & ~group.started]):
-            own = np.flatnonzero((group.frozen == passed) & ~group.started)
-            q[:, own] = initiation.not_started(int(passed), columns[own])
+        q = _not_started(initiation, group.passed, columns, group.started, group.frozen)
         q_end = initiation.not_started(self.times.size, columns)
         return _weights(arm, group.started, q, q_end, tilt, cap)
 
@@ -449,13 +593,13 @@ class _Estimates:
 def _estimate(at_risk: FloatArray, events: FloatArray, design: CloneDesign, tau: float) -> _Estimates:
     """Return curves, restricted means and hazard ratios of weighted copies."""
     with np.errstate(divide="ignore", invalid="ignore"):
-        hazard = np.where(at_risk > _NOUGHT, events / at_risk, 0.0)
+        hazard = np.where(at_risk > NOUGHT, events / at_risk, 0.0)
     survival = np.cumprod(1.0 - np.minimum(hazard, 1.0), axis=2)
     edges = np.minimum(np.append(design.grid, np.inf), tau)
     widths = np.diff(np.concatenate([[0.0], edges]))
     rmst = widths[0] + survival @ widths[1:]
     log_hr, found = log_hazard_ratios(at_risk, events, design.tied)
-    return _Estimates(survival, rmst, log_hr, found & (at_risk[:, :, 0] > _NOUGHT).all(axis=0))
+    return _Estimates(survival, rmst, log_hr, found & (at_risk[:, :, 0] > NOUGHT).all(axis=0))
 
 
 def log_hazard_ratios(at_risk: FloatArray, events: FloatArray, tied: IntArray) -> tuple[FloatArray, BoolArray]:
@@ -648,12 +792,12 @@ def compare_strategies(
                 f'follow-up under the strategy "{name}" ends at {last[arm]:.1f}, before the horizon {tau:g}'
             )
     parts = []
-    for first in range(0, len(drawn), _CHUNK):
-        rows = slice(first, first + _CHUNK)
+    for first in range(0, len(drawn), CHUNK):
+        rows = slice(first, first + CHUNK)
         parts.append(_estimate(*design.sums(drawn[rows], resampled.part(rows), tilt=tilt, cap=cap), design, tau))
     kept = usable & np.concatenate([part.usable for part in parts])
     failed = int((~kept).sum())
-    if failed > _MOST_FAILED * len(drawn):
+    if failed > MOST_FAILED * len(drawn):
         raise ConvergenceError(f"{failed} of {len(drawn)} bootstrap resamples have no estimate")
     survival = np.concatenate([part.survival for part in parts], axis=1)[:, kept]
     rmst = np.concatenate([part.rmst for part in parts], axis=1)[:, kept]
