@@ -50,7 +50,8 @@ def patient(subject: str, **changes: object) -> dict:
 
 def lab(subject: str, date: str, test: str, value: float, **changes: object) -> dict:
     unit = {"ALB": "g/L", "BILI": "umol/L", "INR": "ratio"}.get(test, "U/L")
-    row = {"subject_id": subject, "sample_date": date, "test": test, "value": value, "unit": unit}
+    uln = {"ALB": 55.0, "BILI": 21.0, "INR": 1.2}.get(test, 40.0)
+    row = {"subject_id": subject, "sample_date": date, "test": test, "value": value, "unit": unit, "uln": uln}
     return row | {"source_value": str(value), "source_unit": unit, "below_detection": "N"} | changes
 
 

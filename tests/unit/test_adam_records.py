@@ -73,7 +73,7 @@ def test_events_of_a_cohort_without_a_drug_count_from_the_index_rfa():
     for n in (-1, 0, 900):
         study.add("adverse_events", subject_id="01", term="Fever", grade=1, start_date=day(n))
     adam = build_adam(study.tables(), study.cohort, plan())
-    assert set(adam) == {"adsl", "adtte", "adae", "adrecur"}
+    assert set(adam) == {"adsl", "adtte", "adae", "adrecur", "adproc", "adtum"}
     assert as_rows(adam["adae"], ["ASTDY", "TRTEMFL", "EXPOSFL"]) == [(-1, "N", None), (1, "Y", None), (901, "Y", None)]
 
 

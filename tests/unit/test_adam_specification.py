@@ -9,6 +9,7 @@ from sorafenib_rfa.adam.schemas import DTYPES, conform, dataset, validate
 from sorafenib_rfa.config.load import read_yaml
 from sorafenib_rfa.config.load import validate as load_validated
 from sorafenib_rfa.config.models import CohortConfig
+from sorafenib_rfa.config.paths import ADAM_DATASETS
 from sorafenib_rfa.files import read_tables, write_table
 from tests.unit.adam_cohorts import ROOT, Study, day, plan, subject
 
@@ -54,6 +55,13 @@ def failures(name, frame, study):
         ("adlb", "PARAMCD", "HGB", "isin"),
         ("adex", "EXDURD", 0, "EXDURD at least one day"),
         ("adrecur", "EVTYPE", "surgery", "isin"),
+        ("adproc", "CLAVIEN", "III", "isin"),
+        ("adproc", "COMPDAY", -1, "COMPDAY not before the session"),
+        ("adproc", "COMP30FL", "Y", "COMP30FL only with COMPFL"),
+        ("adtum", "AVAL", 0.0, "AVAL above zero"),
+        ("adtum", "CNSR", None, "LTPFL, AVAL, CNSR and EVNTCD together"),
+        ("adtum", "LTPALLOC", None, "LTPFL = Y if and only if EVNTCD, LTPDT and LTPALLOC say so"),
+        ("adtum", "ANLFL", "N", "followed only from the index session of analysed patients"),
     ],
 )
 def test_a_value_outside_the_specification_is_refused(adam, study, name, column, value, check):
@@ -119,12 +127,15 @@ def test_one_name_means_one_thing_in_all_datasets(study):
     assert len(shared) > 20
 
 
+DATED = {"ADAE", "ADLB", "ADEX", "ADRECUR", "ADPROC", "ADTUM"}
+
+
 @pytest.mark.parametrize("name", ["synthetic", "hcc_resection"])
 def test_the_dictionary_of_each_shipped_cohort(name):
     path = ROOT / "config" / "cohorts" / name / "cohort.yaml"
     config = load_validated(CohortConfig, read_yaml(path, path.name), path.name)
     frame = data_dictionary(config)
-    expected = {"ADSL", "ADTTE"} | ({"ADAE", "ADLB", "ADEX", "ADRECUR"} if config.offers("treatment") else set())
+    expected = {"ADSL", "ADTTE"} | (DATED if config.offers("treatment") else set())
     assert set(frame["dataset"]) == expected
     adsl = frame[frame["dataset"] == "ADSL"]["variable"].tolist()
     assert [source.upper() for source in config.extra_variables] == adsl[len(adsl) - len(config.extra_variables) :]
@@ -135,13 +146,13 @@ def test_the_dictionary_of_each_shipped_cohort(name):
 def test_the_dictionary_for_people(study):
     text = dictionary_markdown(study.cohort.config)
     assert "synthetic data" in text
-    assert text.count("\n## ") == 6
+    assert text.count("\n## ") == 2 + len(DATED)
     assert "<" not in text  # would be taken for a tag and vanish
     tables = [line for line in text.splitlines() if line.startswith("|")]
     unescaped = {line.replace("\\|", "").count("|") for line in tables}
     assert unescaped == {7}
     variables = data_dictionary(study.cohort.config)
-    assert len(tables) == len(variables) + 2 * 6
+    assert len(tables) == len(variables) + 2 * (2 + len(DATED))
 
 
 def test_two_builds_write_the_same_bytes_and_the_types_come_back(adam, study, tmp_path):
@@ -177,7 +188,7 @@ def test_csv_has_iso_dates_and_numbers_that_read_back_exactly(adam, tmp_path):
 
 
 def test_each_dataset_declares_its_keys_among_its_columns(study):
-    for name in ("adsl", "adtte", "adae", "adlb", "adex", "adrecur"):
+    for name in ADAM_DATASETS:
         spec = dataset(name, study.cohort.config)
         assert set(spec.keys) <= set(spec.columns)
         assert len(spec.columns) == len(set(spec.columns))

@@ -197,7 +197,16 @@ def test_raw_files_of_the_real_cohort_are_in_the_repository():
 def test_a_cohort_offers_what_its_modules_say():
     study = load_study(ROOT)
     assert adam_datasets(study.cohorts["hcc_resection"].config) == ["adsl", "adtte"]
-    assert adam_datasets(study.cohorts["synthetic"].config) == ["adsl", "adtte", "adae", "adlb", "adex", "adrecur"]
+    assert adam_datasets(study.cohorts["synthetic"].config) == [
+        "adsl",
+        "adtte",
+        "adae",
+        "adlb",
+        "adex",
+        "adrecur",
+        "adproc",
+        "adtum",
+    ]
     require_treatment(study.cohorts["synthetic"])
     with pytest.raises(NotOfferedError, match="no treatment arm"):
         require_treatment(study.cohorts["hcc_resection"])

@@ -2,9 +2,10 @@
 
 
 rule build_adam:
-    """Derive ADSL, ADTTE and, where the cohort offers them, ADAE, ADLB, ADEX and ADRECUR."""
+    """Derive ADSL, ADTTE and, where the cohort offers them, ADAE, ADLB, ADEX, ADRECUR, ADPROC and ADTUM."""
     input:
         tables=expand("results/{{cohort}}/clean/{table}.parquet", table=RAW_TABLES),
+        incomplete_ablations="results/{cohort}/clean/incomplete_ablations.parquet",
     output:
         datasets=expand("results/{{cohort}}/adam/{name}.{kind}", name=ADAM_DATASETS, kind=["parquet", "csv"]),
         dictionary=multiext("results/{cohort}/adam/data_dictionary", ".csv", ".md"),

@@ -12,6 +12,7 @@ rule clean_cohort:
             "results/{cohort}/clean/", "quarantine.parquet", "quarantine.csv", "attrition.parquet", "attrition.csv"
         ),
         fates="results/{cohort}/clean/fates.parquet",
+        incomplete_ablations="results/{cohort}/clean/incomplete_ablations.parquet",
         record="results/{cohort}/records/clean_cohort/{cohort}.json",
     log:
         "logs/{cohort}/clean_cohort.log",

@@ -5,6 +5,8 @@ from sorafenib_rfa.records.job import job
 with job(snakemake) as this:
     from pathlib import Path
 
+    import pandas as pd
+
     from sorafenib_rfa.adam import build_adam, data_dictionary, dictionary_markdown
     from sorafenib_rfa.adam.schemas import empty
     from sorafenib_rfa.config.load import Cohort
@@ -17,7 +19,12 @@ with job(snakemake) as this:
         CohortConfig.model_validate(snakemake.params.cohort_config),
         {name: SiteSummary.model_validate(site) for name, site in snakemake.params.sites.items()},
     )
-    datasets = build_adam(read_tables(snakemake.input.tables), cohort, Plan.model_validate(snakemake.params.plan))
+    datasets = build_adam(
+        read_tables(snakemake.input.tables),
+        cohort,
+        Plan.model_validate(snakemake.params.plan),
+        incomplete_ablations=pd.read_parquet(snakemake.input.incomplete_ablations),
+    )
     folder = Path(snakemake.output.dictionary[0]).parent
     for name in ADAM_DATASETS:
         # a dataset whose module the cohort lacks is written without rows: a rule's files are the same for every cohort

@@ -33,3 +33,4 @@ with job(snakemake) as this:
     write_table(cleaned.quarantine, folder / "quarantine")
     write_table(cleaned.attrition, folder / "attrition")
     write_parquet(cleaned.fates, snakemake.output.fates)
+    write_parquet(cleaned.incomplete_ablations, snakemake.output.incomplete_ablations)

@@ -16,7 +16,13 @@ from sorafenib_rfa.errors import ConfigError, Problem
 __all__ = ["build_adam", "data_dictionary", "dictionary_markdown"]
 
 
-def build_adam(tables: Mapping[str, pd.DataFrame], cohort: Cohort, plan: Plan) -> dict[str, pd.DataFrame]:
+def build_adam(
+    tables: Mapping[str, pd.DataFrame],
+    cohort: Cohort,
+    plan: Plan,
+    *,
+    incomplete_ablations: pd.DataFrame | None = None,
+) -> dict[str, pd.DataFrame]:
     """Return the ADaM datasets that the cohort's modules allow.
 
     Parameters
@@ -26,13 +32,16 @@ def build_adam(tables: Mapping[str, pd.DataFrame], cohort: Cohort, plan: Plan) -
         ``patients`` are left out: the ledger of the clean stage accounts for them.
     cohort : Cohort
     plan : Plan
+    incomplete_ablations : DataFrame, optional
+        Ablations of patients who are not analysed because the index RFA was not complete
+        (:class:`sorafenib_rfa.clean.Cleaned`); only ADTUM holds them.
 
     Returns
     -------
     dict of str to DataFrame
-        ``adsl`` and ``adtte`` always; ``adae``, ``adlb``, ``adex``, ``adrecur`` with the modules
-        adverse_events, labs, treatment, ablations. Typed and sorted as :mod:`sorafenib_rfa.adam.schemas`
-        says.
+        ``adsl`` and ``adtte`` always; ``adae``, ``adlb``, ``adex`` with the modules adverse_events, labs,
+        treatment; ``adrecur``, ``adproc``, ``adtum`` with ablations. Typed and sorted as
+        :mod:`sorafenib_rfa.adam.schemas` says.
 
     Raises
     ------
@@ -44,9 +53,11 @@ def build_adam(tables: Mapping[str, pd.DataFrame], cohort: Cohort, plan: Plan) -
     from sorafenib_rfa.adam.adae import build_adae
     from sorafenib_rfa.adam.adex import build_adex
     from sorafenib_rfa.adam.adlb import build_adlb
+    from sorafenib_rfa.adam.adproc import build_adproc
     from sorafenib_rfa.adam.adrecur import build_adrecur
     from sorafenib_rfa.adam.adsl import build_adsl
     from sorafenib_rfa.adam.adtte import build_adtte
+    from sorafenib_rfa.adam.adtum import build_adtum
 
     config = cohort.config
     _has_time_zero(cohort)
@@ -66,6 +77,9 @@ def build_adam(tables: Mapping[str, pd.DataFrame], cohort: Cohort, plan: Plan) -
         out["adlb"] = finish("adlb", build_adlb(adsl, tables["labs"], ablations, plan))
     if ablations is not None:
         out["adrecur"] = finish("adrecur", build_adrecur(adsl, ablations))
+        out["adproc"] = finish("adproc", build_adproc(adsl, ablations, plan))
+        imaging = tables["imaging"] if config.offers("imaging") else None
+        out["adtum"] = finish("adtum", build_adtum(adsl, ablations, imaging, incomplete_ablations, cohort))
     return {name: out[name] for name in adam_datasets(config)}
 
 

@@ -21,7 +21,7 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
-from sorafenib_rfa.adam.timing import DATE, study_day
+from sorafenib_rfa.adam.timing import DATE, months_since, study_day
 from sorafenib_rfa.config.load import Cohort
 from sorafenib_rfa.errors import ConfigError, Problem
 from sorafenib_rfa.vocabulary import (
@@ -124,12 +124,12 @@ def _first_event(subjects: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "ADT": date,
-            "months": _months(date, subjects["TRTSDT"]),
+            "months": months_since(date, subjects["TRTSDT"]),
             "EVNTCD": code,
             "reason": np.select([recurred | died, imaged], ["", LAST_CLEAR_IMAGING], NO_IMAGING),
             "SRCDOM": np.select([recurred | imaged, died], ["imaging", "patients"], "ablations"),
             "INTLO": clear_months.astype("Float64"),
-            "INTHI": _months(date, subjects["TRTSDT"]).astype("Float64").where(recurred),
+            "INTHI": months_since(date, subjects["TRTSDT"]).astype("Float64").where(recurred),
         }
     )
 
@@ -141,7 +141,7 @@ def _death(subjects: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "ADT": date,
-            "months": _months(date, subjects["TRTSDT"]),
+            "months": months_since(date, subjects["TRTSDT"]),
             "EVNTCD": pd.Series(CENSORED, index=subjects.index).mask(died, EVENT_DEATH),
             "reason": np.where(died, "", LAST_CONTACT),
             "SRCDOM": "patients",
@@ -149,12 +149,6 @@ def _death(subjects: pd.DataFrame) -> pd.DataFrame:
             "INTHI": pd.Series(pd.NA, index=subjects.index, dtype="Float64"),
         }
     )
-
-
-def _months(date: pd.Series, start: pd.Series) -> pd.Series:
-    """Return months from `start` to `date`; the first day itself counts as half a day."""
-    days = (date - start).dt.days
-    return days.mask(days == 0, 0.5) / DAYS_PER_MONTH
 
 
 def _published_times(

@@ -52,6 +52,16 @@ REPEAT_RFA, DEATH, END_OF_FOLLOW_UP = "RFA session", "death", "end of follow-up"
 RECURRENT_EVENTS: Final = (REPEAT_RFA, DEATH, END_OF_FOLLOW_UP)
 """Values of ADRECUR.EVTYPE."""
 
+LTP_RECORDED, LTP_ONLY_TUMOUR, LTP_NOT_RECORDED = "recorded", "only tumour", "not recorded"
+LTP_ALLOCATIONS: Final = (LTP_RECORDED, LTP_ONLY_TUMOUR, LTP_NOT_RECORDED)
+"""Values of ADTUM.LTPALLOC."""
+
+TUMOUR_CENSORED, TUMOUR_LTP, TUMOUR_DEATH = 0, 1, 2
+TUMOUR_EVENTS: Final = MappingProxyType(
+    {TUMOUR_CENSORED: "Censored", TUMOUR_LTP: "Local tumour progression of this tumour", TUMOUR_DEATH: "Death"}
+)
+"""ADTUM.EVNTCD and what it means; not the codes of ADTTE, whose first event is the patient's."""
+
 
 @dataclass(frozen=True)
 class Variable:
@@ -625,8 +635,162 @@ _ADRECUR = Dataset(
     ),
 )
 
+_SESSION = (
+    Variable(
+        "PROCSEQ", "Sequence of the session", "integer", "By date; 1 is the index session", "ablations", required=True
+    ),
+    _copied("PROCDT", "Date of RFA", "date", "ablations.ablation_date", required=True),
+)
+_INDEXFL = _flag(
+    "INDEXFL", "Index session", "Y for the first session: time zero", "ablations.ablation_date", required=True
+)
+
+_ADPROC = Dataset(
+    "adproc",
+    "Ablation analysis dataset: one row a session of radiofrequency ablation",
+    ("USUBJID", "PROCSEQ"),
+    (
+        _STUDYID,
+        _USUBJID,
+        _SITEID,
+        _TRT01A,
+        _EXPOSFL,
+        *_SESSION,
+        _study_day("PROCDY", "Study day of RFA", "PROCDT"),
+        _INDEXFL,
+        Variable("NTUM", "Tumours treated", "integer", "Rows of the session", "ablations", required=True),
+        _flag(
+            "COMPFL",
+            "Complication recorded",
+            "Y when any complication column of the session holds something; N also where a site records none",
+            "ablations.complication_term, ablations.complication_clavien_dindo, ablations.complication_cirse, "
+            "ablations.complication_sir, ablations.complication_date",
+            required=True,
+        ),
+        Variable(
+            "COMPTERM",
+            "Complication",
+            "text",
+            "As recorded. Of several in a session the worst by Clavien-Dindo, then CIRSE, then SIR; one later than "
+            "plan.rfa_complication_days only where there is none within them",
+            "ablations.complication_term, plan.rfa_complication_days",
+        ),
+        _copied("COMPDT", "Date of the complication", "date", "ablations.complication_date"),
+        Variable(
+            "COMPDAY",
+            "Days from RFA to the complication",
+            "integer",
+            "COMPDT - PROCDT: 0 on the day of the session; missing when the date is not recorded",
+            "ADPROC.COMPDT, ADPROC.PROCDT",
+            unit="days",
+        ),
+        _flag(
+            "COMP30FL",
+            "Complication within the plan's days",
+            "Y when the complication came on day 0 to plan.rfa_complication_days, or without a date; N when later, or "
+            "none",
+            "ADPROC.COMPDAY, plan.rfa_complication_days",
+            required=True,
+        ),
+        _copied("CLAVIEN", "Clavien-Dindo grade", "text", "ablations.complication_clavien_dindo"),
+        _copied("CIRSE", "CIRSE grade", "integer", "ablations.complication_cirse", codelist=(1, 2, 3, 4, 5, 6)),
+        _copied("SIR", "SIR 2017 severity", "text", "ablations.complication_sir"),
+        _SRCFILE,
+        _SRCSHEET,
+        _SRCROW,
+    ),
+)
+
+_FOLLOWED = "For INDEXFL = Y and ANLFL = Y"
+
+_ADTUM = Dataset(
+    "adtum",
+    "Tumour analysis dataset: one row a tumour treated in a session",
+    ("USUBJID", "PROCSEQ", "TUMNO", "SRCFILE", "SRCSHEET", "SRCROW"),
+    (
+        _STUDYID,
+        _USUBJID,
+        _SITEID,
+        _TRT01A,
+        _EXPOSFL,
+        _flag(
+            "ANLFL",
+            "Patient analysed",
+            "Y for patients of ADSL. N for those who left because the index RFA was not complete or its result not "
+            "recorded (rule index_rfa_complete): they have no arm, and belong to technique efficacy only",
+            "cohort.eligibility, ablations.complete_ablation",
+            required=True,
+        ),
+        *_SESSION,
+        _INDEXFL,
+        _copied("TUMNO", "Number of the tumour in its session", "integer", "ablations.tumour_no"),
+        _copied("DIAM", "Diameter", "number", "ablations.tumour_diameter_cm", unit="cm"),
+        _copied("GUIDANCE", "Guidance of the electrode", "text", "ablations.guidance"),
+        _flag(
+            "TECHEFFL",
+            "Technique efficacy",
+            "Complete ablation on contrast imaging at one month, as recorded (Ahmed 2014)",
+            "ablations.complete_ablation",
+        ),
+        _flag(
+            "LTPFL",
+            "Local tumour progression",
+            f"{_FOLLOWED}: Y when an examination after the day of RFA named this tumour as the place of local "
+            "progression, or LTPALLOC says why it is taken to be",
+            "imaging.finding, imaging.ltp_tumours, ablations.tumour_no",
+        ),
+        Variable(
+            "LTPDT",
+            "Date of local tumour progression",
+            "date",
+            "First examination that showed it",
+            "imaging.imaging_date, imaging.ltp_tumours",
+        ),
+        Variable(
+            "LTPALLOC",
+            "How the progression was allocated to the tumour",
+            "text",
+            f"'{LTP_RECORDED}': the examination names the tumour. Where none is named, before any further session and "
+            f"earlier progression: '{LTP_ONLY_TUMOUR}' of one tumour treated; '{LTP_NOT_RECORDED}' of several, when "
+            "LTPFL is Y for the largest of them. Missing without progression",
+            "imaging.ltp_tumours, ablations.tumour_diameter_cm",
+            codelist=LTP_ALLOCATIONS,
+        ),
+        Variable(
+            "AVAL",
+            "Time to local tumour progression, death or censoring",
+            "number",
+            f"{_FOLLOWED}: (LTPDT, DTHDT or last examination - PROCDT) / {DAYS_PER_MONTH}; 0 becomes half a day. "
+            "Censored at the last examination that could show the progression; the examinations that could are those "
+            "before a recurrence of unrecorded kind and before a progression that is not named after a further session",
+            "ADTUM.LTPDT, ADSL.DTHDT, imaging.imaging_date, ablations.ablation_date",
+            unit="months",
+        ),
+        Variable(
+            "CNSR",
+            "Censored",
+            "integer",
+            f"{_FOLLOWED}: 0 local progression of this tumour, 1 otherwise",
+            "ADTUM.EVNTCD",
+            codelist=(0, 1),
+        ),
+        Variable(
+            "EVNTCD",
+            "Code of the event",
+            "integer",
+            "; ".join(f"{code} {label}" for code, label in TUMOUR_EVENTS.items())
+            + ". A death counts however long after the last examination, unless observation had ended before",
+            "ADTUM.LTPFL, ADSL.DTHDT",
+            codelist=tuple(TUMOUR_EVENTS),
+        ),
+        _SRCFILE,
+        _SRCSHEET,
+        _SRCROW,
+    ),
+)
+
 _DATASETS: Final[Mapping[str, Dataset]] = MappingProxyType(
-    {dataset.name: dataset for dataset in (_ADSL, _ADTTE, _ADAE, _ADLB, _ADEX, _ADRECUR)}
+    {dataset.name: dataset for dataset in (_ADSL, _ADTTE, _ADAE, _ADLB, _ADEX, _ADRECUR, _ADPROC, _ADTUM)}
 )
 
 _EXTRA_KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
@@ -743,6 +907,28 @@ def schema(name: str, cohort: CohortConfig) -> pa.DataFrameSchema:
             ),
         ],
         "adex": [pa.Check(lambda df: (df["EXDURD"] >= 1).fillna(True), name="EXDURD at least one day")],
+        "adproc": [
+            pa.Check(lambda df: (df["COMPDAY"] >= 0).fillna(True), name="COMPDAY not before the session"),
+            pa.Check(lambda df: df["COMP30FL"].eq("N") | df["COMPFL"].eq("Y"), name="COMP30FL only with COMPFL"),
+        ],
+        "adtum": [
+            pa.Check(lambda df: (df["AVAL"] > 0).fillna(True), name="AVAL above zero"),
+            pa.Check(
+                lambda df: df[["LTPFL", "AVAL", "CNSR", "EVNTCD"]].notna().nunique(axis="columns").eq(1),
+                name="LTPFL, AVAL, CNSR and EVNTCD together",
+            ),
+            pa.Check(
+                lambda df: (
+                    df["LTPFL"].eq("Y").fillna(False)
+                    == df["EVNTCD"].eq(TUMOUR_LTP).fillna(False) & df["LTPDT"].notna() & df["LTPALLOC"].notna()
+                ),
+                name="LTPFL = Y if and only if EVNTCD, LTPDT and LTPALLOC say so",
+            ),
+            pa.Check(
+                lambda df: df["AVAL"].isna() | (df["ANLFL"].eq("Y") & df["INDEXFL"].eq("Y")),
+                name="followed only from the index session of analysed patients",
+            ),
+        ],
     }
     return pa.DataFrameSchema(
         {

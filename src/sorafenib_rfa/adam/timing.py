@@ -13,7 +13,7 @@ import pandas as pd
 
 from sorafenib_rfa.adam.schemas import SITE_NOT_RECORDED
 from sorafenib_rfa.clean.exposure import NO_RECURRENCE, first_recurrence
-from sorafenib_rfa.vocabulary import RECURRENCE_SITES
+from sorafenib_rfa.vocabulary import DAYS_PER_MONTH, RECURRENCE_SITES
 
 DATE: Final = "datetime64[s]"
 
@@ -36,6 +36,12 @@ def study_day(date: pd.Series, start: pd.Series) -> pd.Series:
     """Return the study day after CDISC: 1 on the day of `start`, -1 on the day before, never 0."""
     days = days_since(date, start)
     return days.where(days < 0, days + 1)
+
+
+def months_since(date: pd.Series, start: pd.Series) -> pd.Series:
+    """Return months from `start` to `date`; the first day itself counts as half a day, since estimators refuse 0."""
+    days = (date - start).dt.days
+    return days.mask(days == 0, 0.5) / DAYS_PER_MONTH
 
 
 def last_known_alive(tables: Mapping[str, pd.DataFrame], subjects: pd.Index) -> pd.Series:

@@ -8,7 +8,12 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from sorafenib_rfa.clean.eligibility import ELIGIBILITY_RULES, Candidates, check_eligibility
+from sorafenib_rfa.clean.eligibility import (
+    ELIGIBILITY_RULES,
+    Candidates,
+    check_eligibility,
+    index_rfa_complete,
+)
 from sorafenib_rfa.clean.exposure import assigned_arm, first_exposure, first_recurrence, index_rfa
 from sorafenib_rfa.clean.identity import usubjid
 from sorafenib_rfa.clean.ledger import Step, build_ledger
@@ -33,15 +38,19 @@ class Cleaned:
     tables : dict of str to DataFrame
         Canonical tables of the analysed patients, with ``USUBJID`` first, sorted by it, then by date and origin.
     quarantine : DataFrame
-        All quarantined values and rows, those of ingest first.
+        All quarantined values and rows, and the flags, those of ingest first.
     attrition, fates : DataFrame
         The ledger (:func:`sorafenib_rfa.clean.ledger.build_ledger`).
+    incomplete_ablations : DataFrame
+        Ablations, as in `tables`, of patients who left at a step of the rule ``index_rfa_complete``: they are not
+        analysed, but how often ablation succeeds cannot be told without them.
     """
 
     tables: dict[str, pd.DataFrame]
     quarantine: pd.DataFrame
     attrition: pd.DataFrame
     fates: pd.DataFrame
+    incomplete_ablations: pd.DataFrame
 
 
 def clean_cohort(ingested: Mapping[str, Ingested], cohort: Cohort, plan: Plan) -> Cleaned:
@@ -104,10 +113,13 @@ def clean_cohort(ingested: Mapping[str, Ingested], cohort: Cohort, plan: Plan) -
     arms = _arms(tables, recorded, seen, cohort, plan)
     quarantined = frozenset().union(*(step.leavers for step in steps))
     kept = _rows_of(tables, frozenset(seen["USUBJID"]) - quarantined)
+    incomplete: frozenset[str] = frozenset()
     for step in cohort.config.eligibility:
         keep = ELIGIBILITY_RULES[step.rule](Candidates(kept, plan, cohort.config), **step.params)
         leavers = frozenset(keep.index[~keep])
         steps.append(Step(step.id, step.label, "eligibility", leavers))
+        if step.rule == index_rfa_complete.__name__:
+            incomplete |= leavers
         kept = _rows_of(kept, frozenset(keep.index[keep]))
 
     attrition, fates = build_ledger(seen, arms, steps)
@@ -115,7 +127,8 @@ def clean_cohort(ingested: Mapping[str, Ingested], cohort: Cohort, plan: Plan) -
     assert set(clean["patients"]["USUBJID"]) == set(fates.loc[fates["fate"] == "analysed", "USUBJID"])
     validate_clean(clean, cohort.config)
     quarantine = pd.concat([ingest_quarantine, quarantine_frame(entries)], ignore_index=True)
-    return Cleaned(clean, quarantine.astype(quarantine_frame([]).dtypes.to_dict()), attrition, fates)
+    not_complete = _finished("ablations", _rows_of(tables, incomplete)["ablations"], cohort)
+    return Cleaned(clean, quarantine.astype(quarantine_frame([]).dtypes.to_dict()), attrition, fates, not_complete)
 
 
 def _gather(ingested: Mapping[str, Ingested], cohort: Cohort) -> dict[str, pd.DataFrame]:
@@ -232,7 +245,7 @@ def _entries(rule_id: str, faults: list[Fault], tables: Mapping[str, pd.DataFram
                 "subject_id": row["subject_id"],
                 "rule": rule_id,
                 "reason": fault.reason,
-                "scope": "value" if fault.scope == "value" else "row",
+                "scope": "row" if fault.scope == "patient" else fault.scope,
             }
         )
     return entries
@@ -242,7 +255,7 @@ def source_header(site: SiteConfig, fault: Fault, row: pd.Series) -> str:
     """Return the header, in the site's export, of the canonical column of a fault; a constant keeps its own name."""
     mapping = site.tables[fault.table]  # type: ignore[index]
     name = str(fault.column)
-    if fault.table == "labs" and name == "value" and mapping.wide_tests is not None:
+    if fault.table == "labs" and name in ("value", "uln") and mapping.wide_tests is not None:
         return mapping.wide_tests[row["test"]].column
     if fault.table == "survival_times" and name in ("time_months", "event"):
         name = f"{row['endpoint'].lower()}_{'months' if name == 'time_months' else 'event'}"

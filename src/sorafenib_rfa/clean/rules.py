@@ -2,7 +2,8 @@
 
 A rule looks at the tables as the rules before it left them, changes nothing, and returns faults. What a fault costs
 is its scope: the cell (``value``), the row (``row``), or the patient (``patient``: who the patient is, which arm they
-were in or when they had the outcome cannot be told, so analysing them would mean guessing).
+were in or when they had the outcome cannot be told, so analysing them would mean guessing). A ``flag`` costs nothing:
+the record is usable and stays as it is, and the entry says what is odd and what the analysis makes of it.
 """
 
 from __future__ import annotations
@@ -15,10 +16,12 @@ import pandas as pd
 
 from sorafenib_rfa.clean.exposure import NO_RECURRENCE, first_exposure, index_rfa
 from sorafenib_rfa.clean.plausibility import COLUMN_BOUNDS, LAB_BOUNDS, OLDEST_YEARS
+from sorafenib_rfa.clean.tumours import tumours_named
+from sorafenib_rfa.clinical.ctcae import GRADED_BY_ULN
 from sorafenib_rfa.config.models import CohortConfig
 from sorafenib_rfa.ingest.tables import DATE_COLUMNS, ORIGIN
 
-Scope = Literal["value", "row", "patient"]
+Scope = Literal["value", "row", "patient", "flag"]
 
 KEY_COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
     "ablations": ("ablation_date",),
@@ -336,6 +339,64 @@ def ends_before_starts(t: Tables) -> list[Fault]:
     return faults
 
 
+def complications_before_session(t: Tables) -> list[Fault]:
+    """Complications dated before the session they are recorded with; that there was one stays."""
+    ablations = t.tables["ablations"]
+    early = (ablations["complication_date"] < ablations["ablation_date"]).fillna(False)
+    return [
+        Fault(
+            "ablations",
+            row.Index,
+            "complication_date",
+            f"the complication on {_day(row.complication_date)} lies before its session on {_day(row.ablation_date)}",
+            "value",
+        )
+        for row in ablations[early].itertuples()
+    ]
+
+
+# --- which tumour progressed -----------------------------------------------------------------------------------------
+
+
+def unreadable_tumour_lists(t: Tables) -> list[Fault]:
+    """Texts of ``ltp_tumours`` that are no list of tumour numbers."""
+    return [
+        Fault("imaging", row, "ltp_tumours", f"{text!r} is no list of tumour numbers such as '2' or '1+3'", "value")
+        for row, text in t.tables["imaging"]["ltp_tumours"].dropna().items()
+        if tumours_named(text) is None
+    ]
+
+
+def unknown_tumours(t: Tables) -> list[Fault]:
+    """Local progression at a tumour that the index session did not treat, or without local progression.
+
+    The cell goes as a whole: with one number wrong it cannot be told which were meant. Where the number of any tumour
+    of the index session is not recorded, no number can be called unknown.
+    """
+    imaging, ablations = t.tables["imaging"], t.tables["ablations"]
+    named = imaging["ltp_tumours"].dropna().map(tumours_named).dropna()
+    if named.empty:
+        return []
+    index_date = ablations["USUBJID"].map(index_rfa(ablations))
+    session = ablations[(ablations["ablation_date"] == index_date).to_numpy(dtype=bool)]
+    treated = session.groupby("USUBJID")["tumour_no"].agg(list)
+    faults = []
+    for row, numbers in named.items():
+        subject, finding = imaging.at[row, "USUBJID"], imaging.at[row, "finding"]
+        known = treated.get(subject, [])
+        if pd.isna(finding) or "LTP" not in finding.split("+"):
+            reason = f"tumours are named, yet the finding is {'missing' if pd.isna(finding) else finding!r}"
+        elif known and all(pd.notna(number) for number in known) and not numbers <= set(known):
+            strangers = ", ".join(str(number) for number in sorted(numbers - set(known)))
+            reason = f"the index session treated no tumour {strangers}, only " + ", ".join(
+                str(number) for number in sorted(set(known))
+            )
+        else:
+            continue
+        faults.append(Fault("imaging", row, "ltp_tumours", reason, "value"))
+    return faults
+
+
 # --- contradictions about life and death -----------------------------------------------------------------------------
 
 
@@ -436,6 +497,45 @@ def decisive_rows_lost(t: Tables) -> list[Fault]:
     ]
 
 
+# --- odd, yet usable -------------------------------------------------------------------------------------------------
+
+
+def events_before_index(t: Tables) -> list[Fault]:
+    """Adverse events that began before the index RFA: kept, listed, never treatment-emergent."""
+    events = t.tables["adverse_events"]
+    index_date = events["USUBJID"].map(index_rfa(t.tables["ablations"]))
+    days = (index_date - events["start_date"]).dt.days
+    return [
+        Fault(
+            "adverse_events",
+            row,
+            "start_date",
+            f"the event began {number:.0f} days before the index RFA: it stays, and is never treatment-emergent",
+            "flag",
+        )
+        for row, number in days[days > 0].items()
+    ]
+
+
+def results_without_uln(t: Tables) -> list[Fault]:
+    """Results of tests that are graded by the upper limit of normal (ULN), without one: kept, not graded.
+
+    Where a site states no ULN of a test at all, its first result stands for all of them.
+    """
+    labs = t.tables["labs"]
+    graded = labs[(labs["test"].isin(GRADED_BY_ULN) & labs["value"].notna()).fillna(False)]
+    faults = []
+    for (site, test), rows in graded.groupby(["site", "test"], sort=True):
+        lacking = rows.index[rows["uln"].isna()]
+        if len(lacking) == len(rows) > 1:
+            reason = f"{site} states no upper limit of normal with any of its {len(rows)} results of {test}"
+            faults.append(Fault("labs", lacking[0], "uln", f"{reason}: they stay, and have no CTCAE grade", "flag"))
+            continue
+        reason = f"{test} without an upper limit of normal: the result stays, and has no CTCAE grade"
+        faults.extend(Fault("labs", row, "uln", reason, "flag") for row in lacking)
+    return faults
+
+
 def _lost(t: Tables, table: str) -> pd.DataFrame:
     lost = t.lost.get(table, t.tables[table].iloc[:0].assign(rule=pd.Series(dtype="string")))
     return lost[~lost["rule"].isin(["exact_duplicate", "orphan_row"])]
@@ -453,6 +553,9 @@ RULES: Final = (
     Rule("before_birth", "Date before birth", dates_before_birth),
     Rule("after_death", "Date after death", dates_after_death),
     Rule("end_before_start", "End before start", ends_before_starts),
+    Rule("complication_before_session", "Complication before its session", complications_before_session),
+    Rule("not_a_tumour_list", "No list of tumour numbers", unreadable_tumour_lists),
+    Rule("unknown_tumour", "Progression of a tumour that was not treated", unknown_tumours),
     Rule("death_without_date", "Dead without a usable date of death", deaths_without_date, True, _DATED),
     Rule("alive_with_death_date", "Recorded as alive with a date of death", alive_with_death_date, True, _DATED),
     Rule(
@@ -470,5 +573,7 @@ RULES: Final = (
         True,
         _DATED,
     ),
+    Rule("event_before_index", "Adverse event that began before the index RFA", events_before_index),
+    Rule("missing_uln", "Result that cannot be graded without its upper limit of normal", results_without_uln),
 )
 """All rules, in the order in which they run."""

@@ -49,6 +49,12 @@ def clean_schema(table: str, cohort: CohortConfig) -> pa.DataFrameSchema:
     frame_checks = []
     if table in ("drug_exposure", "adverse_events"):
         frame_checks.append(pa.Check(lambda df: ~(df["end_date"] < df["start_date"]), name="end_not_before_start"))
+    if table == "ablations":
+        frame_checks.append(
+            pa.Check(
+                lambda df: ~(df["complication_date"] < df["ablation_date"]), name="complication_not_before_session"
+            )
+        )
     if table == "labs":
         frame_checks.append(pa.Check(_labs_in_bounds, name="laboratory_value_in_bounds"))
         frame_checks.append(

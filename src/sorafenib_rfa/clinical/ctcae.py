@@ -67,6 +67,10 @@ LAB_TERMS: Final = MappingProxyType(
 """PARAMCD of a graded test -> the CTCAE term its grade belongs to."""
 
 
+GRADED_BY_ULN: Final = (*_MULTIPLES, "CREA")
+"""PARAMCD of the tests whose grade is unknown without the upper limit of normal."""
+
+
 def grade(test: pd.Series | str, value: pd.Series | Value, uln: pd.Series | Value, baseline: pd.Series | Value) -> Any:
     """Return the CTCAE v5.0 grade of laboratory values, 0 (none) to 4.
 

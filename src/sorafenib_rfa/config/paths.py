@@ -8,7 +8,7 @@ from sorafenib_rfa.config.load import Cohort, Study
 from sorafenib_rfa.config.models import CohortConfig
 from sorafenib_rfa.errors import InputError, NotOfferedError, Problem
 
-ADAM_DATASETS = ("adsl", "adtte", "adae", "adlb", "adex", "adrecur")
+ADAM_DATASETS = ("adsl", "adtte", "adae", "adlb", "adex", "adrecur", "adproc", "adtum")
 
 
 def raw_folder(cohort: Cohort, site: str) -> str:
@@ -69,7 +69,8 @@ def missing_raw_files(study: Study, made_by_workflow: Collection[str]) -> None:
 
 def adam_datasets(cohort: CohortConfig) -> list[str]:
     """Return the names of the ADaM datasets that a cohort's modules allow."""
-    needs = {"adae": "adverse_events", "adlb": "labs", "adex": "treatment", "adrecur": "ablations"}
+    needs = {"adae": "adverse_events", "adlb": "labs", "adex": "treatment"}
+    needs |= dict.fromkeys(("adrecur", "adproc", "adtum"), "ablations")
     return [name for name in ADAM_DATASETS if name not in needs or cohort.offers(needs[name])]
 
 

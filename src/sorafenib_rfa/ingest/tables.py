@@ -101,6 +101,8 @@ TABLES: Final[Mapping[str, Mapping[str, Column]]] = MappingProxyType(
             "complication_term": _TEXT,
             "complication_clavien_dindo": Column("code", ("I", "II", "IIIa", "IIIb", "IVa", "IVb", "V")),
             "complication_cirse": Column("integer"),
+            "complication_sir": Column("code", ("mild", "moderate", "severe", "life_threatening", "death")),
+            "complication_date": _DATE,
         },
         "drug_exposure": {
             "subject_id": _ID,
@@ -117,6 +119,7 @@ TABLES: Final[Mapping[str, Mapping[str, Column]]] = MappingProxyType(
             "imaging_date": _DATE,
             "modality": Column("code", ("CT", "MRI", "CEUS")),
             "finding": Column("code", _FINDINGS),
+            "ltp_tumours": _TEXT,
         },
         "labs": {
             "subject_id": _ID,
