@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,201 +12,13 @@ import pandas as pd
 from sorafenib_rfa.arms import arms_of
 from sorafenib_rfa.config.models import CohortConfig, Covariate, Plan
 from sorafenib_rfa.errors import NotOfferedError, Problem
-from sorafenib_rfa.estimates.ard import ard_id, slug
+from sorafenib_rfa.estimates.ard import slug
 from sorafenib_rfa.estimates.common import horizon
 from sorafenib_rfa.estimates.comparison import COMPARED, EMULATED, start_words
-from sorafenib_rfa.exhibits.format import Form, escape_markdown, format_value, value_span
+from sorafenib_rfa.exhibits.draft import Cell, Draft, Number, Source, Table, with_n
+from sorafenib_rfa.exhibits.safety_tables import ablation_table, exposure_table, liver_table, safety_table
 from sorafenib_rfa.files import write_csv
-from sorafenib_rfa.vocabulary import ENDPOINTS, LAB_TESTS, TABLES
-
-INDENT = "\u00a0\u00a0\u00a0"
-WIDEST_COLUMN = 34
-"""Characters beyond which a column asks for no more of the page."""
-
-SAFETY_TERM_PERCENT = 5.0
-"""A term that is no event of interest is listed when this share of a group had it."""
-
-
-@dataclass(frozen=True)
-class Table:
-    """A table as markdown, and its cells as data.
-
-    Attributes
-    ----------
-    markdown : str
-        Pandoc pipe table; numbers are spans ``[12]{.val data-ard="cohort:id"}``; notes follow as one paragraph.
-    data : DataFrame
-        One row a cell: ``row`` (0: header)``, column`` (header text)``, text, ard_ids`` (separated by spaces).
-    """
-
-    markdown: str
-    data: pd.DataFrame
-
-
-@dataclass(frozen=True)
-class _Number:
-    """One ARD row within a cell, and how it is printed."""
-
-    row: Mapping[str, Any]
-    form: Form = "value"
-    digits: int | None = None
-
-    def text(self) -> str:
-        return format_value(self.row, form=self.form, digits=self.digits)
-
-    def markdown(self) -> str:
-        return value_span(self.row, form=self.form, digits=self.digits)
-
-
-@dataclass(frozen=True)
-class _Heading:
-    """The label of a row that heads those after it."""
-
-    label: str
-
-    def text(self) -> str:
-        return self.label
-
-    def markdown(self) -> str:
-        return f"**{escape_markdown(self.label)}**"
-
-
-_Piece = str | _Number | _Heading
-_Cell = Sequence[_Piece]
-
-
-@dataclass
-class _Draft:
-    """A table while it is put together."""
-
-    header: list[_Cell]
-    rows: list[list[_Cell]] = field(default_factory=list)
-    notes: list[str | _Cell] = field(default_factory=list)
-    citation: str | None = None
-
-    def add(self, label: str, *cells: _Cell, level: int = 0) -> None:
-        """Add a row; cells not given are empty."""
-        empty: list[_Cell] = [[] for _ in range(len(self.header) - 1 - len(cells))]
-        self.rows.append([[INDENT * level + label], *cells, *empty])
-
-    def head(self, label: str) -> None:
-        """Add a row that heads those after it."""
-        self.rows.append([[_Heading(label)], *([] for _ in self.header[1:])])
-
-    def finish(self, synthetic: bool) -> Table:
-        """Return the table; what could not be estimated is explained in the notes."""
-        lines = [self.header, *self.rows]
-        reasons = sorted(
-            {
-                str(piece.row["method"])
-                for row in self.rows
-                for cell in row
-                for piece in cell
-                if isinstance(piece, _Number) and str(piece.row["method"]).startswith(("not estimable", "not tested"))
-            }
-        )
-        notes = [*(["Synthetic data: says nothing about real patients."] if synthetic else []), *self.notes]
-        notes += [f"{reason[0].upper()}{reason[1:]}." for reason in reasons]
-        widths = [min(max(len(_text(line[j])) for line in lines), WIDEST_COLUMN) + 2 for j in range(len(self.header))]
-        rule = "|".join((":" + "-" * width) if j == 0 else ("-" * width + ":") for j, width in enumerate(widths))
-        body = [_line(self.header), f"|{rule}|", *(_line(row) for row in self.rows)]
-        if notes:
-            cited = [f"Source: [@{self.citation}]."] if self.citation else []
-            body += ["", " ".join([*(_markdown([note] if isinstance(note, str) else note) for note in notes), *cited])]
-        names = [_text(cell) for cell in self.header]
-        cells = [
-            {"row": i, "column": names[j], "text": _text(cell), "ard_ids": " ".join(_ids(cell))}
-            for i, row in enumerate(lines)
-            for j, cell in enumerate(row)
-        ]
-        return Table("\n".join(body) + "\n", pd.DataFrame(cells, columns=["row", "column", "text", "ard_ids"]))
-
-
-def _text(cell: _Cell) -> str:
-    return "".join(piece if isinstance(piece, str) else piece.text() for piece in cell)
-
-
-def _ids(cell: _Cell) -> Iterator[str]:
-    for piece in cell:
-        if isinstance(piece, _Number):
-            yield f"{piece.row['cohort']}:{piece.row['ard_id']}"
-
-
-def _line(row: Sequence[_Cell]) -> str:
-    """Return one line of the pipe table."""
-    return "| " + " | ".join(_markdown(cell) for cell in row) + " |"
-
-
-def _markdown(cell: _Cell) -> str:
-    pieces = []
-    for piece in cell:
-        if not isinstance(piece, str):
-            pieces.append(piece.markdown())
-        else:
-            stripped = piece.lstrip("\u00a0")
-            # as an entity, for a leading space of any kind is cut off a cell
-            pieces.append("&nbsp;" * (len(piece) - len(stripped)) + escape_markdown(stripped))
-    return "".join(pieces)
-
-
-class _Source:
-    """The ARD of one cohort, by id."""
-
-    def __init__(self, ard: pd.DataFrame) -> None:
-        self.rows: dict[str, dict[str, Any]] = {str(row["ard_id"]): row for row in ard.to_dict("records")}
-
-    def has(self, *parts: object) -> bool:
-        return ard_id(*parts) in self.rows
-
-    def get(self, *parts: object) -> dict[str, Any]:
-        """Return the row whose id is made of `parts` (a part may be several joined by dots).
-
-        Raises
-        ------
-        KeyError
-            If there is no such row: table and estimates have come apart.
-        """
-        identifier = ard_id(*(piece for part in parts if part is not None for piece in str(part).split(".")))
-        try:
-            return self.rows[identifier]
-        except KeyError:
-            raise KeyError(f"the ARD has no row {identifier!r}") from None
-
-    def value(self, *parts: object, digits: int | None = None) -> list[_Piece]:
-        return [_Number(self.get(*parts), digits=digits)]
-
-    def interval(self, *parts: object, digits: int | None = None) -> list[_Piece]:
-        """Return an estimate with its interval: ``0.90 (0.72 to 1.12)``; the header says that it is one."""
-        return self.with_interval(self.get(*parts), digits)
-
-    @staticmethod
-    def with_interval(row: Mapping[str, Any], digits: int | None = None) -> list[_Piece]:
-        """Return a row's estimate with its interval; without one, or not estimable, the value alone."""
-        if pd.isna(row["value"]):
-            return [_Number(row)]
-        if pd.isna(row["ci_low"]) and pd.isna(row["ci_high"]):
-            return [_Number(row, digits=digits)]
-        return [_Number(row, digits=digits), " (", _Number(row, "interval", digits), ")"]
-
-    def p(self, *parts: object) -> list[_Piece]:
-        """Return the p value of a row without the letter: the header has it."""
-        row = self.get(*parts)
-        if row["unit"] == "p":
-            return [_Number(row)]
-        return [_Number({**row, "value": row["p_value"], "unit": "p"})]
-
-    def count_percent(self, *parts: object) -> list[_Piece]:
-        """Return ``12 (34.1%)``."""
-        count = self.get(*parts, "n")
-        percent = self.get(*parts, "percent")
-        if pd.isna(percent["value"]):
-            return [_Number(count)]
-        return [_Number(count), " (", _Number(percent), ")"]
-
-    def starting(self, *parts: object) -> Iterator[dict[str, Any]]:
-        """Yield the rows whose id starts with `parts`, in order."""
-        prefix = ard_id(*parts) + "."
-        return (row for identifier, row in sorted(self.rows.items()) if identifier.startswith(prefix))
+from sorafenib_rfa.vocabulary import ENDPOINTS, TABLES
 
 
 def make_table(name: str, *, ard: pd.DataFrame, cohort: CohortConfig, plan: Plan) -> Table:
@@ -238,7 +49,7 @@ def make_table(name: str, *, ard: pd.DataFrame, cohort: CohortConfig, plan: Plan
             Problem("there is no table of this name", found=name, expected="one of " + ", ".join(_MAKERS))
         )
     maker, part = _MAKERS[name], TABLES[name]
-    source = _Source(ard)
+    source = Source(ard)
     if not any(identifier.startswith(f"{part}.") for identifier in source.rows):
         raise NotOfferedError(
             Problem(
@@ -257,24 +68,19 @@ def write_table(table: Table, markdown: str, data: str) -> None:
     write_csv(table.data, data)
 
 
-def _with_n(label: str, source: _Source, *parts: object) -> _Cell:
-    """Return a header with the size of the group: ``RFA alone (n = 64)``."""
-    return [f"{label} (n\u00a0=\u00a0", _Number(source.get(*parts)), ")"]
-
-
 # --- baseline --------------------------------------------------------------------
 
 
-def _baseline(source: _Source, cohort: CohortConfig, plan: Plan) -> _Draft:
+def _baseline(source: Source, cohort: CohortConfig, plan: Plan) -> Draft:
     slugs = arms_of(cohort).slugs
     arms = [arm for arm in slugs if source.has("baseline", "table1", slugs[arm], "n")]
-    groups = [(_with_n(arm, source, "baseline", "table1", slugs[arm], "n"), slugs[arm]) for arm in arms]
+    groups = [(with_n(arm, source, "baseline", "table1", slugs[arm], "n"), slugs[arm]) for arm in arms]
     everyone = "Overall" if arms else "All patients"
-    groups.append((_with_n(everyone, source, "baseline", "table1", "n"), None))
-    header: list[_Cell] = [["Characteristic"], *(head for head, _ in groups)]
+    groups.append((with_n(everyone, source, "baseline", "table1", "n"), None))
+    header: list[Cell] = [["Characteristic"], *(head for head, _ in groups)]
     if arms:
         header += [["SMD"], ["SMD, weighted"]]
-    draft = _Draft(header)
+    draft = Draft(header)
     skewed = False
     for name, covariate in _table_one(source, cohort, plan):
         differences = _differences(source, name) if arms else []
@@ -307,7 +113,7 @@ def _baseline(source: _Source, cohort: CohortConfig, plan: Plan) -> _Draft:
     return draft
 
 
-def _table_one(source: _Source, cohort: CohortConfig, plan: Plan) -> Iterator[tuple[str, Covariate]]:
+def _table_one(source: Source, cohort: CohortConfig, plan: Plan) -> Iterator[tuple[str, Covariate]]:
     """Yield the variables that the ARD describes, in the plan's and then the cohort's order."""
     for name in plan.table_one:
         if source.has("baseline", "table1", name, "missing"):
@@ -323,7 +129,7 @@ def _table_one(source: _Source, cohort: CohortConfig, plan: Plan) -> Iterator[tu
         yield name.upper(), covariate
 
 
-def _levels(source: _Source, name: str, covariate: Covariate) -> list[str]:
+def _levels(source: Source, name: str, covariate: Covariate) -> list[str]:
     """Return the levels of a variable that somebody has, declared ones first."""
     found = [
         str(row["variable"]).partition("=")[2]
@@ -334,12 +140,12 @@ def _levels(source: _Source, name: str, covariate: Covariate) -> list[str]:
     return [*declared, *(level for level in found if level not in declared)]
 
 
-def _centre(source: _Source, group: str | None, name: str, covariate: Covariate, skewed: bool) -> _Cell:
+def _centre(source: Source, group: str | None, name: str, covariate: Covariate, skewed: bool) -> Cell:
     """Return mean (SD) or median (Q1 to Q3)."""
     where = ("baseline", "table1", group, name)
 
-    def number(stat: str) -> _Number:
-        return _Number(source.get(*where, stat), digits=covariate.digits)
+    def number(stat: str) -> Number:
+        return Number(source.get(*where, stat), digits=covariate.digits)
 
     if pd.isna(source.get(*where, "mean")["value"]):
         return [number("mean")]
@@ -348,9 +154,9 @@ def _centre(source: _Source, group: str | None, name: str, covariate: Covariate,
     return [number("mean"), " (", number("sd"), ")"]
 
 
-def _differences(source: _Source, name: str) -> list[_Cell]:
+def _differences(source: Source, name: str) -> list[Cell]:
     """Return the standardised differences without and with weights."""
-    cells: list[_Cell] = []
+    cells: list[Cell] = []
     for analysis in ("table1", "overlap"):
         parts = ("baseline", analysis, "contrast", name, "smd")
         cells.append(source.value(*parts, digits=2) if source.has(*parts) else [])
@@ -367,11 +173,11 @@ _MODELS = {
 }
 
 
-def _efficacy(source: _Source, cohort: CohortConfig, plan: Plan) -> _Draft:
+def _efficacy(source: Source, cohort: CohortConfig, plan: Plan) -> Draft:
     compared = arms_of(cohort)
     arms = [compared.slug(label) for label in compared.labels]
-    header: list[_Cell] = [["Estimate (95% CI)"], *([label] for label in compared.labels), ["Contrast"], ["p"]]
-    draft = _Draft(header)
+    header: list[Cell] = [["Estimate (95% CI)"], *([label] for label in compared.labels), ["Contrast"], ["p"]]
+    draft = Draft(header)
     for endpoint in ("RFS", "OS", "TTR"):
         key = endpoint.lower()
         if not source.has("efficacy", key, "n"):
@@ -420,7 +226,7 @@ def _efficacy(source: _Source, cohort: CohortConfig, plan: Plan) -> _Draft:
 
 
 def _landmark_curves(
-    draft: _Draft, source: _Source, key: str, arms: Sequence[str], plan: Plan, *, with_months: bool
+    draft: Draft, source: Source, key: str, arms: Sequence[str], plan: Plan, *, with_months: bool
 ) -> None:
     """Add median, survival at the horizons and restricted means from entry on."""
     draft.add(
@@ -453,7 +259,7 @@ def _role(plan: Plan, estimand: str) -> str:
     return f" ({plan.estimands[estimand].role})" if estimand in plan.estimands else ""
 
 
-def _emulated_trial(draft: _Draft, source: _Source, endpoint: str, arms: Sequence[str], plan: Plan) -> None:
+def _emulated_trial(draft: Draft, source: Source, endpoint: str, arms: Sequence[str], plan: Plan) -> None:
     """Add the clone-censor-weight estimates of one endpoint."""
     analysis = f"{endpoint.lower()}_ccw_overlap"
     draft.head(f"{ENDPOINTS[endpoint]}: emulated trial{_role(plan, EMULATED[endpoint])}")
@@ -481,7 +287,7 @@ def _emulated_trial(draft: _Draft, source: _Source, endpoint: str, arms: Sequenc
     draft.add("Hazard ratio", [], [], source.interval(*where), source.p(*where), level=1)
 
 
-def _first_events(draft: _Draft, source: _Source, arms: Sequence[str], plan: Plan) -> None:
+def _first_events(draft: Draft, source: Source, arms: Sequence[str], plan: Plan) -> None:
     """Add cumulative incidence of the first event by its kind at the horizon of the restricted mean."""
     at = horizon(plan.rmst_horizon_months)
     kinds = {
@@ -506,129 +312,16 @@ def _first_events(draft: _Draft, source: _Source, arms: Sequence[str], plan: Pla
         )
 
 
-# --- safety --------------------------------------------------------------------
-
-_SUMMARY = {
-    "any": "Any adverse event",
-    "grade_3_5": "Grade 3 or above",
-    "not_rfa_related": "Not judged related to ablation",
-    "serious": "Serious",
-    "drug_related": "Related to sorafenib",
-    "drug_related_grade_3_5": "Related to sorafenib, grade 3 or above",
-    "dose_changed": "Led to dose reduction or interruption",
-    "stopped": "Led to stopping sorafenib",
-    "fatal": "Fatal",
-}
-
-
-def _safety(source: _Source, cohort: CohortConfig, plan: Plan) -> _Draft:
-    groups = ("exposed", "unexposed")
-    labels = {"exposed": "Any sorafenib", "unexposed": "No sorafenib"}
-    header: list[_Cell] = [
-        ["Patients, n (%)"],
-        *(_with_n(labels[group], source, "safety", "population", group, "n") for group in groups),
-        ["Risk difference (95% CI)"],
-    ]
-    draft = _Draft(header)
-
-    def line(label: str, *parts: object, level: int = 1, part: str = "safety") -> None:
-        cells = [source.count_percent(part, parts[0], group, *parts[1:]) for group in groups]
-        where = (part, parts[0], "contrast", *parts[1:], "risk_difference")
-        draft.add(label, *cells, source.interval(*where) if source.has(*where) else [], level=level)
-
-    draft.head("Treatment-emergent adverse events")
-    for key, label in _SUMMARY.items():
-        line(label, "summary", key)
-    draft.head("First events per 100 patient-years (95% CI)")
-    for key in ("any", "grade_3_5", "serious"):
-        stat = "rate_per_100_patient_years"
-        draft.add(_SUMMARY[key], *(source.interval("safety", "summary", g, key, stat) for g in groups), level=1)
-    interest, others = _terms(source, plan)
-    for heading, terms in (
-        ("Events of interest", interest),
-        (f"Other events in {SAFETY_TERM_PERCENT:g}% of a group or more", others),
-    ):
-        if terms:
-            draft.head(heading)
-        for term in terms:
-            line(term, "term", term, "any")
-            line("Grade 3 or above", "term", term, "grade_3_5", level=2)
-    if source.has("ablation", "patient", "total"):
-        draft.head("Complications of ablation")
-        line("Any", "patient", "any", part="ablation")
-        line("Clavien-Dindo grade III or above", "patient", "major", part="ablation")
-    _laboratory(draft, source, line)
-    _exposure(draft, source)
-    draft.notes.append(
-        "Percentages are of all patients of the group, each counted once. Events are treatment-emergent: "
-        f"from the first dose to {plan.treatment_emergent_days} days after the last in the exposed, from RFA in the "
-        "unexposed, so that the days after ablation, with their pain and fever, count in the unexposed only; time at "
-        "risk is counted alike. Differences are percentage points, unadjusted. Grades by CTCAE "
-        f"v{plan.ctcae_version}."
-    )
-    if source.has("liver", "lab", "exposed", "HY", "uln", "n"):
-        draft.notes.append(
-            "Potential Hy's law: an aminotransferase of at least 3 and within 30 days bilirubin above 2 times the "
-            "limit of normal, or the larger of limit and baseline, away from ablations; other causes are not excluded."
-        )
-    return draft
-
-
-def _terms(source: _Source, plan: Plan) -> tuple[list[str], list[str]]:
-    """Return the events of interest in the plan's order, then other frequent terms, the most frequent first."""
-    percents: dict[str, float] = {}
-    for row in source.rows.values():
-        if row["analysis_id"] == "term" and row["stat_name"] == "percent":
-            term, _, level = str(row["variable"]).rpartition("=")
-            if level == "any":
-                percents[term] = max(percents.get(term, 0.0), float(row["value"]))
-    interest = [term for term in plan.query_of() if term in percents]
-    others = [t for t, percent in percents.items() if t not in interest and percent >= SAFETY_TERM_PERCENT]
-    return interest, sorted(others, key=lambda term: (-percents[term], term))
-
-
-def _laboratory(draft: _Draft, source: _Source, line: Callable[..., None]) -> None:
-    """Add worst grades of the laboratory tests, decline of liver function and signals of liver injury."""
-    tests = [test for test in LAB_TESTS if source.has("liver", "lab", "exposed", test, "grade_3_4", "n")]
-    if not tests:
-        return
-    draft.head("Laboratory, of patients with results away from ablations")
-    for test in tests:
-        line(f"{LAB_TESTS[test][0]}, grade 3 or above", "lab", test, "grade_3_4", part="liver")
-    line("ALBI grade above that at baseline", "lab", "ALBI", "worsened", part="liver")
-    line("Potential Hy's law, by the limit of normal", "lab", "HY", "uln", part="liver")
-    line("Potential Hy's law, by the patient's baseline", "lab", "HY", "baseline", part="liver")
-
-
-def _exposure(draft: _Draft, source: _Source) -> None:
-    """Add what is known of the drug taken."""
-    draft.head("Exposure to sorafenib")
-    draft.add(
-        "Months on the drug, median (95% CI)",
-        source.interval("exposure", "dosing", "exposed", "duration", "median"),
-        level=1,
-    )
-    mean = ("exposure", "dosing", "exposed", "daily_dose_mg", "mean")
-    draft.add("Daily dose, mg, mean (95% CI)", source.interval(*mean, digits=0), level=1)
-    for key, label in (
-        ("reduced", "Dose reduced"),
-        ("interrupted", "Dose interrupted"),
-        ("stopped_adverse_event", "Stopped for an adverse event"),
-        ("ongoing", "On the drug at last contact"),
-    ):
-        draft.add(label, source.count_percent("exposure", "dosing", "exposed", key), level=1)
-
-
 # --- attrition and sites --------------------------------------------------------------------
 
 _STEP = re.compile(r"^patients who left at step (?P<number>\d+): (?P<reason>.*)$", re.DOTALL)
 
 
-def _attrition(source: _Source, cohort: CohortConfig, plan: Plan) -> _Draft:
+def _attrition(source: Source, cohort: CohortConfig, plan: Plan) -> Draft:
     slugs = arms_of(cohort).slugs
     arms = [arm for arm in slugs if source.has("flow", "patients", slugs[arm], "screened")]
     groups: list[str | None] = [*(slugs[arm] for arm in arms), None]
-    draft = _Draft([["Patients, n"], *([arm] for arm in arms), ["All"]])
+    draft = Draft([["Patients, n"], *([arm] for arm in arms), ["All"]])
     draft.add("Screened", *(source.value("flow", "patients", group, "screened") for group in groups))
     steps = []
     for row in source.starting("flow", "step"):
@@ -647,14 +340,14 @@ def _attrition(source: _Source, cohort: CohortConfig, plan: Plan) -> _Draft:
     return draft
 
 
-def _sites(source: _Source, cohort: CohortConfig, plan: Plan) -> _Draft:
+def _sites(source: Source, cohort: CohortConfig, plan: Plan) -> Draft:
     sites = [
         str(row["variable"]).partition("=")[2]
         for row in source.starting("flow", "patients", "site")
         if row["stat_name"] == "screened"
     ]
     columns = ["Screened", "Quarantined", "Excluded", "Analysed", "Values quarantined", "Rows quarantined"]
-    draft = _Draft([["Site"], *([column] for column in columns)])
+    draft = Draft([["Site"], *([column] for column in columns)])
     fates = ("screened", "quarantined", "excluded", "analysed")
     for site in sites:
         draft.add(
@@ -677,8 +370,8 @@ def _sites(source: _Source, cohort: CohortConfig, plan: Plan) -> _Draft:
 # --- prognosis --------------------------------------------------------------------
 
 
-def _published(source: _Source, cohort: CohortConfig, plan: Plan) -> _Draft:
-    draft = _Draft([["Group"], ["Patients, n"], ["Events, n"], ["Here (95% CI)"], ["Published"]])
+def _published(source: Source, cohort: CohortConfig, plan: Plan) -> Draft:
+    draft = Draft([["Group"], ["Patients, n"], ["Events, n"], ["Here (95% CI)"], ["Published"]])
     for group in cohort.prognostic_groups:
         name = group.variable.upper()
         for endpoint in group.endpoints:
@@ -713,10 +406,10 @@ def _published(source: _Source, cohort: CohortConfig, plan: Plan) -> _Draft:
     return draft
 
 
-def _prognostic_model(source: _Source, cohort: CohortConfig, plan: Plan) -> _Draft:
+def _prognostic_model(source: Source, cohort: CohortConfig, plan: Plan) -> Draft:
     endpoints = [e for e in ("RFS", "OS") if source.has("prognosis", f"{e.lower()}_multivariable", "n")]
     models = [(endpoint, model) for endpoint in endpoints for model in ("univariable", "multivariable")]
-    draft = _Draft([["Hazard ratio (95% CI)"], *([f"{endpoint}, {model}"] for endpoint, model in models)])
+    draft = Draft([["Hazard ratio (95% CI)"], *([f"{endpoint}, {model}"] for endpoint, model in models)])
     if not endpoints:
         return draft
     for row in _model_terms(source, endpoints[0], cohort):
@@ -741,7 +434,7 @@ def _prognostic_model(source: _Source, cohort: CohortConfig, plan: Plan) -> _Dra
     return draft
 
 
-def _model_terms(source: _Source, endpoint: str, cohort: CohortConfig) -> list[dict[str, Any]]:
+def _model_terms(source: Source, endpoint: str, cohort: CohortConfig) -> list[dict[str, Any]]:
     """Return the hazard ratio rows of the multivariable model in the order the cohort declares its variables."""
     order = [name.upper() for name in cohort.prognostic_model]
     rows = [
@@ -768,8 +461,8 @@ _SCENARIOS = {
 }
 
 
-def _recovery(source: _Source, cohort: CohortConfig, plan: Plan) -> _Draft:
-    draft = _Draft(
+def _recovery(source: Source, cohort: CohortConfig, plan: Plan) -> Draft:
+    draft = Draft(
         [["Scenario and design"], ["Truth"], ["Bias"], ["Empirical SE"], ["Model SE"], ["Coverage"], ["Power"]]
     )
     for scenario, title in _SCENARIOS.items():
@@ -789,7 +482,7 @@ def _recovery(source: _Source, cohort: CohortConfig, plan: Plan) -> _Draft:
                     level=1,
                 )
     draft.notes.append([
-        _Number(source.get("validation", "recovery", "replicates")), " simulated cohorts a scenario; in brackets "
+        Number(source.get("validation", "recovery", "replicates")), " simulated cohorts a scenario; in brackets "
         "the 95% interval of Monte Carlo error. SE: standard error; the model's is the root mean square of those "
         "estimated. Coverage: percent of 95% intervals that hold the truth. Power: percent of intervals that "
         "exclude no difference, with no effect the type I error (recurrence is then seen a little "
@@ -801,8 +494,8 @@ def _recovery(source: _Source, cohort: CohortConfig, plan: Plan) -> _Draft:
 # --- agreement --------------------------------------------------------------------
 
 
-def _agreement(source: _Source, cohort: CohortConfig, plan: Plan) -> _Draft:
-    draft = _Draft([["Reference function"], ["Data"], ["Quantities"], ["Numbers"], ["Largest relative difference"]])
+def _agreement(source: Source, cohort: CohortConfig, plan: Plan) -> Draft:
+    draft = Draft([["Reference function"], ["Data"], ["Quantities"], ["Numbers"], ["Largest relative difference"]])
     family = ""
     for row in source.starting("agreement"):
         if row["stat_name"] != "quantities" or row["analysis_id"] == "all":
@@ -837,8 +530,8 @@ _MEASURES = {
 }
 
 
-def _performance(source: _Source, cohort: CohortConfig, plan: Plan) -> _Draft:
-    draft = _Draft([["Measure"], ["Apparent (95% CI)"], ["Optimism"], ["Corrected (95% CI)"]])
+def _performance(source: Source, cohort: CohortConfig, plan: Plan) -> Draft:
+    draft = Draft([["Measure"], ["Apparent (95% CI)"], ["Optimism"], ["Corrected (95% CI)"]])
     at = horizon(plan.rmst_horizon_months)
     for endpoint in ("RFS", "OS"):
         key = f"{endpoint.lower()}_performance"
@@ -864,10 +557,13 @@ def _performance(source: _Source, cohort: CohortConfig, plan: Plan) -> _Draft:
     return draft
 
 
-_MAKERS: Mapping[str, Callable[[_Source, CohortConfig, Plan], _Draft]] = {
+_MAKERS: Mapping[str, Callable[[Source, CohortConfig, Plan], Draft]] = {
     "baseline": _baseline,
     "efficacy": _efficacy,
-    "safety": _safety,
+    "safety": safety_table,
+    "ablation": ablation_table,
+    "exposure": exposure_table,
+    "liver": liver_table,
     "agreement": _agreement,
     "recovery": _recovery,
     "attrition": _attrition,
