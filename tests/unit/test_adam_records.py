@@ -142,6 +142,45 @@ def test_events_are_numbered_in_time_and_keep_what_was_recorded():
     ]
 
 
+DRUG_BEFORE = {"start": -40}  # a cohort may keep patients who took sorafenib before the index RFA
+
+
+@pytest.mark.parametrize(
+    ("patient", "start", "end", "before"),
+    [
+        (EXPOSED, -1, None, "Y"),
+        (EXPOSED, 0, None, "N"),
+        (UNEXPOSED, -1, 5, "Y"),
+        (UNEXPOSED, 0, None, "N"),
+        (DRUG_BEFORE, -10, None, "Y"),
+        (DRUG_BEFORE, 5, None, "N"),
+        # unknown start: before when it was over before
+        (UNEXPOSED, None, -1, "Y"),
+        (UNEXPOSED, None, 0, "N"),
+        (UNEXPOSED, None, None, "N"),
+    ],
+)
+def test_what_began_before_the_index_rfa_is_never_treatment_emergent(patient, start, end, before):
+    adae = build_events(patient, [(start, end)])
+    assert adae["PREFL"].tolist() == [before]
+    if before == "Y":
+        assert adae["TRTEMFL"].tolist() == ["N"]
+
+
+def test_events_of_interest_bear_the_label_of_their_query():
+    study = Study()
+    study.patient("01")
+    for term in ("Rash acneiform", "Rash maculo-papular", "Palmar-plantar erythrodysesthesia syndrome", "Fever"):
+        study.add("adverse_events", subject_id="01", term=term, grade=1, start_date=day(5))
+    adae = build_adam(study.tables(), study.cohort, plan())["adae"]
+    assert as_rows(adae, ["AEDECOD", "AEOIFL", "CQ01NAM"]) == [
+        ("Fever", "N", None),
+        ("Palmar-plantar erythrodysesthesia syndrome", "Y", "Hand-foot skin reaction"),
+        ("Rash acneiform", "Y", "Rash"),
+        ("Rash maculo-papular", "Y", "Rash"),
+    ]
+
+
 # --- ADLB --------------------------------------------------------------------------------------------------------
 
 

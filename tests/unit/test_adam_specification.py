@@ -52,6 +52,8 @@ def failures(name, frame, study):
         ("adtte", "CNSDTDSC", None, "CNSDTDSC if and only if censored"),
         ("adae", "ATOXGR", 0, "isin"),
         ("adae", "TRTEMFL", None, "not_nullable"),
+        ("adae", "PREFL", "Y", "PREFL never with TRTEMFL"),
+        ("adae", "CQ01NAM", None, "CQ01NAM if and only if AEOIFL"),
         ("adlb", "PARAMCD", "HGB", "isin"),
         ("adex", "EXDURD", 0, "EXDURD at least one day"),
         ("adrecur", "EVTYPE", "surgery", "isin"),

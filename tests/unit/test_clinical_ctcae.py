@@ -3,6 +3,8 @@
 Bounds: National Cancer Institute, CTCAE v5.0 (2017), as quoted in the grading metadata of the R package admiral.
 """
 
+from itertools import pairwise
+
 import pandas as pd
 import pytest
 from hypothesis import given
@@ -11,87 +13,114 @@ from hypothesis import strategies as st
 from sorafenib_rfa.clinical.ctcae import LAB_TERMS, ctcae_soc, grade
 from sorafenib_rfa.vocabulary import LAB_TESTS
 
-TRANSAMINASES = [(1.0, 0), (1.001, 1), (3.0, 1), (3.001, 2), (5.0, 2), (5.001, 3), (20.0, 3), (20.001, 4)]
-CHOLESTASIS = [(1.0, 0), (1.001, 1), (2.5, 1), (2.501, 2), (5.0, 2), (5.001, 3), (20.0, 3), (20.001, 4)]
-BILIRUBIN = [(1.0, 0), (1.001, 1), (1.5, 1), (1.501, 2), (3.0, 2), (3.001, 3), (10.0, 3), (10.001, 4)]
-TRANSAMINASES_ABNORMAL = [(0.5, 0), (1.499, 0), (1.5, 1), *TRANSAMINASES[2:]]
-CHOLESTASIS_ABNORMAL = [(0.5, 0), (1.999, 0), (2.0, 1), *CHOLESTASIS[2:]]
+# --- every boundary, written out apart from the code ---------------------------------------------------------------
+#
+# Grade -> its interval as the published table prints it: "above the first number up to and with the second", in
+# multiples of the upper limit of normal (ULN) with a normal baseline, of baseline with an abnormal one. "from" marks
+# an interval that begins with its first number (CTCAE v5.0 prints "1.5 - 3.0 x baseline", "2.0 - 2.5 x baseline").
+ABOVE, FROM, BELOW = "above", "from", "below"
+TRANSAMINASE = {1: (ABOVE, 1, 3), 2: (ABOVE, 3, 5), 3: (ABOVE, 5, 20), 4: (ABOVE, 20, None)}
+TRANSAMINASE_ABNORMAL = {1: (FROM, 1.5, 3), 2: (ABOVE, 3, 5), 3: (ABOVE, 5, 20), 4: (ABOVE, 20, None)}
+CHOLESTASIS = {1: (ABOVE, 1, 2.5), 2: (ABOVE, 2.5, 5), 3: (ABOVE, 5, 20), 4: (ABOVE, 20, None)}
+CHOLESTASIS_ABNORMAL = {1: (FROM, 2, 2.5), 2: (ABOVE, 2.5, 5), 3: (ABOVE, 5, 20), 4: (ABOVE, 20, None)}
+BILIRUBIN = {1: (ABOVE, 1, 1.5), 2: (ABOVE, 1.5, 3), 3: (ABOVE, 3, 10), 4: (ABOVE, 10, None)}
+PUBLISHED_MULTIPLES = {
+    "ALT": (TRANSAMINASE, TRANSAMINASE_ABNORMAL),
+    "AST": (TRANSAMINASE, TRANSAMINASE_ABNORMAL),
+    "ALP": (CHOLESTASIS, CHOLESTASIS_ABNORMAL),
+    "GGT": (CHOLESTASIS, CHOLESTASIS_ABNORMAL),
+    "BILI": (BILIRUBIN, BILIRUBIN),
+}
+# Albumin and platelets: "<LLN - 30 g/L", "<30 - 20 g/L", "<20 g/L"; "<LLN - 75", "<75 - 50", "<50 - 25", "<25". LLN is
+# this project's assumption (35 g/L, 150 x 10^9/L). INR: ">1.2 - 1.5", ">1.5 - 2.5", ">2.5", without anticoagulation.
+PUBLISHED_VALUES = {
+    "ALB": {1: (BELOW, 35, 30), 2: (BELOW, 30, 20), 3: (BELOW, 20, None)},
+    "PLT": {1: (BELOW, 150, 75), 2: (BELOW, 75, 50), 3: (BELOW, 50, 25), 4: (BELOW, 25, None)},
+    "INR": {1: (ABOVE, 1.2, 1.5), 2: (ABOVE, 1.5, 2.5), 3: (ABOVE, 2.5, None)},
+}
+# Creatinine: ">ULN - 1.5 x ULN"; ">1.5 - 3.0 x baseline" or ">1.5 - 3.0 x ULN"; ">3.0 x baseline" or ">3.0 - 6.0 x
+# ULN"; ">6.0 x ULN"
+CREATININE_BY_ULN = {1: (ABOVE, 1, 1.5), 2: (ABOVE, 1.5, 3), 3: (ABOVE, 3, 6), 4: (ABOVE, 6, None)}
+CREATININE_BY_BASELINE = {2: (ABOVE, 1.5, 3), 3: (ABOVE, 3, None)}
+
+STEP = 1e-6
+"""Relative distance of the values on both sides of a bound: far above rounding, far below any laboratory's step."""
+
+
+def published_grade(table: dict, number: float) -> int:
+    """Return the grade whose interval holds `number`, read off the published table."""
+    for grade_number, (how, first, last) in table.items():
+        if how == BELOW:
+            inside = number < first and (last is None or number >= last)
+        else:
+            inside = (number >= first if how == FROM else number > first) and (last is None or number <= last)
+        if inside:
+            return grade_number
+    return 0
+
+
+def around_bounds(table: dict) -> list[float]:
+    """Return every bound of the table with the nearest values on both sides, and values between the bounds."""
+    bounds = sorted({bound for _, *pair in table.values() for bound in pair if bound is not None})
+    beside = [number for bound in bounds for number in (bound * (1 - STEP), bound, bound * (1 + STEP))]
+    between = [(a + b) / 2 for a, b in pairwise([bounds[0] / 2, *bounds, bounds[-1] * 2])]
+    return sorted([*beside, *between])
+
+
+BOTH_BRANCHES = [
+    (test, branch, multiple)
+    for test, tables in PUBLISHED_MULTIPLES.items()
+    for branch, table in zip(("normal", "abnormal"), tables, strict=True)
+    for multiple in around_bounds(table)
+]
+
+
+def test_the_published_table_is_tried_on_both_sides_of_every_bound():
+    # 4 bounds of 5 tests in 2 branches, each with both sides, and a value in each of the 5 intervals
+    assert len(BOTH_BRANCHES) == 5 * 2 * (4 * 3 + 5)
+    assert set(PUBLISHED_MULTIPLES) | set(PUBLISHED_VALUES) | {"CREA"} == set(LAB_TERMS)
+    for test, tables in PUBLISHED_MULTIPLES.items():
+        for table in tables:
+            grades = {published_grade(table, multiple) for multiple in around_bounds(table)}
+            assert grades == {0, 1, 2, 3, 4}, test
+
+
+@pytest.mark.parametrize(("test", "branch", "multiple"), BOTH_BRANCHES)
+def test_multiples_of_limit_or_baseline(test, branch, multiple):
+    normal, abnormal = PUBLISHED_MULTIPLES[test]
+    if branch == "normal":
+        expected = published_grade(normal, multiple)
+        for baseline in (30.0, 40.0, None):  # below the limit; at it, which is normal; unknown, taken as normal
+            assert grade(test, multiple * 40.0, 40.0, baseline) == expected
+    else:
+        expected = published_grade(abnormal, multiple)
+        for baseline in (40.0 * (1 + STEP), 100.0, 3000.0):  # just above the limit; far above it
+            assert grade(test, multiple * baseline, 40.0, baseline) == expected
 
 
 @pytest.mark.parametrize(
-    ("test", "times_uln", "expected"),
-    [
-        *(("ALT", *case) for case in TRANSAMINASES),
-        *(("AST", *case) for case in TRANSAMINASES),
-        *(("ALP", *case) for case in CHOLESTASIS),
-        *(("GGT", *case) for case in CHOLESTASIS),
-        *(("BILI", *case) for case in BILIRUBIN),
-    ],
+    ("test", "value"), [(test, value) for test, table in PUBLISHED_VALUES.items() for value in around_bounds(table)]
 )
-def test_multiples_of_the_upper_limit_when_baseline_is_normal(test, times_uln, expected):
-    uln = 40.0
-    assert grade(test, times_uln * uln, uln, baseline=30.0) == expected
-    assert grade(test, times_uln * uln, uln, baseline=uln) == expected  # at the limit is normal
-    assert grade(test, times_uln * uln, uln, baseline=None) == expected  # unknown is taken as normal
+def test_tests_graded_by_absolute_value(test, value):
+    expected = published_grade(PUBLISHED_VALUES[test], value)
+    # neither limit nor baseline play a part
+    assert grade(test, value, None, None) == expected
+    assert grade(test, value, 55.0, value * 2) == expected
 
 
-@pytest.mark.parametrize(
-    ("test", "times_baseline", "expected"),
-    [
-        *(("ALT", *case) for case in TRANSAMINASES_ABNORMAL),
-        *(("AST", *case) for case in TRANSAMINASES_ABNORMAL),
-        *(("ALP", *case) for case in CHOLESTASIS_ABNORMAL),
-        *(("GGT", *case) for case in CHOLESTASIS_ABNORMAL),
-        *(("BILI", *case) for case in BILIRUBIN),
-    ],
-)
-def test_multiples_of_baseline_when_baseline_is_abnormal(test, times_baseline, expected):
-    assert grade(test, times_baseline * 100.0, 40.0, baseline=100.0) == expected
+@pytest.mark.parametrize("by_uln", around_bounds(CREATININE_BY_ULN))
+@pytest.mark.parametrize("by_baseline", around_bounds(CREATININE_BY_BASELINE))
+def test_creatinine_takes_the_worse_of_limit_and_baseline(by_uln, by_baseline):
+    value = by_uln * 100.0
+    expected = max(published_grade(CREATININE_BY_ULN, by_uln), published_grade(CREATININE_BY_BASELINE, by_baseline))
+    assert grade("CREA", value, 100.0, value / by_baseline) == expected
+    assert grade("CREA", value, 100.0, None) == published_grade(CREATININE_BY_ULN, by_uln)
 
 
 def test_the_branches_differ_where_it_matters():
     # 120 U/L with ULN 40: three times ULN, 1.2 times an abnormal baseline of 100
     assert grade("ALT", 121.0, 40.0, baseline=35.0) == 2
     assert grade("ALT", 121.0, 40.0, baseline=100.0) == 0
-
-
-@pytest.mark.parametrize(
-    ("test", "value", "expected"),
-    [
-        *(("INR", *case) for case in [(1.2, 0), (1.21, 1), (1.5, 1), (1.51, 2), (2.5, 2), (2.51, 3), (9.0, 3)]),
-        *(("ALB", *case) for case in [(35.0, 0), (34.9, 1), (30.0, 1), (29.9, 2), (20.0, 2), (19.9, 3), (9.0, 3)]),
-        *(
-            ("PLT", *case)
-            for case in [(150.0, 0), (149.0, 1), (75.0, 1), (74.0, 2), (50.0, 2), (49.0, 3), (25.0, 3), (24.0, 4)]
-        ),
-    ],
-)
-def test_tests_graded_by_absolute_value(test, value, expected):
-    assert grade(test, value, None, None) == expected
-
-
-@pytest.mark.parametrize(
-    ("value", "baseline", "expected"),
-    [
-        # ULN 100: by ULN alone
-        (100.0, 80.0, 0),
-        (101.0, 80.0, 1),
-        (120.0, None, 1),
-        (150.0, 120.0, 1),
-        (151.0, 120.0, 2),
-        (300.0, 250.0, 2),
-        (301.0, 250.0, 3),
-        (600.0, 500.0, 3),
-        (601.0, 500.0, 4),
-        # by baseline where that is worse: above 1.5 times is 2, above 3 times is 3
-        (90.0, 60.0, 0),  # exactly 1.5 times
-        (91.0, 60.0, 2),
-        (150.0, 50.0, 2),  # exactly 3 times
-        (151.0, 50.0, 3),
-    ],
-)
-def test_creatinine_takes_the_worse_of_limit_and_baseline(value, baseline, expected):
-    assert grade("CREA", value, 100.0, baseline) == expected
 
 
 @pytest.mark.parametrize("test", ["ALT", "AST", "ALP", "GGT", "BILI", "CREA"])
@@ -162,4 +191,4 @@ def test_terms_carry_their_system_organ_class():
 def test_the_plan_names_only_known_terms():
     from tests.unit.adam_cohorts import plan
 
-    assert set(plan().events_of_interest) <= set(ctcae_soc())
+    assert set(plan().query_of()) <= set(ctcae_soc())

@@ -33,6 +33,8 @@ def build_adae(adsl: pd.DataFrame, adex: pd.DataFrame | None, adverse_events: pd
     the index RFA for the others. It ends ``plan.treatment_emergent_days`` after the last dose for the
     exposed; for others it does not end, unless they are given sorafenib after a recurrence: from then on an
     event may be the drug's, and would be held against RFA alone.
+
+    What began before the index RFA (PREFL) is history: it is in ADAE and never treatment-emergent.
     """
     subjects = adsl.set_index("USUBJID")
     events = adverse_events[adverse_events["USUBJID"].isin(subjects.index)].sort_values(
@@ -52,6 +54,8 @@ def build_adae(adsl: pd.DataFrame, adex: pd.DataFrame | None, adverse_events: pd
     in_period = (began >= begin) & ~(began > end)
     # an event of unknown start is emergent unless it was over before: the assumption that hides no toxicity
     emergent = in_period.where(began.notna(), ~(ended < begin))
+    before = (began < start) | (began.isna() & (ended < start))
+    labels = {term: plan.events_of_interest[key].label for term, key in plan.query_of().items()}
     return pd.DataFrame(
         {
             **{name: subject.map(subjects[name]) for name in ("STUDYID", "SITEID", "TRT01A", "EXPOSFL")},
@@ -69,8 +73,10 @@ def build_adae(adsl: pd.DataFrame, adex: pd.DataFrame | None, adverse_events: pd
             "AENDT": ended,
             "ASTDY": study_day(began, start),
             "AENDY": study_day(ended, start),
-            "TRTEMFL": emergent.map({True: "Y", False: "N"}),
-            "AEOIFL": events["term"].isin(plan.query_of()).map({True: "Y", False: "N"}),
+            "PREFL": before.map({True: "Y", False: "N"}),
+            "TRTEMFL": (emergent & ~before).map({True: "Y", False: "N"}),
+            "AEOIFL": events["term"].isin(labels).map({True: "Y", False: "N"}),
+            "CQ01NAM": events["term"].map(labels),
             "SRCFILE": events["src_file"],
             "SRCSHEET": events["src_sheet"],
             "SRCROW": events["src_row"],

@@ -474,20 +474,35 @@ _ADAE = Dataset(
         _study_day("ASTDY", "Study day of start", "ASTDT"),
         _study_day("AENDY", "Study day of end", "AENDT"),
         _flag(
+            "PREFL",
+            "Began before the index RFA",
+            "Y when ASTDT lies before TRTSDT or, without a start date, AENDT does. Such an event is history: never "
+            "treatment-emergent, and flagged in clean/quarantine as event_before_index",
+            "ADAE.ASTDT, ADAE.AENDT, ADSL.TRTSDT",
+            required=True,
+        ),
+        _flag(
             "TRTEMFL",
             "Treatment-emergent",
             "Exposed (EXPOSFL = Y): began from the first dose to plan.treatment_emergent_days after the last. Not "
             "exposed: began from index RFA on, before any sorafenib given after a recurrence. A missing start "
-            "date counts as emergent unless the event ended before that period",
+            "date counts as emergent unless the event ended before that period. Never with PREFL = Y",
             "ADAE.ASTDT, drug_exposure, plan.treatment_emergent_days",
             required=True,
         ),
         _flag(
             "AEOIFL",
             "Event of interest",
-            "Y when AEDECOD is in plan.events_of_interest",
+            "Y when AEDECOD is a term of plan.events_of_interest",
             "plan.events_of_interest",
             required=True,
+        ),
+        Variable(
+            "CQ01NAM",
+            "Customized query: event of interest",
+            "text",
+            "Label of the event of interest that AEDECOD is a term of; missing for other events",
+            "plan.events_of_interest",
         ),
         _SRCFILE,
         _SRCSHEET,
@@ -905,6 +920,10 @@ def schema(name: str, cohort: CohortConfig) -> pa.DataFrameSchema:
                 lambda df: df["INTLO"].isna() | df["INTHI"].isna() | (df["INTLO"] <= df["INTHI"]),
                 name="INTLO not above INTHI",
             ),
+        ],
+        "adae": [
+            pa.Check(lambda df: df["PREFL"].eq("N") | df["TRTEMFL"].eq("N"), name="PREFL never with TRTEMFL"),
+            pa.Check(lambda df: df["AEOIFL"].eq("Y") == df["CQ01NAM"].notna(), name="CQ01NAM if and only if AEOIFL"),
         ],
         "adex": [pa.Check(lambda df: (df["EXDURD"] >= 1).fillna(True), name="EXDURD at least one day")],
         "adproc": [
