@@ -2,7 +2,7 @@
 #   make paper        regenerate the paper:  results/<cohort>/manuscript/paper.html|pdf|docx
 #   make audit        what a stranger checks it with: results/<cohort>/audit/index.html, crate, bag and paperwork
 #   make test         check the code
-#   make crosscheck   recompute the reference values in R (needs R with survival, cmprsk, MatchIt, metafor and mets)
+#   make crosscheck   recompute the reference values in R (needs R with survival, cmprsk, MatchIt, metafor, mets and survey)
 #   make bench        measure
 #   make clean        remove everything that is built
 #   make lock         renew the locks (maintainers)

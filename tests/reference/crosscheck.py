@@ -53,8 +53,8 @@ def run_r(folder: Path, families: list[str]) -> None:
     if rscript is None:
         sys.exit(
             "crosscheck: Rscript was not found. This check recomputes the reference values in R; install R with the\n"
-            "packages survival, cmprsk, MatchIt, metafor and mets (Debian: apt-get install r-base-core\n"
-            "r-cran-survival r-cran-cmprsk r-cran-matchit r-cran-metafor r-cran-mets) and run it again.\n"
+            "packages survival, cmprsk, MatchIt, metafor, mets and survey (Debian: apt-get install r-base-core\n"
+            "r-cran-survival r-cran-cmprsk r-cran-matchit r-cran-metafor r-cran-mets r-cran-survey) and run it again.\n"
             "The tests themselves (make test) do not need R."
         )
     for family in families:

@@ -258,6 +258,10 @@ def _competing_risks() -> Values:
     out |= _incidence("cif.sim_late", aj(s["time"], s["cause"], start=s["start"]), at)
     late = aj(s["time"], s["cause"], start=s["start"], weights=s["weight"])
     out |= _incidence("cif.sim_late_weighted", late, at)
+    own = s["cluster"]
+    out["cif.sim_clustered.std_err"] = aj(s["time"], s["cause"], cluster=own).std_err
+    late = aj(s["time"], s["cause"], start=s["start"], weights=s["weight"], cluster=own)
+    out["cif.sim_late_weighted_clustered.std_err"] = late.std_err
 
     for name, time, cause, times in (
         ("hcc", h["RFS"], h["cause"], [6, 12, 24, 36, 60]),
@@ -319,6 +323,16 @@ def _tables() -> Values:
         out[f"rate_ratio.{a}_{b}"] = [r.estimate, r.ci_low, r.ci_high]
     r = proportions.risk_ratio(18, 64, 9, 71)
     out["risk_ratio.18_of_64_9_of_71"] = [r.estimate, r.ci_low, r.ci_high]
+
+    both = colon()
+    for name, x, cluster, level in (
+        ("colon", both["status"], both["id"], 0.95),
+        ("colon_90", both["status"], both["id"], 0.9),
+        ("sim", s["event"], s["cluster"], 0.95),
+        ("sim_rare", s["cause"] == 3, s["cluster"], 0.95),
+    ):
+        c = proportions.clustered_proportion(x, cluster, level)
+        out[f"clustered.{name}"] = [c.estimate, c.ci_low, c.ci_high, c.effective_n]
 
     g = h["high"]
     out["smd.hcc"] = [

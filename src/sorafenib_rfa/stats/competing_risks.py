@@ -131,6 +131,7 @@ def aalen_johansen(
     *,
     weights: ArrayLike | None = None,
     start: ArrayLike | None = None,
+    cluster: ArrayLike | None = None,
     n_causes: int | None = None,
     level: float = 0.95,
     conf_type: ConfidenceType = "log-log",
@@ -148,6 +149,8 @@ def aalen_johansen(
         Case weights; rows with weight 0 count as absent.
     start : array_like, shape (n,), optional
         Entry times.
+    cluster : array_like, shape (n,), optional
+        Rows that belong together (the tumours of a patient): the jackknife leaves out clusters instead of rows.
     n_causes : int, optional
         k, when it may be larger than the largest cause seen (an arm without a single event of the last cause).
     level : float
@@ -176,12 +179,16 @@ def aalen_johansen(
         raise ValueError(f"variance must be 'jackknife' or 'aalen', found {variance!r}")
     if variance == "aalen" and (w is not None or entry is not None):
         raise ValueError("Aalen's variance is for unweighted data without late entry: use the jackknife")
+    if variance == "aalen" and cluster is not None:
+        raise ValueError("Aalen's variance takes rows as independent: use the jackknife for clusters")
+    belongs = None if cluster is None else as_codes(cluster, n, "clusters", empty_allowed=True)[1]
     if w is None:
         w = np.ones(n)
     elif (w == 0).any():
         kept = w > 0
         stop, codes, w = stop[kept], codes[kept], w[kept]
         entry = None if entry is None else entry[kept]
+        belongs = None if belongs is None else np.unique(belongs[kept], return_inverse=True)[1].reshape(-1)
 
     grid, exit_index = np.unique(stop, return_inverse=True)
     exit_index = exit_index.reshape(-1)
@@ -204,7 +211,7 @@ def aalen_johansen(
     if variance == "aalen":
         std_err = np.sqrt(_aalen_variance(n_risk, n_event, before, event_free, incidence))
     else:
-        std_err = _jackknife_std_err(n_risk, n_event, before, incidence, codes, w, exit_index, entry_index)
+        std_err = _jackknife_std_err(n_risk, n_event, before, incidence, codes, w, exit_index, entry_index, belongs)
     ci_low, ci_high = confidence_limits(incidence, std_err, level, conf_type)
     return CumulativeIncidence(
         time=grid,
@@ -259,12 +266,14 @@ def _jackknife_std_err(
     w: FloatArray,
     exit_index: NDArray[np.intp],
     entry_index: NDArray[np.intp] | None,
+    cluster: NDArray[np.intp] | None,
 ) -> FloatArray:
-    """Infinitesimal jackknife standard errors, shape (m, k).
+    """Infinitesimal jackknife standard errors, shape (m, k), of rows or, where given, of clusters.
 
     The influence of row i on F_j(t) is a_i(t) - F_j(t) b_i(t), with
     b_i the integral of dM_i / (n (1 - h)) and a_i that of S(s-) dM_ij / n + F_j(s) dM_i / (n (1 - h)). Both are
-    constant after a row's exit and, before it, the same for all at risk up to their value at entry.
+    constant after a row's exit and, before it, the same for all at risk up to their value at entry: for rows, sums of
+    squares need only running totals; clusters add up their rows' paths first.
     """
     size, k = n_event.shape
     died = n_event.sum(axis=1)
@@ -277,6 +286,8 @@ def _jackknife_std_err(
     if entry_index is not None:
         entered_b = np.concatenate([[0.0], path_b])[entry_index]
         gone_b = gone_b + entered_b
+    if cluster is not None:
+        clusters = _Clusters.lay_out(cluster, exit_index, entry_index, size, w)
     squared = w**2
 
     def total_gone(values: FloatArray) -> FloatArray:
@@ -297,16 +308,63 @@ def _jackknife_std_err(
         own = np.where(codes == j + 1, (before / n_risk)[exit_index], 0.0)
         gone_a = own + np.where(is_event, (f * per_event)[exit_index], 0.0) - path_a[exit_index]
         common = path_a - f * path_b
-        alive = here * common**2
+        entered_a = None
         if entry_index is not None:
             entered_a = np.concatenate([[0.0], path_a])[entry_index]
             gone_a = gone_a + entered_a
+        if cluster is not None:
+            path = clusters.gone(gone_a) - f * clusters.gone(gone_b) - clusters.here * common
+            if entered_a is not None:
+                path += clusters.still(entered_a) - f * clusters.still(entered_b)
+            std_err[:, j] = np.sqrt(np.sum(path**2, axis=0))
+            continue
+        alive = here * common**2
+        if entered_a is not None:
             alive += -2 * common * (total_here(entered_a) - f * total_here(entered_b))
             alive += total_here(entered_a**2) - 2 * f * total_here(entered_a * entered_b)
             alive += f**2 * total_here(entered_b**2)
         gone = total_gone(gone_a**2) - 2 * f * total_gone(gone_a * gone_b) + f**2 * total_gone(gone_b**2)
         std_err[:, j] = np.sqrt(np.maximum(gone + alive, 0.0))
     return std_err
+
+
+@dataclass(frozen=True, eq=False)
+class _Clusters:
+    """Running totals by cluster: each method gives shape (clusters, m)."""
+
+    cluster: NDArray[np.intp]
+    exit_index: NDArray[np.intp]
+    entry_index: NDArray[np.intp]
+    shape: tuple[int, int]
+    weight: FloatArray
+    here: FloatArray  # weight at risk after each time
+
+    @classmethod
+    def lay_out(
+        cls,
+        cluster: NDArray[np.intp],
+        exit_index: NDArray[np.intp],
+        entry_index: NDArray[np.intp] | None,
+        size: int,
+        weight: FloatArray,
+    ) -> _Clusters:
+        entry = np.zeros(cluster.size, dtype=np.intp) if entry_index is None else entry_index
+        made = cls(cluster, exit_index, entry, (int(cluster.max()) + 1, size), weight, np.zeros((0, 0)))
+        object.__setattr__(made, "here", made.still(np.ones(cluster.size)))
+        return made
+
+    def _running(self, values: FloatArray, at: NDArray[np.intp]) -> FloatArray:
+        total = np.zeros(self.shape)
+        np.add.at(total, (self.cluster, at), self.weight * values)
+        return np.cumsum(total, axis=1)
+
+    def gone(self, values: FloatArray) -> FloatArray:
+        """Sum of `values` over rows that have left."""
+        return self._running(values, self.exit_index)
+
+    def still(self, values: FloatArray) -> FloatArray:
+        """Sum of `values` over rows that have entered and not left."""
+        return self._running(values, self.entry_index) - self._running(values, self.exit_index)
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,17 +7,22 @@ References
 Clopper CJ, Pearson ES. Biometrika 1934;26:404-413. Wilson EB. J Am Stat Assoc 1927;22:209-212.
 Newcombe RG. Stat Med 1998;17:857-872 (single proportion) and 873-890 (difference, method 10).
 Katz D, et al. Biometrics 1978;34:469-474 (log risk ratio). Garwood F. Biometrika 1936;28:437-442 (exact Poisson).
+Korn EL, Graubard BI. Surv Methodol 1998;24:193-201 (proportions of clustered observations).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.special import betaincinv, gammaincinv, ndtri
+from scipy.special import betaincinv, gammaincinv, ndtri, stdtrit
 
-from ._inputs import check_level
+from ._inputs import as_codes, as_events, check_level
 from .errors import EmptyGroupError, EstimationError, InvalidEventsError, InvalidTimesError
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
 
 
 @dataclass(frozen=True)
@@ -63,6 +68,77 @@ def clopper_pearson(events: int, total: int, level: float = 0.95) -> Interval:
     low = 0.0 if x == 0 else float(betaincinv(x, n - x + 1, alpha / 2))
     high = 1.0 if x == n else float(betaincinv(x + 1, n - x, 1 - alpha / 2))
     return Interval(x / n, low, high)
+
+
+@dataclass(frozen=True)
+class ClusteredProportion(Interval):
+    """A proportion of clustered observations.
+
+    Attributes
+    ----------
+    n, clusters : int
+        Observations, and the clusters they come from.
+    effective_n : float
+        How many independent observations say as much.
+    """
+
+    n: int
+    clusters: int
+    effective_n: float
+
+
+def clustered_proportion(event: ArrayLike, cluster: ArrayLike, level: float = 0.95) -> ClusteredProportion:
+    """Proportion of observations that come in clusters (tumours of a patient), with Korn and Graubard's interval.
+
+    The exact (Clopper-Pearson) limits for the effective number of observations: the one at which a binomial proportion
+    has the variance that the sums by cluster show (ultimate clusters, ``m / (m - 1)`` for m clusters), less what few
+    clusters leave uncertain of that variance (the squared ratio of Student's t for n - 1 and for m - 1 degrees of
+    freedom). R's ``survey::svyciprop(method = "beta")`` is the same, but for two cases. Clusters that happen to be
+    more alike between than within do not count for more observations than there are. And where all have the event, or
+    none, the variance between clusters is zero and says nothing: each cluster then counts as one observation, as if
+    its members always went together, so that the interval errs on the wide side. Clusters of one each give the
+    Clopper-Pearson interval.
+
+    Parameters
+    ----------
+    event : array_like, shape (n,)
+        1 or True: has the event.
+    cluster : array_like, shape (n,)
+        Which cluster an observation belongs to.
+    level : float
+        Confidence level.
+
+    Raises
+    ------
+    EmptyGroupError
+        Without observations.
+    EstimationError
+        With several observations of one cluster only: how clusters differ is unknown.
+    """
+    found = np.asarray(event)
+    n = found.size
+    if n == 0:
+        raise EmptyGroupError("a proportion of an empty group is not defined")
+    has = as_events(event, n)
+    labels, codes = as_codes(cluster, n, "clusters", empty_allowed=True)
+    m = labels.size
+    if m == 1 and n > 1:
+        raise EstimationError("all observations come from one cluster: how clusters differ is unknown")
+    alpha = 1 - check_level(level)
+    p = float(has.mean())
+    if m == n:
+        effective = float(n)
+    elif has.all() or not has.any():
+        effective = float(m)
+    else:
+        totals = np.bincount(codes, weights=has - p, minlength=m) / n
+        variance = m / (m - 1) * float(totals @ totals)
+        few = (float(stdtrit(n - 1, alpha / 2)) / float(stdtrit(m - 1, alpha / 2))) ** 2
+        effective = min(p * (1 - p) / variance * few, n) if variance > 0 else float(n)
+    x = effective * p
+    low = 0.0 if x == 0 else float(betaincinv(x, effective - x + 1, alpha / 2))
+    high = 1.0 if has.all() else float(betaincinv(x + 1, effective - x, 1 - alpha / 2))
+    return ClusteredProportion(p, low, high, n, m, effective)
 
 
 def wilson(events: int, total: int, level: float = 0.95) -> Interval:

@@ -1,5 +1,5 @@
 # Shared by the reference scripts: reads the data, records values, writes them as JSON with the versions of R and packages.
-# Base R only (no jsonlite), so that r-base and the packages compared with (survival, cmprsk, MatchIt, metafor, mets) are all
+# Base R only (no jsonlite), so that r-base and the packages compared with (survival, cmprsk, MatchIt, metafor, mets, survey) are all
 # that is needed.
 suppressPackageStartupMessages({
   library(survival)

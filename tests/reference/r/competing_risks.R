@@ -29,6 +29,17 @@ record_incidence("cif.sim_late", survfit(Surv(start, time, state(cause)) ~ 1, si
 record_incidence("cif.sim_late_weighted",
                  survfit(Surv(start, time, state(cause)) ~ 1, simulated, weights = weight, id = person, conf.type = "log-log"), data, c(5, 10, 20))
 
+# survfit for multi-state data takes `cluster` and does nothing with it (survival 3.5): its influences are summed here
+record_clustered <- function(id, fit, cluster, data, weight = 1) {
+  steps <- apply(fit$influence.pstate[, -1, -1], 3, function(path) sqrt(colSums(rowsum(weight * path, cluster)^2)))
+  record(paste0(id, ".std_err"), t(steps), "survival::survfit (influence, summed by cluster)", data)
+}
+record_clustered("cif.sim_clustered", survfit(Surv(time, state(cause)) ~ 1, simulated, id = person, influence = TRUE),
+                 simulated$cluster, data)
+record_clustered("cif.sim_late_weighted_clustered",
+                 survfit(Surv(start, time, state(cause)) ~ 1, simulated, weights = weight, id = person, influence = TRUE),
+                 simulated$cluster, data, simulated$weight)
+
 record_cuminc <- function(id, time, cause, data, at) {
   t <- timepoints(cuminc(time, cause), at)
   record(paste0(id, ".est"), t(t$est), "cmprsk::cuminc", data)

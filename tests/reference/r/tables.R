@@ -3,6 +3,7 @@ source(file.path(commandArgs(trailingOnly = TRUE)[1], "tests/reference/r/common.
 suppressPackageStartupMessages({
   library(splines)
   library(MatchIt)
+  library(survey)
 })
 
 counts <- list(c(0, 10), c(1, 29), c(7, 20), c(56, 70), c(97, 227), c(29, 29))
@@ -22,6 +23,21 @@ two_by_two <- data.frame(arm = c(1, 0), events = c(18, 9), total = c(64, 71))
 m <- glm(cbind(events, total - events) ~ arm, binomial(log), two_by_two, control = glm.control(epsilon = 1e-12, maxit = 100))
 s <- summary(m)$coefficients["arm", ]
 record("risk_ratio.18_of_64_9_of_71", exp(s[1] + c(0, -1, 1) * qnorm(0.975) * s[2]), "stats::glm(binomial(log))", "counts")
+
+# a proportion of clustered observations; no cluster sample counts for more than its observations (Korn and Graubard 1998)
+record_clustered <- function(id, x, cluster, source, level = 0.95) {
+  design <- svydesign(ids = ~cluster, weights = ~1, data = data.frame(x = x, cluster = cluster))
+  p <- svyciprop(~x, design, method = "beta", level = level)
+  n <- length(x)
+  few <- (qt((1 - level) / 2, n - 1) / qt((1 - level) / 2, degf(design)))^2
+  effective <- as.numeric(coef(p) * (1 - coef(p)) / vcov(p)) * few
+  if (effective > n) stop(id, " is no case for svyciprop: it does not limit the effective number")
+  record(id, c(coef(p), attr(p, "ci"), effective), "survey::svyciprop (beta)", source)
+}
+record_clustered("clustered.colon", colon$status, colon$id, "colon")
+record_clustered("clustered.colon_90", colon$status, colon$id, "colon", level = 0.9)
+record_clustered("clustered.sim", simulated$event, simulated$cluster, "simulated")
+record_clustered("clustered.sim_rare", as.integer(simulated$cause == 3), simulated$cluster, "simulated")
 
 # balance: MatchIt for numeric and binary covariates, the formula of Yang and Dalton for categories
 balance <- summary(matchit(high ~ Age + Gender + CXCL17T, hcc, method = NULL, estimand = "ATE", distance = "glm"),
@@ -60,4 +76,4 @@ record("propensity.hcc_spline.fitted", fitted(fit), "splines::ns + stats::glm(bi
 record("propensity.hcc_spline.knots", q, "stats::quantile", "hcc_resection")
 e <- fitted(fit)
 record("propensity.hcc_weighted_smd", weighted_smd(hcc$Age, hcc$high, ifelse(hcc$high == 1, 1 - e, e)), "splines::ns + stats::glm, stats::cov.wt", "hcc_resection")
-write_values("tables", c("survival", "MatchIt"))
+write_values("tables", c("survival", "MatchIt", "survey"))
