@@ -278,13 +278,12 @@ def test_a_cohorts_plan_that_is_no_mapping(root):
     assert (problem.file, problem.message) == (OWN_PLAN, "the file must be a mapping of keys")
 
 
-def test_arms_by_exposure_need_sensitivity_analyses_and_other_cohorts_do_not(root):
-    (root / OWN_PLAN).write_text(yaml.safe_dump({"sensitivity": None}))
+@pytest.mark.parametrize("key", ["sensitivity", "benefit_risk"])
+def test_arms_by_exposure_need_keys_of_the_plan_that_other_cohorts_do_not(root, key):
+    (root / OWN_PLAN).write_text(yaml.safe_dump({key: None}))
     (problem,) = problems(root)
     assert problem.file == OWN_PLAN
-    assert problem.message.startswith(
-        "sensitivity: this key is required for a cohort whose arms are formed by exposure"
-    )
+    assert problem.message.startswith(f"{key}: this key is required for a cohort whose arms are formed by exposure")
     (root / OWN_PLAN).rename(root / "config/cohorts/hcc_resection/plan.yaml")
     content = yaml.safe_load((root / "config/config.yaml").read_text())
-    assert load_study(root, content).plans["hcc_resection"].sensitivity is None
+    assert getattr(load_study(root, content).plans["hcc_resection"], key) is None

@@ -54,6 +54,19 @@ def test_every_unit_of_the_ard_has_its_decimals():
         (row(0.9), {"form": "p"}, "p not estimable"),
         (row(0.00004, unit="p"), {}, "<0.001"),
         (row(0.5, unit="p"), {"form": "p"}, "p = 0.500"),
+        # Altman 1998: an interval of a risk difference that holds no difference passes through infinity
+        (row(25.3, 60.2, 10.1, unit="number_needed"), {"form": "ci"}, "NNTB 25 (95% CI 10 to 60)"),
+        (row(-7.7, -5.2, -15.1, unit="number_needed"), {"form": "ci"}, "NNTH 7.7 (95% CI 5.2 to 15)"),
+        (row(25.3, -40.4, 9.6, unit="number_needed"), {"form": "ci"},
+         "NNTB 25 (95% CI NNTB 9.6 to \u221e to NNTH 40)"),
+        (row(-25.3, -9.6, 40.4, unit="number_needed"), {"form": "interval"}, "NNTH 9.6 to \u221e to NNTB 40"),
+        (row(-9.97, unit="number_needed"), {}, "NNTH 10"),
+        (row(2.61, 2.2, 3.2, unit="number_needed"), {"form": "ci", "digits": 0}, "NNTB 3 (95% CI 2 to 3)"),
+        (row(25.3, float("inf"), 12.0, unit="number_needed"), {"form": "interval"}, "12 to \u221e"),
+        (row(-25.3, -12.0, float("-inf"), unit="number_needed"), {"form": "interval"}, "12 to \u221e"),
+        (row(float("inf"), -40.0, 40.0, unit="number_needed"), {"form": "ci"},
+         "\u221e (95% CI NNTB 40 to \u221e to NNTH 40)"),
+        (row(NAN, unit="number_needed"), {"form": "ci"}, "not estimable"),
     ],
 )  # fmt: skip
 def test_prints(given, options, printed):

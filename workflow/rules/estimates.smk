@@ -381,6 +381,39 @@ rule estimate_liver:
         "../scripts/estimate_liver.py"
 
 
+rule estimate_benefit_risk:
+    """Weigh benefits and harms under the strategies of the emulated trial; partitioned survival."""
+    input:
+        adsl="results/{cohort}/adam/adsl.parquet",
+        adtte="results/{cohort}/adam/adtte.parquet",
+        adae="results/{cohort}/adam/adae.parquet",
+        adlb="results/{cohort}/adam/adlb.parquet",
+    output:
+        ard="results/{cohort}/ard/parts/benefit_risk.parquet",
+        members="results/{cohort}/ard/members/benefit_risk.parquet",
+        curves=expand("results/{{cohort}}/curves/{name}.parquet", name=CURVES["benefit_risk"]),
+        record="results/{cohort}/records/estimate_benefit_risk/{cohort}.json",
+    log:
+        "logs/{cohort}/estimate_benefit_risk.log",
+    benchmark:
+        "benchmarks/rules/{cohort}/estimate_benefit_risk.tsv"
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=1500,
+        runtime=20,
+    params:
+        code=code("estimate_benefit_risk"),
+        environment=environment("estimate_benefit_risk"),
+        seed=STUDY.run.seed,
+        source_date_epoch=SOURCE_DATE_EPOCH,
+        cohort_config=cohort_config,
+        plan=plan,
+    script:
+        "../scripts/estimate_benefit_risk.py"
+
+
 rule estimate_prognosis:
     """Estimate prognosis by the declared groups of a cohort without treatment arms."""
     input:

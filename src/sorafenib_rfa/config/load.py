@@ -293,14 +293,22 @@ def load_plan(root: Path, cohort: str, config: CohortConfig | None) -> Plan:
             raise ConfigError(Problem("the file must be a mapping of keys", file=own))
         content, shown = {**content, **replaced}, own
     plan = validate(Plan, content, shown)
-    if config is not None and config.offers("treatment") and plan.sensitivity is None:
+    needed = {
+        "sensitivity": config is not None and config.offers("treatment"),
+        "benefit_risk": config is not None and config.offers("treatment") and config.offers("adverse_events"),
+    }
+    missing = [name for name, required in needed.items() if required and getattr(plan, name) is None]
+    if missing:
         raise ConfigError(
-            Problem(
-                "sensitivity: this key is required for a cohort whose arms are formed by exposure",
-                file=shown,
-                found="nothing",
-                expected="the key 'sensitivity'",
-            )
+            [
+                Problem(
+                    f"{name}: this key is required for a cohort whose arms are formed by exposure",
+                    file=shown,
+                    found="nothing",
+                    expected=f"the key {name!r}",
+                )
+                for name in missing
+            ]
         )
     return plan
 

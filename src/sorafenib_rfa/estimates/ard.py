@@ -44,6 +44,8 @@ UNITS: Final = (
     "statistic",
     "measure",
     "relative_difference",
+    # signed: above zero to treat for one to benefit, below zero for one to be harmed; see stats.number_needed
+    "number_needed",
 )
 
 

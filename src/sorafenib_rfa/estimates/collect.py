@@ -35,6 +35,9 @@ def collect_ard(parts: Iterable[pd.DataFrame]) -> pd.DataFrame:
     if len(cohorts) > 1:
         raise ValueError(f"parts of different cohorts cannot be put together: {cohorts}")
     value, low, high, p = (ard[name].to_numpy() for name in NUMERIC)
+    # numbers needed are ordered as the risk differences whose reciprocals they are
+    needed = ard["unit"].eq("number_needed").to_numpy(dtype=bool)
+    value, low, high = (np.divide(1.0, x, out=x.copy(), where=needed) for x in (value, low, high))
     slack = np.where(np.isfinite(value), 1e-9 * (1 + np.abs(value)), 0.0)
     reasoned = ard["method"].str.startswith(("not estimable", "not tested")).to_numpy(dtype=bool)
     faults = {

@@ -48,6 +48,7 @@ _DENOMINATORS: Final = (
 """Analysis -> where the denominators of its percentages stand: analysis ('' its own), variable, statistic."""
 
 _ELSEWHERE: Final = (
+    (r"benefit_risk\.qtwist", "benefit_risk.partition"),
     (r"baseline\.(?:overlap|iptw|att|trimmed|propensity_model)", "baseline.propensity"),
     (r"efficacy\.(\w+)_(?:cox_overlap_bootstrap|km_overlap|rmst_overlap)", r"efficacy.\1_cox_overlap"),
     (r"efficacy\.(\w+)_(?:km|rmst|log_rank)", r"efficacy.\1"),

@@ -26,6 +26,7 @@ def estimate_parts(cohort: CohortConfig) -> list[str]:
             parts.append("ablation")
         if cohort.offers("labs"):
             parts.append("liver")
+        parts.append("benefit_risk")
     if cohort.prognostic_groups:
         parts.append("prognosis")
     if cohort.published:
@@ -56,6 +57,7 @@ CURVES = {
     "exposure": (),
     "ablation": (),
     "liver": ("liver_peaks",),
+    "benefit_risk": ("benefit_risk_effects", "partitioned_survival", "utility_threshold"),
     "prognosis": ("km_prognostic", "risk_table_prognostic", "forest_prognostic", "cif_prognostic", "calibration"),
     "published": (),
 }

@@ -29,6 +29,7 @@ DECIMALS: Final = MappingProxyType(
         "statistic": 2,
         "measure": 1,
         "relative_difference": 1,
+        "number_needed": 0,
     }
 )
 """Decimals of each unit an ARD row can have (`estimates.ard.UNITS`)."""
@@ -76,6 +77,32 @@ def _number(value: Any, unit: str, decimals: int) -> str:
     return _signed(f"{number:,.{decimals}f}") + ("%" if unit == "percent" else "")
 
 
+def _number_needed(value: Any, decimals: int | None, *, named: bool = True) -> str:
+    """Return a number needed to treat for one to benefit (NNTB, above zero) or to be harmed (NNTH, below).
+
+    A number below ten has one decimal: between 2.6 and 3.4 lie nine patients in a hundred.
+    """
+    if _missing(value):
+        return NOT_ESTIMABLE
+    number = float(value)
+    if decimals is None:
+        decimals = 1 if abs(number) < 9.95 else DECIMALS["number_needed"]
+    text = "\u221e" if math.isinf(number) else f"{abs(number):,.{decimals}f}"
+    if not named or (math.isinf(number) and number > 0):
+        return text
+    return f"{'NNTB' if number > 0 else 'NNTH'} {text}"
+
+
+def _interval_of_number_needed(value: float, low: float, high: float, decimals: int | None) -> str:
+    """Return the limits, through infinity (no difference) where one speaks of benefit and the other of harm."""
+    limits = sorted((low, high), key=abs)
+    if low < 0 < high and math.isfinite(low) and math.isfinite(high):
+        if value < 0:
+            low, high = high, low
+        return f"{_number_needed(high, decimals)} to \u221e to {_number_needed(low, decimals)}"
+    return " to ".join(_number_needed(limit, decimals, named=False) for limit in limits)
+
+
 def _p_value(value: Any, decimals: int) -> tuple[str, str]:
     """Return the relation (``=``, ``<``, ``>``) and the digits of a p value."""
     number = float(value)
@@ -109,7 +136,8 @@ def format_value(row: Mapping[str, Any], *, form: Form = "value", digits: int | 
     -------
     str
         Plain text, not escaped for any markup. A missing value reads ``not estimable``; an infinite time
-        reads ``not reached``.
+        reads ``not reached``. A number needed to treat (:mod:`sorafenib_rfa.stats.number_needed`) says whether for one
+        to benefit or to be harmed: ``NNTB 25 (95% CI 10 to 60)``, ``NNTB 25 (95% CI NNTB 8 to ∞ to NNTH 40)``.
 
     Raises
     ------
@@ -141,7 +169,8 @@ def format_value(row: Mapping[str, Any], *, form: Form = "value", digits: int | 
         and any(not _missing(v) and math.isfinite(float(v)) and not float(v).is_integer() for v in (value, low, high))
     ):
         decimals = 1
-    point = _number(value, kind, decimals)
+    needed = kind == "number_needed"
+    point = _number_needed(value, digits) if needed else _number(value, kind, decimals)
     word = ""
     if unit and kind in _TIME_UNITS and not _missing(value) and math.isfinite(float(value)):
         word = f" {kind[:-1] if point == '1' else kind}"
@@ -151,6 +180,8 @@ def format_value(row: Mapping[str, Any], *, form: Form = "value", digits: int | 
         raise ValueError(f"form {form!r} is not one of value, ci, p, interval")
     if _missing(low) and _missing(high):
         interval = NOT_ESTIMABLE
+    elif needed:
+        interval = _interval_of_number_needed(*(float(limit) for limit in (value, low, high)), digits)
     else:
         interval = f"{_number(low, kind, decimals)} to {_number(high, kind, decimals)}"
     if form == "interval":
