@@ -7,6 +7,8 @@ import platform
 import sys
 from pathlib import Path
 
+from snakemake.persistence import PersistenceBase
+
 ROOT = Path(workflow.basedir)
 sys.path.insert(0, str(ROOT / "src"))
 
@@ -21,7 +23,7 @@ from sorafenib_rfa.config.paths import (
 )
 from sorafenib_rfa.errors import NotOfferedError, Problem, UserError
 from sorafenib_rfa.export.contents import repository_files
-from sorafenib_rfa.estimates.parts import CURVES, curve_names, estimate_parts
+from sorafenib_rfa.estimates.parts import CURVES, complication_scales, curve_names, estimate_parts
 from sorafenib_rfa.manuscript import quarto
 from sorafenib_rfa.notebooks.iri_grammar import leave_out_iri_grammar
 from sorafenib_rfa.provenance.plan import PLANNING
@@ -35,6 +37,14 @@ from sorafenib_rfa.vocabulary import PRINTED_VERSIONS, RAW_TABLES
 
 jobs_import_from(ROOT / "src")
 leave_out_iri_grammar()
+
+
+def serialise_param(persistence, value, ask=PersistenceBase._serialize_param_pandas):
+    """Snakemake imports pandas to ask of each parameter whether it is a frame; where nobody has, it is none."""
+    return ask(persistence, value) if "pandas" in sys.modules else persistence._serialize_param_builtin(value)
+
+
+PersistenceBase._serialize_param_pandas = serialise_param
 
 
 def stop(error):
@@ -125,6 +135,11 @@ def site_titles(wildcards):
     """Title, country and region of each site of the cohort."""
     sites = STUDY.cohorts[wildcards.cohort].sites
     return {name: site.model_dump(mode="json", include={"title", "country", "region"}) for name, site in sites.items()}
+
+
+def graded_complications(wildcards):
+    """Sites of the cohort whose exports have each classification of complications of ablation."""
+    return complication_scales(STUDY.cohorts[wildcards.cohort].sites)
 
 
 def plan(wildcards):

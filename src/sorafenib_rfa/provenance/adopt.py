@@ -24,7 +24,7 @@ from sorafenib_rfa.provenance.causes import config_name
 from sorafenib_rfa.provenance.config_keys import ABSENT, differences
 from sorafenib_rfa.provenance.plan import PlanError, PlannedJob, read_plan
 from sorafenib_rfa.provenance.scratch import NO_RULE, config_for, run_snakemake, scratch_folder
-from sorafenib_rfa.records.code_identity import CodeIdentity, combine
+from sorafenib_rfa.records.code_identity import CACHE, CodeIdentity, combine
 from sorafenib_rfa.records.code_store import code_path
 from sorafenib_rfa.records.digests import Digests, members, sha256_of
 from sorafenib_rfa.records.record import FAILED, FOLDER, Record, Records, load_records
@@ -200,7 +200,7 @@ def _plan(root: Path, records: Records, config: Mapping[str, Any]) -> dict[str, 
 
 def _judge(root: Path, source: Path, records: Records, plan: Mapping[str, PlannedJob], replace: bool) -> list[JobTaken]:
     """Return every recorded job, makers first, with the reasons why it cannot be adopted."""
-    faults, code = _faults(source, records), CodeIdentity(root)
+    faults, code = _faults(source, records), CodeIdentity(root, cache=root / CACHE)
     here = Digests().of_each(root, [entry["path"] for record in records.values() for entry in _entries(record)])
     ordered: dict[str, Record] = {}
     for record in records.values():

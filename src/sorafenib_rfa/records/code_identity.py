@@ -12,9 +12,10 @@ from __future__ import annotations
 import ast
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 from sorafenib_rfa.records.whole import write_whole
 
@@ -23,8 +24,23 @@ CACHE = ".snakemake/code_identity.json"
 """Where the workflow remembers what it parsed, relative to the repository."""
 
 
+_BLOCKS: Final = ("body", "orelse", "finalbody", "handlers", "cases")
+"""Fields of a node that hold statements, or what holds statements."""
+
+
+def _statements(tree: ast.AST) -> Iterator[ast.AST]:
+    """Yield a tree and every statement of it; nine of ten nodes of a tree are expressions, which hold none."""
+    queue = [tree]
+    for node in queue:  # grows while it is walked
+        yield node
+        for name in _BLOCKS:
+            block = getattr(node, name, None)
+            if type(block) is list:
+                queue.extend(block)
+
+
 def _without_docstrings(tree: ast.AST) -> ast.AST:
-    for node in ast.walk(tree):
+    for node in _statements(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             first = node.body[0] if node.body else None
             if (
@@ -43,7 +59,7 @@ def _imports(tree: ast.AST, package: str) -> tuple[set[str], set[str]]:
     """
     names: set[str] = set()
     others: set[str] = set()
-    for node in ast.walk(tree):
+    for node in _statements(tree):
         if isinstance(node, ast.Import):
             names.update(alias.name for alias in node.names if alias.name.split(".")[0] == PACKAGE)
             others.update(alias.name.split(".")[0] for alias in node.names)
