@@ -514,6 +514,49 @@ def test_complications_of_the_index_session_are_as_frequent_as_declared(records)
     assert (fatal["outcome"] == "fatal").all()
 
 
+def test_complications_are_dated_within_days_some_late_some_not_at_all(records):
+    p, _, tables = records
+    s = p.safety
+    hurt = tables["ablations"].dropna(subset="complication_clavien_dindo")
+    assert hurt["complication_sir"].notna().all()
+    assert tables["ablations"].loc[~tables["ablations"].index.isin(hurt.index), "complication_date"].isna().all()
+    days = (hurt["complication_date"] - hurt["ablation_date"]).dt.days
+    first, last = s.late_complication_days.value
+    late = days.between(first, last)
+    assert (days.isna() | days.between(0, 3) | late).all()
+    assert near_share(days.isna().mean(), s.complication_date_missing.value, len(hurt))
+    assert 0 < late.sum() and late.mean() < 2 * s.late_complication.value
+    # a complication with a date of its own is the adverse event of that day
+    events = tables["adverse_events"].query("related_rfa == 'Y'")
+    known = set(zip(keys(events), events["term"], events["start_date"], strict=True))
+    early = hurt[days.between(0, 3)]
+    named = set(zip(keys(early), early["complication_term"], early["complication_date"], strict=True))
+    assert len(named & known) / len(named) > 0.95  # the others died on the day of the session
+
+
+def test_local_progression_names_index_tumours_the_larger_more_often(records):
+    p, _, tables = records
+    ablations = tables["ablations"].assign(key=keys)
+    index = ablations[ablations["ablation_date"] == ablations.groupby("key")["ablation_date"].transform("min")]
+    treated = index.groupby("key")["tumour_no"].agg(set)
+    exams = tables["imaging"].assign(key=keys)
+    ltp = exams["finding"].str.contains("LTP")
+    assert exams.loc[~ltp, "ltp_tumours"].isna().all()
+    first = exams[ltp & (exams["imaging_date"] == exams["key"].map(
+        exams[exams["finding"] != "no_recurrence"].groupby("key")["imaging_date"].min()
+    ))]  # fmt: skip
+    assert near_share(
+        first["ltp_tumours"].isna().mean(), p.observation.progressed_tumour_not_recorded.value, len(first)
+    )
+    named = exams.dropna(subset="ltp_tumours")
+    numbers = named["ltp_tumours"].str.split("+").map(lambda each: {int(number) for number in each})
+    assert all(own <= treated[key] for own, key in zip(numbers, named["key"], strict=True))
+    several = named["key"].map(treated.map(len)) > 1
+    # the first of the numbers is the largest tumour: drawn more often than by chance
+    chance = (1 / named["key"].map(treated.map(len)))[several].mean()
+    assert numbers[several].map(lambda own: 1 in own).mean() > chance
+
+
 def test_records_lie_between_the_rfa_and_the_end_of_observation(records):
     p, _, tables = records
     patients = tables["patients"].assign(key=keys).set_index("key")
@@ -522,7 +565,7 @@ def test_records_lie_between_the_rfa_and_the_end_of_observation(records):
     assert patients["death_date"].notna().equals(dead)
     assert 0.2 < dead.mean() < 0.6
     for table, columns in {
-        "ablations": ["ablation_date"],
+        "ablations": ["ablation_date", "complication_date"],
         "drug_exposure": ["start_date", "end_date"],
         "imaging": ["imaging_date"],
         "labs": ["sample_date"],

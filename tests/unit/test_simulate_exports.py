@@ -20,6 +20,7 @@ from sorafenib_rfa.config.paths import raw_paths
 from sorafenib_rfa.errors import ConfigError
 from sorafenib_rfa.ingest import ingest_site
 from sorafenib_rfa.simulate import load_parameters, simulate_raw
+from sorafenib_rfa.simulate.dialects import DIALECTS
 from sorafenib_rfa.simulate.exports import CAUGHT_BY
 from sorafenib_rfa.simulate.population import draw_population
 from tests.unit.ingest_helpers import plan
@@ -234,8 +235,12 @@ def test_baseline_albi_survives_the_units(study, ingested):
 def test_every_kind_of_error_is_planted(study):
     assert set(study.dirt["kind"]) == set(CAUGHT_BY)
     by_site = study.dirt.groupby("kind")["site"].nunique()
-    everywhere = set(CAUGHT_BY) - {"full_width_digits", "unknown_unit", "lab_after_death", "diameter_slip"}
-    assert (by_site[sorted(everywhere)] == len(SITES)).all()
+    # planted where a centre has what they need: a style of writing, a death, a complication without its date, local
+    # progression without its tumour, a limit of normal beside each result
+    somewhere = {"full_width_digits", "unknown_unit", "lab_after_death", "diameter_slip", "missing_uln",
+                 "complication_before_session", "not_a_tumour_list", "unknown_tumour"}  # fmt: skip
+    assert (by_site[sorted(set(CAUGHT_BY) - somewhere)] == len(SITES)).all()
+    assert by_site["missing_uln"] == sum(not dialect.wide_labs for dialect in DIALECTS.values()) == 4
 
 
 def test_wrong_stages_are_as_frequent_as_declared(study):
@@ -284,6 +289,26 @@ def test_nothing_else_is_quarantined(study, cleaned):
     # of a patient entered twice, both rows go: the original stands above the planted one
     expected = {*places(planted), *places(twice.assign(row=twice["row"] - 1))}
     assert set(places(cleaned.quarantine)) == expected
+
+
+def test_flags_are_what_is_odd_and_usable_and_nothing_else(cleaned):
+    scopes = cleaned.quarantine.groupby("rule")["scope"].agg(lambda scope: " ".join(sorted(set(scope))))
+    flagged = {rule for rule, scope in scopes.items() if "flag" in scope}
+    assert flagged == {"event_before_index", "missing_uln"}
+    assert scopes[sorted(flagged)].eq("flag").all()
+
+
+def test_what_a_centre_does_not_collect_is_missing_there_and_only_there(ingested):
+    graded = {
+        site: made.tables["ablations"].dropna(subset="complication_clavien_dindo") for site, made in ingested.items()
+    }
+    assert all(len(rows) for rows in graded.values())
+    no_sir = {site for site, rows in graded.items() if rows["complication_sir"].isna().all()}
+    no_cirse = {site for site, rows in graded.items() if rows["complication_cirse"].isna().all()}
+    assert (no_sir, no_cirse) == ({"fr01", "it01"}, {"cn01", "jp01"})
+    for site, rows in graded.items():
+        assert site in no_sir or rows["complication_sir"].notna().all(), site
+        assert rows["complication_date"].notna().mean() > 0.5, site
 
 
 def test_the_planted_list_names_the_cell_as_it_stands(study):

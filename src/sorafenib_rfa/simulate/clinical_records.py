@@ -17,6 +17,12 @@ from sorafenib_rfa.simulate.population import stream
 from sorafenib_rfa.vocabulary import DAYS_PER_MONTH
 
 CIRSE_OF_CLAVIEN = {"I": 1, "II": 2, "IIIa": 3, "IIIb": 3, "IVa": 4, "IVb": 5, "V": 6}
+SIR_OF_CLAVIEN = {
+    "I": "mild", "II": "moderate", "IIIa": "severe", "IIIb": "severe", "IVa": "life_threatening",
+    "IVb": "life_threatening", "V": "death",
+}  # fmt: skip
+"""How the perfect record keeper grades by the SIR classification of 2017: an assumption, its categories have their own
+definitions."""
 CLAVIEN_GRADE = {"I": 1, "II": 2, "IIIa": 3, "IIIb": 3, "IVa": 4, "IVb": 4, "V": 5}
 LAB_COLUMNS = {
     "ALB": "albumin_g_l",
@@ -150,7 +156,7 @@ def write_records(
     }
     sites = population["site"].to_numpy()
     dates = {
-        "ablations": {"day": "ablation_date"},
+        "ablations": {"day": "ablation_date", "complication_day": "complication_date"},
         "drug_exposure": {"day": "start_date", "end_day": "end_date"},
         "imaging": {"day": "imaging_date"},
         "labs": {"day": "sample_date"},
@@ -163,7 +169,7 @@ def write_records(
             frame[name] = _dates(index_date[patient], frame.pop(column).to_numpy(dtype=float))
         frame.insert(0, "site", sites[patient])
         frame.insert(1, "subject_id", subject_id[patient])
-        order = ["site", "subject_id", *dates.get(table, {}).values()]
+        order = ["site", "subject_id", *(name for name in dates.get(table, {}).values() if name != "complication_date")]
         finished[table] = frame.sort_values(order, kind="stable", ignore_index=True)
     return finished
 
@@ -299,10 +305,11 @@ def _sessions_and_findings(
     n = len(population)
     ablations = Journal(
         ("patient", "day", "tumour_no", "tumour_diameter_cm", "guidance", "complete_ablation",
-         "complication_term", "complication_clavien_dindo", "complication_cirse")
+         "complication_term", "complication_clavien_dindo", "complication_cirse", "complication_sir",
+         "complication_day")
     )  # fmt: skip
     events = Journal(("patient", "day", "term", "grade", "serious"))
-    imaging = Journal(("patient", "day", "modality", "finding"))
+    imaging = Journal(("patient", "day", "modality", "finding", "ltp_tumours"))
     modalities, modality_shares = list(o.modality.value), list(o.modality.value.values())
     guides, guide_shares = list(o.guidance.value), list(o.guidance.value.values())
     largest, count = population["largest_tumour_cm"].to_numpy(), population["tumour_count"].to_numpy()
@@ -314,6 +321,31 @@ def _sessions_and_findings(
     further, further_shares = list(o.further_recurrence_kind.value), list(o.further_recurrence_kind.value.values())
     ratio = parameters.baseline.other_tumour_ratio.value
     failure = parameters.baseline.incomplete_ablation.value
+    # streams of their own: what was simulated before these were recorded keeps its values
+    of_dates, of_tumours = stream(seed, "complication dates"), stream(seed, "progressing tumours")
+    earliest_late, latest_late = s.late_complication_days.value
+    per_cm = parameters.outcomes.hazard_ratios["size_per_cm"].local_progression
+    assert per_cm is not None
+    treated_at_index: dict[int, np.ndarray] = {}
+
+    def noticed(i: int, day: float, onset: float, fatal: bool) -> float:
+        """Return the recorded day of a complication, NaN where it is not recorded."""
+        draw = of_dates.random()
+        if draw < s.complication_date_missing.value:
+            return np.nan
+        late = day + float(of_dates.integers(earliest_late, latest_late, endpoint=True))
+        is_late = draw < s.complication_date_missing.value + s.late_complication.value and not fatal
+        return late if is_late and late <= observed.end_day[i] else onset
+
+    def progressed(i: int) -> str | None:
+        """Return the numbers of the index tumours at whose edge an examination saw progression; None: not recorded."""
+        diameters = treated_at_index.get(i)
+        if diameters is None or of_tumours.random() < o.progressed_tumour_not_recorded.value:
+            return None
+        mass = per_cm.value**diameters
+        first = of_tumours.choice(len(diameters), p=mass / mass.sum())
+        others = of_tumours.random(len(diameters)) < o.further_tumour_progressed.value
+        return "+".join(str(k + 1) for k in range(len(diameters)) if k == first or others[k])
 
     def session(i: int, day: float, diameters: list[float], done: str) -> None:
         guidance = guides[int(rng.random() >= guide_shares[0])]
@@ -328,9 +360,12 @@ def _sessions_and_findings(
             term = list(kinds)[rng.choice(len(kinds), p=mass / mass.sum())]
             grades = kinds[term].clavien_dindo
             clavien = list(grades)[rng.choice(len(grades), p=np.array(list(grades.values())))]
+        onset = day
         if term is not None and clavien is not None and day < observed.end_day[i]:
             grade = CLAVIEN_GRADE[clavien]
-            events.add(i, min(day + float(rng.integers(0, 4)), observed.end_day[i]), term, grade, grade >= 3)
+            onset = min(day + float(rng.integers(0, 4)), observed.end_day[i])
+            events.add(i, onset, term, grade, grade >= 3)
+        noted = np.nan if clavien is None else noticed(i, day, onset, fatal)
         for name, share in s.post_ablation.items():
             if rng.random() < share.value and day + 2 < observed.end_day[i]:
                 events.add(
@@ -342,20 +377,23 @@ def _sessions_and_findings(
                 i, day, number, diameter, guidance, done if first or done == "Y" else "Y",
                 term if first else None, clavien if first else None,
                 CIRSE_OF_CLAVIEN[clavien] if first and clavien else None,
+                SIR_OF_CLAVIEN[clavien] if first and clavien else None, noted if first else np.nan,
             )  # fmt: skip
 
     for i in range(n):
         if has_rfa[i]:
             others = np.round(np.maximum(largest[i] * rng.uniform(*ratio, count[i] - 1), 0.5), 1)
-            session(i, 0.0, [float(largest[i]), *map(float, others)], "Y" if complete[i] else "N")
+            treated_at_index[i] = np.array([float(largest[i]), *map(float, others)])
+            session(i, 0.0, treated_at_index[i].tolist(), "Y" if complete[i] else "N")
         end, detected = observed.end_day[i], observed.detected_day[i]
         days = natural.examinations[:, i]
         for v in np.flatnonzero(natural.attended[:, i] & (days <= min(end, detected))):
             if days[v] < detected:
-                imaging.add(i, days[v], modality[v, i], "no_recurrence")
+                imaging.add(i, days[v], modality[v, i], "no_recurrence", None)
                 continue
             kinds = [c for k, c in enumerate(CAUSES[:3]) if natural.by_cause[k, i] <= detected]
-            imaging.add(i, days[v], modality[v, i], _finding(kinds, bool(unspecified[i])))
+            finding = _finding(kinds, bool(unspecified[i]))
+            imaging.add(i, days[v], modality[v, i], finding, progressed(i) if "LTP" in finding else None)
         day, kinds = detected, [CAUSES[natural.recurrence_cause[i]]] if np.isfinite(detected) else []
         # what follows the first recurrence: another RFA, and imaging until the next recurrence or the end
         while has_rfa[i] and np.isfinite(day) and day < end:
@@ -375,10 +413,13 @@ def _sessions_and_findings(
                 if day > end:
                     break
                 if day < again:
-                    imaging.add(i, day, modalities[rng.integers(len(modalities))], "no_recurrence")
+                    imaging.add(i, day, modalities[rng.integers(len(modalities))], "no_recurrence", None)
                     continue
                 kinds = [further[rng.choice(len(further), p=further_shares)]]
-                imaging.add(i, day, modalities[rng.integers(len(modalities))], kinds[0])
+                shown = modalities[rng.integers(len(modalities))]
+                # after a further session progression may lie at the edge of what that session treated
+                of_index = kinds[0] == "LTP" and of_tumours.random() < o.progressed_at_index_after_repeat.value
+                imaging.add(i, day, shown, kinds[0], progressed(i) if of_index else None)
                 break
     return ablations.frame(), events.frame(), imaging.frame()
 

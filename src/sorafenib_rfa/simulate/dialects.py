@@ -86,6 +86,7 @@ def _labs(**tests: tuple[str, str, str, float, int]) -> dict[str, LabDialect]:
 
 
 FINDINGS = ("no_recurrence", "LTP", "IDR", "EHS", "LTP+IDR", "IDR+EHS", "LTP+EHS", "recurrence_unspecified")
+SIR = ("mild", "moderate", "severe", "life_threatening", "death")
 REASONS = ("adverse_event", "progression", "patient_choice", "planned", "death", "ongoing")
 
 
@@ -184,6 +185,8 @@ CN01 = Dialect(
                 complete_ablation=("完全消融", _SHI_FOU),
                 complication_term=("并发症", _CN_TERMS),
                 complication_clavien_dindo="Clavien-Dindo分级",
+                complication_sir=("SIR分级", _coded(SIR, "轻度", "中度", "重度", "危及生命", "死亡")),
+                complication_date="并发症日期",
             ),
         ),
         "drug_exposure": ExportTable(
@@ -220,6 +223,7 @@ CN01 = Dialect(
                         "复发（部位未注明）",
                     ),
                 ),
+                ltp_tumours="进展病灶序号",
             ),
         ),
         "labs": ExportTable(
@@ -318,6 +322,8 @@ CN02 = Dialect(
                 complication_term="Complication",
                 complication_clavien_dindo="Clavien-Dindo",
                 complication_cirse="CIRSE grade",
+                complication_sir=("SIR class", _coded(SIR, "Mild", "Moderate", "Severe", "Life-threatening", "Death")),
+                complication_date="Complication date",
             ),
         ),
         "drug_exposure": _cn02(
@@ -343,6 +349,7 @@ CN02 = Dialect(
                     "Result",
                     _coded(FINDINGS, "No recurrence", "LTP", "IDR", "EHS", "LTP+IDR", "IDR+EHS", "LTP+EHS", "复发"),
                 ),
+                ltp_tumours="LTP tumour no.",
             ),
         ),
         "labs": _cn02(
@@ -480,6 +487,7 @@ FR01 = Dialect(
                 complication_term=("Complication", _FR_TERMS),
                 complication_clavien_dindo="Clavien-Dindo",
                 complication_cirse="CIRSE",
+                complication_date="Date de la complication",
             ),
         ),
         "drug_exposure": ExportTable(
@@ -518,6 +526,7 @@ FR01 = Dialect(
                         "Récidive sans précision",
                     ),
                 ),
+                ltp_tumours="Nodule en progression",
             ),
         ),
         "labs": ExportTable(
@@ -631,6 +640,7 @@ IT01 = Dialect(
                 complication_term="Complicanza (CTCAE)",
                 complication_clavien_dindo="Clavien-Dindo",
                 complication_cirse="CIRSE",
+                complication_date="Data della complicanza",
             ),
             "Radiofrequenza",
         ),
@@ -677,6 +687,7 @@ IT01 = Dialect(
                         "Recidiva n.s.",
                     ),
                 ),
+                ltp_tumours="Nodulo in progressione",
             ),
             "Imaging",
         ),
@@ -786,6 +797,8 @@ JP01 = Dialect(
                 complete_ablation=("完全焼灼", {"Y": "はい", "N": "いいえ"}),
                 complication_term="合併症(CTCAE)",
                 complication_clavien_dindo="Clavien-Dindo分類",
+                complication_sir=("SIR分類", _coded(SIR, "軽度", "中等度", "重度", "生命を脅かす", "死亡")),
+                complication_date="合併症発現日",
             ),
         ),
         "drug_exposure": ExportTable(
@@ -819,6 +832,7 @@ JP01 = Dialect(
                         "再発(部位不明)",
                     ),
                 ),
+                ltp_tumours="局所再発結節番号",
             ),
         ),
         "labs": ExportTable("kensa.csv", _columns(subject_id="患者番号", sample_date="採血日")),
@@ -907,6 +921,8 @@ US01 = Dialect(
                 complication_term="COMPLICATION",
                 complication_clavien_dindo="CLAVIEN_DINDO",
                 complication_cirse="CIRSE",
+                complication_sir=("SIR_2017", _coded(SIR, "Mild", "Moderate", "Severe", "Life-threatening", "Death")),
+                complication_date="COMPLICATION_DATE",
             ),
         ),
         "drug_exposure": ExportTable(
@@ -943,6 +959,7 @@ US01 = Dialect(
                         "Recurrence NOS",
                     ),
                 ),
+                ltp_tumours="LTP_LESION",
             ),
         ),
         "labs": ExportTable(

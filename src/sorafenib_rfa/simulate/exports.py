@@ -41,8 +41,17 @@ CAUGHT_BY: Mapping[str, str | None] = {
     "lab_after_death": "after_death",
     "grade_6": "grade_out_of_range",
     "end_before_start": "end_before_start",
+    "grade_0": "grade_out_of_range",
+    "event_before_index": "event_before_index",
+    "lab_minus_one": "impossible_value",
+    "missing_uln": "missing_uln",
+    "complication_before_session": "complication_before_session",
+    "not_a_tumour_list": "not_a_tumour_list",
+    "unknown_tumour": "unknown_tumour",
+    "tumour_without_ltp": "unknown_tumour",
 }
-"""Kind of error -> quarantine rule that must catch it; None: must be read (or, the stage, computed) without harm."""
+"""Kind of error -> rule that must catch it, by quarantine or flag; None: must be read (or, the stage, computed) without
+harm."""
 
 
 def canonical_uln() -> dict[str, dict[str, float]]:
@@ -117,7 +126,10 @@ def _write_table(site: str, table: str, frame: pd.DataFrame, rng: np.random.Gene
             items = values.tolist()
         memo: dict[Any, Cell] = {}
         cells: list[Cell] = []
-        gaps = rng.integers(len(dialect.missing), size=len(items))
+        # what was added to the exports later draws nothing, so that all other cells keep theirs
+        gaps = np.zeros(len(items), dtype=int)
+        if column.name not in _DRAWS_NOTHING:
+            gaps = rng.integers(len(dialect.missing), size=len(items))
         # only an empty cell is natural where an event simply has not happened
         token = "" if column.name in _OFTEN_EMPTY else None
         for item, is_present, gap in zip(items, present, gaps, strict=True):
@@ -133,8 +145,9 @@ def _write_table(site: str, table: str, frame: pd.DataFrame, rng: np.random.Gene
     )
 
 
+_DRAWS_NOTHING = ("complication_sir", "complication_date", "ltp_tumours")
 _OFTEN_EMPTY = (
-    "death_date", "end_date", "complication_term", "complication_clavien_dindo", "complication_cirse",
+    "death_date", "end_date", "complication_term", "complication_clavien_dindo", "complication_cirse", *_DRAWS_NOTHING,
 )  # fmt: skip
 
 
@@ -195,9 +208,12 @@ class Planter:
 
     def __init__(
         self, site: str, sheets: dict[str, Sheet], tables: Mapping[str, pd.DataFrame],
-        parameters: SimulationParameters, rng: np.random.Generator,
+        parameters: SimulationParameters, rng: np.random.Generator, later_rng: np.random.Generator,
     ) -> None:  # fmt: skip
-        self.site, self.sheets, self.tables, self.rng = site, sheets, tables, rng
+        self.site, self.sheets, self.tables = site, sheets, tables
+        self.rng, self.later_rng = rng, later_rng
+        # rows as the tables have them, whatever is put between them
+        self.recorded = {table: list(sheet.rows) for table, sheet in sheets.items()}
         self.dialect = DIALECTS[site]
         self.rates = {name: getattr(parameters.dirt, name).value for name in type(parameters.dirt).model_fields}
         self.cutoff = parameters.accrual.data_cutoff.value
@@ -207,9 +223,14 @@ class Planter:
 
     # --- choosing ---------------------------------------------------------------------------------------------------
 
-    def pick(self, table: str, kind: str, where: np.ndarray | None = None) -> list[int]:
-        """Return rows of `table` for errors of `kind`, at its rate among the rows `where`, at least one a centre."""
-        rows = self.sheets[table].rows
+    def pick(
+        self, table: str, kind: str, where: np.ndarray | None = None, rows: list[list[Cell]] | None = None
+    ) -> list[int]:
+        """Return rows of `table` for errors of `kind`, at its rate among the rows `where`, at least one a centre.
+
+        The rows are those of the sheet, or `rows`.
+        """
+        rows = self.sheets[table].rows if rows is None else rows
         able = np.arange(len(rows)) if where is None else np.flatnonzero(where)
         able = np.array([i for i in able.tolist() if id(rows[i]) not in self.used], dtype=int)
         if not len(able) or self.rates[kind] == 0:
@@ -224,9 +245,12 @@ class Planter:
 
     def change(self, table: str, i: int, position: int, cell: Cell, kind: str) -> None:
         """Replace one cell."""
-        sheet = self.sheets[table]
-        sheet.rows[i][position] = cell
-        self.note(table, sheet.rows[i], sheet.header[position], kind)
+        self.overwrite(table, self.sheets[table].rows[i], position, cell, kind)
+
+    def overwrite(self, table: str, row: list[Cell], position: int, cell: Cell, kind: str) -> None:
+        """Replace one cell of a row."""
+        row[position] = cell
+        self.note(table, row, self.sheets[table].header[position], kind)
 
     def written(self, value: float, decimals: int) -> Cell:
         """Return a number in the hospital's hand."""
@@ -247,6 +271,12 @@ class Planter:
         self._diameters()
         self._harmless()
         self._rows()
+        # kinds that came later have a stream of their own and come last: the others stay where they were
+        self.rng = self.later_rng
+        self._odd_events()
+        self._complications()
+        self._tumour_lists()
+        self._odd_labs()
         return self._listed()
 
     def _patients(self) -> None:
@@ -396,6 +426,78 @@ class Planter:
             row[column] = self.date(day.date())
             self._insert("labs", i, row, sheet.header[column], "lab_after_death")
 
+    # --- kinds with a stream of their own --------
+
+    def _below(self, table: str, row: list[Cell], new: list[Cell], column: str, kind: str) -> None:
+        """Put `new` below `row`."""
+        rows = self.sheets[table].rows
+        position = next(k for k, each in enumerate(rows) if each is row)
+        self._insert(table, position, new, column, kind)
+
+    def _odd_events(self) -> None:
+        """Plant grades of 0, and events that began before the index RFA."""
+        sheet, rows = self.sheets["adverse_events"], self.recorded["adverse_events"]
+        mild = (self.tables["adverse_events"]["grade"] == 1).to_numpy()
+        for i in self.pick("adverse_events", "grade_0", mild, rows):
+            self.overwrite("adverse_events", rows[i], sheet.column("grade"), self.written(0, 0), "grade_0")
+        index_date = self.tables["ablations"].groupby("subject_id")["ablation_date"].min()
+        zero = self.tables["adverse_events"]["subject_id"].map(index_date)
+        plain = {"grade": self.written(1, 0), "serious": "N", "related_drug": "N", "related_rfa": "N",
+                 "action": "none", "outcome": "recovered"}  # fmt: skip
+        for i in self.pick("adverse_events", "event_before_index", zero.notna().to_numpy(), rows):
+            start = zero.iloc[i] - pd.Timedelta(days=int(self.rng.integers(3, 60)))
+            end = start + pd.Timedelta(days=int(self.rng.integers(1, 20)))
+            row = list(rows[i])
+            for name, code in plain.items():
+                codes = sheet.layout.columns[sheet.column(name)].codes
+                row[sheet.column(name)] = codes[code] if codes else code
+            row[sheet.column("start_date")] = self.date(start.date())
+            row[sheet.column("end_date")] = self.date(end.date())
+            header = sheet.header[sheet.column("start_date")]
+            self._below("adverse_events", rows[i], row, header, "event_before_index")
+
+    def _complications(self) -> None:
+        """Date complications before their session, where no date was recorded."""
+        frame, rows = self.tables["ablations"], self.recorded["ablations"]
+        column = self.sheets["ablations"].column("complication_date")
+        undated = (frame["complication_term"].notna() & frame["complication_date"].isna()).to_numpy()
+        for i in self.pick("ablations", "complication_before_session", undated, rows):
+            day = frame["ablation_date"].iloc[i] - pd.Timedelta(days=int(self.rng.integers(2, 40)))
+            self.overwrite("ablations", rows[i], column, self.date(day.date()), "complication_before_session")
+
+    def _tumour_lists(self) -> None:
+        """Name tumours in ways that cannot be used, where none was named."""
+        frame, rows = self.tables["imaging"], self.recorded["imaging"]
+        column = self.sheets["imaging"].column("ltp_tumours")
+        ltp = frame["finding"].str.contains("LTP", regex=False)
+        unnamed = (ltp & frame["ltp_tumours"].isna()).to_numpy()
+        clear = (frame["finding"] == "no_recurrence").to_numpy()
+        for kind, where, text in (
+            ("not_a_tumour_list", unnamed, "S7"),
+            ("unknown_tumour", unnamed, "9"),
+            ("tumour_without_ltp", clear, "1"),
+        ):
+            for i in self.pick("imaging", kind, where, rows):
+                self.overwrite("imaging", rows[i], column, text, kind)
+
+    def _odd_labs(self) -> None:
+        """Write -1 for a creatinine that was not measured, and leave out limits of normal."""
+        sheet, d = self.sheets["labs"], self.dialect
+        if d.wide_labs:
+            position = self._lab_position(0, "CREA")
+            unmeasured = np.array([row[position] == "" for row in sheet.rows])
+            for i in self.pick("labs", "lab_minus_one", unmeasured):
+                self.change("labs", i, position, self.written(-1, 0), "lab_minus_one")
+            return
+        for i in reversed(self.pick("labs", "lab_minus_one", ~self._lab_rows("CREA"))):
+            row, crea = list(sheet.rows[i]), d.labs["CREA"]
+            cells = {"test": crea.name, "value": self.written(-1, 0), "unit": crea.unit, "uln": _plain(crea.uln, d)}
+            for name, cell in cells.items():
+                row[sheet.column(name)] = cell
+            self._insert("labs", i, row, sheet.header[sheet.column("value")], "lab_minus_one")
+        for i in self.pick("labs", "missing_uln", self._lab_rows("ALP")):
+            self.change("labs", i, sheet.column("uln"), "", "missing_uln")
+
     def _listed(self) -> pd.DataFrame:
         numbers = {id(row): k for sheet in self.sheets.values() for k, row in enumerate(sheet.rows)}
         entries = []
@@ -473,7 +575,8 @@ def export_centres(
             table: _write_labs(site, own[table], rng) if table == "labs" else _write_table(site, table, own[table], rng)
             for table in dialect.tables
         }
-        planted.append(Planter(site, sheets, own, parameters, rng).plant())
+        later = stream(seed, f"later errors {site}")
+        planted.append(Planter(site, sheets, own, parameters, rng, later).plant())
         files: dict[str, bytes] = {}
         books: dict[str, list[Sheet]] = {}
         for sheet in sheets.values():

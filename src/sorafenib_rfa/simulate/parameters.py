@@ -320,6 +320,9 @@ class Observation(Strict):
     new_tumour_cm: Parameter[tuple[float, float]]
     several_new_tumours: Parameter[Probability]
     guidance: Parameter[Shares]
+    progressed_tumour_not_recorded: Parameter[Probability]
+    further_tumour_progressed: Parameter[Probability]
+    progressed_at_index_after_repeat: Parameter[Probability]
 
 
 class Dosing(Strict):
@@ -376,6 +379,9 @@ class Safety(Strict):
     major_complication: Parameter[Probability]
     minor_complication: Parameter[Probability]
     procedure_death: Parameter[Probability]
+    complication_date_missing: Parameter[Probability]
+    late_complication: Parameter[Probability]
+    late_complication_days: Parameter[tuple[int, int]]
     major: Parameter[dict[str, Complication]]
     minor: Parameter[dict[str, Complication]]
 
@@ -418,6 +424,14 @@ class Dirt(Strict):
     lab_after_death: Parameter[Probability]
     grade_6: Parameter[Probability]
     end_before_start: Parameter[Probability]
+    grade_0: Parameter[Probability]
+    event_before_index: Parameter[Probability]
+    lab_minus_one: Parameter[Probability]
+    missing_uln: Parameter[Probability]
+    complication_before_session: Parameter[Probability]
+    not_a_tumour_list: Parameter[Probability]
+    unknown_tumour: Parameter[Probability]
+    tumour_without_ltp: Parameter[Probability]
 
 
 class Scenario(Strict):
