@@ -10,7 +10,9 @@ from ours import colon
 
 from sorafenib_rfa.estimates.target_trial import FORMS, Emulation, start_stop
 from sorafenib_rfa.stats.clone_censor import CONTROL, TREATED
+from sorafenib_rfa.stats.clone_censor_risks import RiskQuestion, answer
 from sorafenib_rfa.stats.cox import CoxDesign, cox_fit
+from sorafenib_rfa.stats.partitioned_survival import PartitionQuestion
 
 Values = dict[str, Any]
 GRACE, TAU = 60.0, 1000.0
@@ -38,6 +40,49 @@ def _trial() -> tuple[pd.DataFrame, dict[str, tuple[np.ndarray, np.ndarray]]]:
     return d, {"rfs": (first, recurred | died), "os": (time, died)}
 
 
+def _risks(emulation: Emulation, first: np.ndarray, cause: np.ndarray) -> Values:
+    """Risks of recurrence and of death without recurrence, and time lost to recurrence."""
+    out: Values = {}
+    for form in ("overlap", "ate"):
+        weights = emulation.weights(FORMS[form])
+        # each cause in its turn is the event in question
+        questions = [
+            RiskQuestion.ask(weights, first, codes, AT, TAU) for codes in (cause, np.where(cause > 0, 3 - cause, 0))
+        ]
+        found = answer(questions, weights, emulation.scored, emulation.scored_resampled, emulation.drawn)
+        recurrence, death = (q.risks(a, emulation.usable) for q, a in zip(questions, found, strict=True))
+        for arm, slug in ((TREATED, "treated"), (CONTROL, "control")):
+            name = f"target_trial.risk_{form}.{slug}"
+            out[f"{name}.recurrence"] = recurrence.risk.estimate[arm]
+            out[f"{name}.death"] = death.risk.estimate[arm]
+            out[f"{name}.time_lost"] = recurrence.time_lost.estimate[arm]
+    return out
+
+
+def _partition(d: pd.DataFrame, emulation: Emulation, outcomes: dict[str, tuple[np.ndarray, np.ndarray]]) -> Values:
+    """Time with toxicity, without, and after recurrence, from invented episodes."""
+    number = d["id"].to_numpy()
+    patient, start, end = [], [], []
+    for who, begin, days in (
+        (number % 3 != 0, 3 + (number * 11) % 700, 10 + number % 90),
+        (number % 5 == 0, 9 + (number * 11) % 700, 40 + number % 70),
+    ):
+        patient.append(np.flatnonzero(who))
+        start.append(begin[who])
+        end.append((begin + days)[who])
+    weights = emulation.weights(FORMS["overlap"])
+    question = PartitionQuestion.ask(
+        weights, outcomes["rfs"], outcomes["os"], *(np.concatenate(part) for part in (patient, start, end)), TAU
+    )
+    (found,) = answer([question], weights, emulation.scored, emulation.scored_resampled, emulation.drawn)
+    states = question.partition(found, emulation.usable).states
+    return {
+        "target_trial.partition.treated": states.estimate[TREATED],
+        "target_trial.partition.control": states.estimate[CONTROL],
+        "target_trial.partition.difference": states.difference().estimate,
+    }
+
+
 def values() -> Values:
     """All quantities of the family."""
     d, outcomes = _trial()
@@ -56,6 +101,10 @@ def values() -> Values:
         "target_trial.propensity": emulation.scored.propensity[0],
         "target_trial.initiation.coef": initiation.coefficients(tol=1e-9),
     }
+    time, event = outcomes["rfs"]
+    recurred = np.isfinite(d["until"].to_numpy())
+    out |= _risks(emulation, time, np.where(recurred, 1, np.where(event, 2, 0)))
+    out |= _partition(d, emulation, outcomes)
     for endpoint, (time, event) in outcomes.items():
         for form in FORMS.values():
             found = emulation.compare(time, event, TAU, form=form.key)

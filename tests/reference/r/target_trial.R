@@ -1,5 +1,6 @@
 # Clone-censor-weight: weights written out from their formulas on start-stop rows of the copies, with glm and coxph behind
-# them; weighted Kaplan-Meier and Cox of the rows; Cox with time-varying exposure, variance clustered by patient.
+# them; weighted Kaplan-Meier and Cox of the rows; weighted Aalen-Johansen of recurrence with death competing; time in
+# three states; Cox with time-varying exposure, variance clustered by patient.
 # The colon trial's survival times with invented starts: nothing here says anything about that trial.
 source(file.path(commandArgs(trailingOnly = TRUE)[1], "tests/reference/r/common.R"))
 
@@ -99,6 +100,59 @@ for (endpoint in names(outcomes)) {
     record(paste0(id, ".se_robust"), sqrt(fit$var[1, 1]), "survival::coxph", "colon")
   }
 }
+
+# recurrence with death without recurrence as competing event
+causes <- ifelse(recurrence$status == 1, 1, ifelse(death$status == 1, 2, 0))
+for (form in c("overlap", "ate")) {
+  rows <- copies(outcomes$rfs, scored, form)
+  rows$state <- factor(rows$event * causes[rows$who], 0:2, c("censor", "recurrence", "death"))
+  for (arm in c(1, 0)) {
+    own <- rows[rows$arm == arm, ]
+    # survfit takes one weight a subject: each row is a subject of its own, which the estimate does not mind
+    own$row <- seq_len(nrow(own))
+    curve <- survfit(Surv(tstart, tstop, state) ~ 1, own, weights = weight, id = row)
+    name <- paste0("target_trial.risk_", form, ".", c("control", "treated")[arm + 1])
+    read <- summary(curve, times = c(20, 50, 365, 1000), extend = TRUE)$pstate
+    record(paste0(name, ".recurrence"), read[, match("recurrence", curve$states)], "survival::survfit", "colon")
+    record(paste0(name, ".death"), read[, match("death", curve$states)], "survival::survfit", "colon")
+    inside <- curve$time < tau
+    t <- c(0, curve$time[inside], tau)
+    lost <- sum(diff(t) * c(0, curve$pstate[inside, match("recurrence", curve$states)]))
+    record(paste0(name, ".time_lost"), lost, "survival::survfit", "colon")
+  }
+}
+
+# time with toxicity, without, and after recurrence; invented episodes, some of which overlap; all times are whole days,
+# so the sum over days is the integral
+episodes <- rbind(
+  data.frame(who = which(d$id %% 3 != 0), from = (3 + (d$id * 11) %% 700)[d$id %% 3 != 0], days = (10 + d$id %% 90)[d$id %% 3 != 0]),
+  data.frame(who = which(d$id %% 5 == 0), from = (9 + (d$id * 11) %% 700)[d$id %% 5 == 0], days = (40 + d$id %% 70)[d$id %% 5 == 0])
+)
+days <- 0:(tau - 1)
+is_toxic <- matrix(FALSE, nrow(d), tau)
+for (i in seq_len(nrow(episodes))) {
+  here <- days >= episodes$from[i] & days < episodes$from[i] + episodes$days[i]
+  is_toxic[episodes$who[i], here] <- TRUE
+}
+partition <- list()
+for (arm in c(1, 0)) {
+  survival <- list()
+  for (endpoint in names(outcomes)) {
+    rows <- copies(outcomes[[endpoint]], scored, "overlap")
+    own <- rows[rows$arm == arm, ]
+    curve <- survfit(Surv(tstart, tstop, event) ~ 1, own, weights = weight)
+    survival[[endpoint]] <- stepfun(curve$time, c(1, curve$surv))(days)
+  }
+  own <- copies(outcomes$rfs, scored, "overlap")
+  own <- own[own$arm == arm, ]
+  prevalence <- sapply(days, function(day) {
+    here <- own$tstart <= day & own$tstop > day
+    sum(own$weight[here & is_toxic[cbind(own$who, day + 1)]]) / sum(own$weight[here])
+  })
+  partition[[arm + 1]] <- c(sum(survival$rfs * prevalence), sum(survival$rfs * (1 - prevalence)), sum(survival$os - survival$rfs))
+  record(paste0("target_trial.partition.", c("control", "treated")[arm + 1]), partition[[arm + 1]], "survival::survfit", "colon")
+}
+record("target_trial.partition.difference", partition[[2]] - partition[[1]], "survival::survfit", "colon")
 
 # exposure that varies with time: starts up to a year and more after time zero, before recurrence
 late <- 5 + (d$id * 13) %% 500
