@@ -35,7 +35,7 @@ class Disclosure(Strict):
         default=5, ge=1, description="Released counts are multiples of this; 1 leaves them as they are."
     )
     protection_width: int = Field(
-        default=4, ge=2, description="Whole numbers that must remain possible for every count that is not released."
+        default=3, ge=2, description="Whole numbers that must remain possible for every count that is not released."
     )
     significant_digits: int = Field(default=3, ge=2, le=6, description="Digits of released estimates.")
     curve_step_months: float = Field(
@@ -315,6 +315,9 @@ class Plan(Strict):
     )
     events_of_interest: dict[Key, EventOfInterest] = Field(
         min_length=1, description="Customized queries of adverse events, shown first in the safety exhibits."
+    )
+    adverse_event_months: list[float] = Field(
+        min_length=1, description="Months at which incidence and mean number of adverse events are reported."
     )
     liver: LiverPlan
     exposure: ExposurePlan

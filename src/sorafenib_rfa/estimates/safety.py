@@ -1,9 +1,15 @@
-"""Adverse events by exposure: overview, system organ classes and terms."""
+"""Adverse events by exposure: overview, system organ classes, terms, events of interest.
+
+How they come over time (time to the first, recurrent events) is :mod:`sorafenib_rfa.estimates.safety_course`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
 
+import numpy as np
 import pandas as pd
 
 from sorafenib_rfa.clinical.ctcae import ctcae_soc
@@ -18,14 +24,97 @@ from sorafenib_rfa.estimates.safety_context import (
     GROUPS,
     SafetyContext,
     counted_events,
-    those_with,
 )
+from sorafenib_rfa.estimates.safety_course import add_course
 
 COUNTED = "sorafenib_rfa.estimates.safety"
 ESTIMAND = "S1_SAFETY"
+NOT_CLASSIFIED = "Not classified"
+"""Stands for the system organ class of events that have none."""
+
+CATEGORIES: Mapping[str, str] = {
+    "any": "any grade",
+    "grade_3_5": "grade 3 or above",
+    "not_rfa_related": "not judged related to ablation",
+    "serious": "serious",
+    "drug_related": "related to the drug",
+    "drug_related_grade_3_5": "related to the drug, grade 3 or above",
+    "dose_changed": "led to dose reduction or interruption",
+    "stopped": "led to stopping the drug",
+    "fatal": "fatal (outcome fatal or grade 5)",
+}
+"""Kinds of adverse events of the overview."""
+
+DETAILED = ("any", "grade_3_5", "serious", "drug_related", "dose_changed", "stopped", "fatal")
+"""Kinds that are counted of each system organ class, term and event of interest."""
 
 _ABOUT_THE_DRUG = frozenset({"drug_related", "drug_related_grade_3_5", "dose_changed", "stopped"})
-"""Lines in which the unexposed cannot appear: no difference is made of them."""
+"""Kinds in which the unexposed cannot appear: no difference is made of them."""
+
+_RATED = frozenset({"any", "grade_3_5"})
+"""Kinds of which rates are given by class and term."""
+
+
+@dataclass(frozen=True)
+class EventTable:
+    """Treatment-emergent events as columns of arrays: hundreds of lines are counted from them.
+
+    Attributes
+    ----------
+    frame : DataFrame, m rows
+        As :func:`~sorafenib_rfa.estimates.safety_context.counted_events` returns them.
+    patient : ndarray of int, shape (m,)
+        Whose each is, as position in the n subjects; -1 for nobody of them does not occur.
+    day, grade : ndarray of float, shape (m,)
+    n_subjects : int
+    """
+
+    frame: pd.DataFrame
+    patient: np.ndarray
+    day: np.ndarray
+    grade: np.ndarray
+    n_subjects: int
+
+    @classmethod
+    def of(cls, events: pd.DataFrame, subjects: pd.Index) -> EventTable:
+        """Return the columns of `events`, which are all of `subjects`."""
+        return cls(
+            frame=events,
+            patient=subjects.get_indexer(texts(events["USUBJID"]).astype(object)),
+            day=events["day"].to_numpy(dtype=float),
+            grade=events["grade"].to_numpy(dtype=float),
+            n_subjects=len(subjects),
+        )
+
+    @cached_property
+    def kinds(self) -> dict[str, np.ndarray]:
+        """Return which events are of each kind of :data:`CATEGORIES`."""
+
+        def says(column: str, *values: str) -> np.ndarray:
+            return texts(self.frame[column]).isin(values).to_numpy(dtype=bool)
+
+        severe, related = self.grade >= 3, says("AREL", "Y")
+        return {
+            "any": np.ones(len(self.frame), dtype=bool),
+            "grade_3_5": severe,
+            "not_rfa_related": ~says("ARELRFA", "Y"),
+            "serious": says("AESER", "Y"),
+            "drug_related": related,
+            "drug_related_grade_3_5": related & severe,
+            "dose_changed": says("AEACN", "reduced", "interrupted"),
+            "stopped": says("AEACN", "stopped"),
+            "fatal": says("AEOUT", "fatal") | (self.grade == 5),
+        }
+
+    def labels(self, column: str) -> np.ndarray:
+        """Return a column of text as objects, '' where it is missing."""
+        return texts(self.frame[column]).fillna("").to_numpy(dtype=object)
+
+    def first_day(self, chosen: np.ndarray) -> np.ndarray:
+        """Return the day of each subject's first of the `chosen` events, infinite without one."""
+        first = np.full(self.n_subjects, np.inf)
+        np.minimum.at(first, self.patient[chosen], self.day[chosen])
+        return first
 
 
 def estimate_safety(
@@ -38,7 +127,7 @@ def estimate_safety(
     adae, adsl, adex : DataFrame
         ADaM datasets.
     plan : Plan
-        Windows, confidence level, events of interest.
+        Windows, confidence level, events of interest, months at which incidence is reported.
     cohort_name : str
         Its name.
     record : str
@@ -49,16 +138,24 @@ def estimate_safety(
     Estimates
         ARD part ``safety``. Curve ``ae_dot``: ``term, soc, of_interest, severity`` (any, grade_3_5)``, group, label,
         n, total, percent, ci_low, ci_high, risk_difference, difference_low, difference_high, ard_id, contrast_id``.
-        Curve ``ae_grade``: ``term, soc, of_interest, group, label, grade, n, total, percent, ard_id`` (each patient
-        at their worst grade of the term).
+        Curve ``ae_grade``: ``term, soc, of_interest, group, label, grade`` (NA: none recorded)``, n, total, percent,
+        ard_id`` (each patient at their worst grade of the term). Curves ``ae_incidence`` and ``ae_mcf``:
+        :func:`sorafenib_rfa.estimates.safety_course.add_course`.
     """
     context = SafetyContext.prepare("safety", ESTIMAND, adsl, adae, adex, plan, cohort_name=cohort_name, record=record)
-    events = counted_events(adae, context.window)
+    events = EventTable.of(counted_events(adae, context.window), context.subjects)
     _add_population(context)
     _add_summary(context, events)
     dot, grade = _add_terms(context, events)
     _add_classes(context, events)
-    return context.ard.estimates({"ae_dot": dot, "ae_grade": grade})
+    queries = _add_events_of_interest(context, events)
+    wanted = {"grade_3_5": ("Any adverse event of grade 3 or above", events.kinds["grade_3_5"]), **queries}
+    incidence = {key: (label, events.first_day(chosen)) for key, (label, chosen) in wanted.items()}
+    recurring = {
+        key: (words, events.patient[events.kinds[key]], events.day[events.kinds[key]])
+        for key, words in (("any", "adverse events"), ("grade_3_5", "adverse events of grade 3 or above"))
+    }
+    return context.ard.estimates({"ae_dot": dot, "ae_grade": grade, **add_course(context, incidence, recurring)})
 
 
 def _add_population(context: SafetyContext) -> None:
@@ -73,7 +170,7 @@ def _add_population(context: SafetyContext) -> None:
         meaning = "any sorafenib before recurrence" if group == "exposed" else "no sorafenib before recurrence"
         said = f"patients with {meaning}"
         context.ard.add("population", "n", len(frame), unit="count", method=said, members=frame["USUBJID"], **common)
-        years = float(context.window.days.reindex(frame["USUBJID"]).sum()) / DAYS_PER_YEAR
+        years = float(context.window.days.to_numpy()[context.inside[group]].sum()) / DAYS_PER_YEAR
         context.ard.add(
             "population",
             "patient_years",
@@ -84,119 +181,104 @@ def _add_population(context: SafetyContext) -> None:
         )
 
 
-def _categories(events: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame, str]]:
-    """Yield the lines of the overview: key, events, words."""
-    fatal = (texts(events["AEOUT"]) == "fatal") | (events["grade"] == 5)
-    action = texts(events["AEACN"])
-    yield "any", events, "patients with a treatment-emergent adverse event"
-    yield "grade_3_5", events[events["grade"] >= 3], "patients with a treatment-emergent event of grade 3 or above"
-    apart = events[texts(events["ARELRFA"]) != "Y"]
-    yield "not_rfa_related", apart, "patients with a treatment-emergent event not judged related to ablation"
-    yield "serious", events[texts(events["AESER"]) == "Y"], "patients with a serious treatment-emergent event"
-    related = events[texts(events["AREL"]) == "Y"]
-    yield "drug_related", related, "patients with a treatment-emergent event related to the drug"
-    severe = related[related["grade"] >= 3]
-    yield "drug_related_grade_3_5", severe, "patients with a drug-related event of grade 3 or above"
-    changed = events[action.isin(["reduced", "interrupted"])]
-    yield "dose_changed", changed, "patients with an event that led to dose reduction or interruption"
-    yield "stopped", events[action == "stopped"], "patients with an event that led to stopping the drug"
-    yield "fatal", events[fatal], "patients with a fatal treatment-emergent event (outcome fatal or grade 5)"
+def _line(
+    context: SafetyContext,
+    events: EventTable,
+    chosen: np.ndarray,
+    analysis: str,
+    variable: str,
+    kind: str,
+    what: str,
+    *,
+    level: str | None = None,
+    rated: bool,
+) -> dict[str, dict]:
+    """Add one line: patients with one of the `chosen` events, difference and ratio, and rates if `rated`."""
+    first = events.first_day(chosen)
+    had = np.isfinite(first)
+    counts = {group: context.subjects[had & inside] for group, inside in context.inside.items()}
+    compared = kind not in _ABOUT_THE_DRUG
+    drawn = context.proportion(
+        analysis, counts, variable=variable, level=level, what=what, contrast=compared, ratio=compared
+    )
+    if rated:
+        context.rates(analysis, first, variable=variable, level=level, what=what, contrast=compared)
+    return drawn
 
 
-def _add_summary(context: SafetyContext, events: pd.DataFrame) -> None:
-    """Add the overview of adverse events."""
-    for key, chosen, what in _categories(events):
-        counts = {group: those_with(chosen, frame) for group, frame in context.patients.items()}
-        context.proportion("summary", counts, variable=key, what=what, contrast=key not in _ABOUT_THE_DRUG)
-        context.rates("summary", chosen, variable=key, level=None, what=what)
-        for group, frame in context.patients.items():
-            own = chosen[chosen["USUBJID"].isin(frame["USUBJID"])]
-            context.ard.add(
-                "summary",
-                "events",
-                len(own),
-                unit="count",
-                group=group,
-                variable=key,
-                population=BY_EXPOSURE,
-                estimand_id=context.estimand,
-                method=f"events, not patients: {what.removeprefix('patients with ')}",
-                engine=COUNTED,
-                members=own,
-            )
-    for group, frame in context.patients.items():
-        ungraded = events[events["USUBJID"].isin(frame["USUBJID"]) & events["grade"].isna()]
+def _add_events(context: SafetyContext, events: EventTable, chosen: np.ndarray, variable: str, method: str) -> None:
+    """Add how many of the `chosen` events, not patients, there were."""
+    for group, inside in context.inside.items():
+        own = events.frame[chosen & inside[events.patient]]
         context.ard.add(
             "summary",
             "events",
-            len(ungraded),
+            len(own),
             unit="count",
             group=group,
-            variable="grade_unknown",
+            variable=variable,
             population=BY_EXPOSURE,
             estimand_id=context.estimand,
-            method="treatment-emergent events without a grade: counted under any grade, not under grade 3 or above",
+            method=method,
             engine=COUNTED,
-            members=ungraded,
+            members=own,
         )
 
 
-def _add_terms(context: SafetyContext, events: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Add every term: any grade, grade 3 or above, and patients by their worst grade.
+def _add_summary(context: SafetyContext, events: EventTable) -> None:
+    """Add the overview of adverse events, and what is not known of them."""
+    for kind, words in CATEGORIES.items():
+        chosen = events.kinds[kind]
+        said = f"patients with a treatment-emergent adverse event, {words}"
+        _line(context, events, chosen, "summary", kind, kind, said, rated=True)
+        _add_events(context, events, chosen, kind, f"treatment-emergent adverse events (not patients), {words}")
+    unknown = {
+        "grade_unknown": (
+            np.isnan(events.grade),
+            "without a grade: counted under any grade, not under grade 3 or above",
+        ),
+        "start_unknown": (
+            ~events.frame["start_known"].to_numpy(dtype=bool),
+            "without a date of onset, and not over before the window: taken to have begun with it",
+        ),
+        "term_unknown": (events.labels("AEDECOD") == "", "without a term: counted in the overview, not by term"),
+    }
+    for variable, (chosen, words) in unknown.items():
+        _add_events(context, events, chosen, variable, f"treatment-emergent events {words}")
 
-    An event of interest that nobody had is a result too: no patients, with its exact interval.
+
+def _class_of_terms(terms: np.ndarray, classes: np.ndarray) -> dict[str, str]:
+    """Return the class under which each term is listed: the one it was recorded with most often."""
+    counts = pd.DataFrame({"term": terms, "soc": classes}).value_counts().reset_index()
+    counts = counts.sort_values(["count", "soc"], ascending=[False, True], kind="stable")
+    return dict(counts.drop_duplicates("term")[["term", "soc"]].itertuples(index=False))
+
+
+def _add_terms(context: SafetyContext, events: EventTable) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Add every term by kind, and patients by their worst grade.
+
+    A term of an event of interest that nobody had is a result too: no patients, with its exact interval. Of the other
+    kinds, those are left out in which nobody of either group had the term.
     """
     interest = set(context.plan.query_of())
-    classes = ctcae_soc()
-    recorded = texts(events["AEDECOD"])
+    recorded, classes = events.labels("AEDECOD"), _classes(events)
+    class_of = _class_of_terms(recorded, classes)
     dots: list[dict] = []
     grades: list[dict] = []
-    for term in sorted({*recorded.dropna(), *interest}):
-        mine = events[(recorded == term).fillna(False).to_numpy(dtype=bool)]
-        soc = str(mine["AEBODSYS"].iloc[0]) if len(mine) else classes.get(term, "")
-        head = {"term": term, "soc": soc, "of_interest": term in interest}
-        for severity, chosen in (("any", mine), ("grade_3_5", mine[mine["grade"] >= 3])):
-            words = "any grade" if severity == "any" else "grade 3 or above"
-            what = f"patients with {term}, {words}"
-            counts = {group: those_with(chosen, frame) for group, frame in context.patients.items()}
-            drawn = context.proportion("term", counts, variable=str(term), level=severity, what=what)
-            context.rates("term", chosen, variable=str(term), level=severity, what=what)
-            for group, label in GROUPS.items():
+    for term in sorted({*recorded, *interest} - {""}):
+        mine = recorded == term
+        head = {"term": term, "soc": class_of.get(term) or ctcae_soc().get(term, NOT_CLASSIFIED)}
+        head["of_interest"] = term in interest
+        for kind in DETAILED:
+            chosen = mine & events.kinds[kind]
+            if kind not in _RATED and not chosen.any():
+                continue
+            what = f"patients with {term}, {CATEGORIES[kind]}"
+            drawn = _line(context, events, chosen, "term", term, kind, what, level=kind, rated=kind in _RATED)
+            for group, label in GROUPS.items() if kind in _RATED else ():
                 row = {k: v for k, v in drawn[group].items() if k != "count_id"}
-                dots.append({**head, "severity": severity, "group": group, "label": label, **row, **drawn["contrast"]})
-        worst = mine.groupby("USUBJID")["grade"].max()
-        for group, frame in context.patients.items():
-            own = worst.reindex(frame["USUBJID"]).dropna()
-            for grade in range(1, 6):
-                members = own.index[own == grade]
-                count = len(members)
-                identifier = context.ard.add(
-                    "term_worst_grade",
-                    "n",
-                    count,
-                    unit="count",
-                    group=group,
-                    variable=str(term),
-                    level=f"g{grade}",
-                    population=BY_EXPOSURE,
-                    estimand_id=context.estimand,
-                    method=f"patients whose worst {term} was grade {grade} (CTCAE v{context.plan.ctcae_version})",
-                    engine=COUNTED,
-                    members=members,
-                )
-                total = context.sizes[group]
-                grades.append(
-                    {
-                        **head,
-                        "group": group,
-                        "label": GROUPS[group],
-                        "grade": grade,
-                        "n": count,
-                        "total": total,
-                        "percent": 100 * count / total if total else NAN,
-                        "ard_id": identifier,
-                    }
-                )
+                dots.append({**head, "severity": kind, "group": group, "label": label, **row, **drawn["contrast"]})
+        grades += [{**head, **row} for row in _worst_grades(context, events, term, mine)]
     head_columns = ["term", "soc", "of_interest"]
     dot_columns = [
         *head_columns,
@@ -215,15 +297,78 @@ def _add_terms(context: SafetyContext, events: pd.DataFrame) -> tuple[pd.DataFra
         "contrast_id",
     ]
     grade_columns = [*head_columns, "group", "label", "grade", "n", "total", "percent", "ard_id"]
-    return pd.DataFrame(dots, columns=dot_columns), pd.DataFrame(grades, columns=grade_columns)
+    worst = pd.DataFrame(grades, columns=grade_columns).astype({"grade": "Int64"})
+    return pd.DataFrame(dots, columns=dot_columns), worst
 
 
-def _add_classes(context: SafetyContext, events: pd.DataFrame) -> None:
-    """Add every system organ class: any grade and grade 3 or above."""
-    for soc, mine in events.groupby(texts(events["AEBODSYS"]), sort=True):
-        for severity, chosen in (("any", mine), ("grade_3_5", mine[mine["grade"] >= 3])):
-            words = "any grade" if severity == "any" else "grade 3 or above"
-            counts = {group: those_with(chosen, frame) for group, frame in context.patients.items()}
-            context.proportion(
-                "soc", counts, variable=str(soc), level=severity, what=f"patients with an event of {soc}, {words}"
+def _worst_grades(context: SafetyContext, events: EventTable, term: str, mine: np.ndarray) -> list[dict]:
+    """Add patients by their worst grade of a term; return them for the curve."""
+    worst = np.full(events.n_subjects, -1.0)
+    np.maximum.at(worst, events.patient[mine], np.where(np.isnan(events.grade[mine]), 0.0, events.grade[mine]))
+    rows = []
+    for group, inside in context.inside.items():
+        total = context.sizes[group]
+        for grade in (*range(1, 6), None):
+            members = context.subjects[inside & (worst == (grade or 0))]
+            said = f"grade {grade}" if grade else "of no recorded grade"
+            identifier = context.ard.add(
+                "term_worst_grade",
+                "n",
+                len(members),
+                unit="count",
+                group=group,
+                variable=term,
+                level=f"g{grade}" if grade else "unknown",
+                population=BY_EXPOSURE,
+                estimand_id=context.estimand,
+                method=f"patients whose worst {term} was {said} (CTCAE v{context.plan.ctcae_version})",
+                engine=COUNTED,
+                members=members,
             )
+            percent = 100 * len(members) / total if total else NAN
+            rows.append(
+                {
+                    "group": group,
+                    "label": GROUPS[group],
+                    "grade": grade,
+                    "n": len(members),
+                    "total": total,
+                    "percent": percent,
+                    "ard_id": identifier,
+                }
+            )
+    return rows
+
+
+def _classes(events: EventTable) -> np.ndarray:
+    """Return the system organ class of each event."""
+    classes = events.labels("AEBODSYS")
+    classes[classes == ""] = NOT_CLASSIFIED
+    return classes
+
+
+def _add_classes(context: SafetyContext, events: EventTable) -> None:
+    """Add every system organ class by kind."""
+    classes = _classes(events)
+    for soc in sorted(set(classes)):
+        for kind in DETAILED:
+            what = f"patients with an event of {soc}, {CATEGORIES[kind]}"
+            chosen = (classes == soc) & events.kinds[kind]
+            _line(context, events, chosen, "soc", soc, kind, what, level=kind, rated=kind in _RATED)
+
+
+def _add_events_of_interest(context: SafetyContext, events: EventTable) -> dict[str, tuple[str, np.ndarray]]:
+    """Add every event of interest by kind; return the label and the events of each."""
+    query_of = context.plan.query_of()
+    query = np.array([query_of.get(term, "") for term in events.labels("AEDECOD")], dtype=object)
+    found = {}
+    for key, interest in context.plan.events_of_interest.items():
+        mine = query == key
+        found[key.lower()] = (interest.label, mine)
+        for kind in DETAILED:
+            terms = f" ({', '.join(interest.terms)})" if kind == "any" else ""
+            what = f"patients with {interest.label}{terms}, {CATEGORIES[kind]}"
+            chosen = mine & events.kinds[kind]
+            rated = kind in _RATED or kind == "serious"
+            _line(context, events, chosen, "interest", key, kind, what, level=kind, rated=rated)
+    return found

@@ -6,7 +6,8 @@ References
 ----------
 Clopper CJ, Pearson ES. Biometrika 1934;26:404-413. Wilson EB. J Am Stat Assoc 1927;22:209-212.
 Newcombe RG. Stat Med 1998;17:857-872 (single proportion) and 873-890 (difference, method 10).
-Katz D, et al. Biometrics 1978;34:469-474 (log risk ratio). Garwood F. Biometrika 1936;28:437-442 (exact Poisson).
+Koopman PAR. Biometrics 1984;40:513-517 (score interval of the risk ratio). Garwood F. Biometrika 1936;28:437-442
+(exact Poisson).
 Korn EL, Graubard BI. Surv Methodol 1998;24:193-201 (proportions of clustered observations).
 """
 
@@ -19,7 +20,7 @@ import numpy as np
 from scipy.special import betaincinv, gammaincinv, ndtri, stdtrit
 
 from ._inputs import as_codes, as_events, check_level
-from .errors import EmptyGroupError, EstimationError, InvalidEventsError, InvalidTimesError
+from .errors import EmptyGroupError, EstimationError, InvalidEventsError, InvalidTimesError, NoEventsError
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -172,26 +173,53 @@ def newcombe_difference(events: int, total: int, events_ref: int, total_ref: int
 
 
 def risk_ratio(events: int, total: int, events_ref: int, total_ref: int, level: float = 0.95) -> Interval:
-    """Risk ratio, first over reference, with Katz's log interval.
+    """Ratio of two independent proportions, first over reference, with Koopman's score interval.
 
-    Without events in a group no continuity correction is added: the limits are NaN, and so is the ratio when the
-    reference has none.
+    The interval holds the ratios that the score test does not reject: Pearson's chi-squared of the two counts about
+    the proportions that are likeliest under the ratio. It needs no event in each group: without events in the first
+    the lower limit is 0, without events in the reference ratio and upper limit are infinite. Own code, because
+    ``statsmodels.stats.proportion.confint_proportions_2indep`` gives the same limits but, where all of the reference
+    have the event, complex ones.
 
     Raises
     ------
+    NoEventsError
+        Without events in both groups: any ratio fits.
     EmptyGroupError, InvalidEventsError
         As :func:`clopper_pearson`.
     """
+    from scipy.optimize import brentq
+
     x, n = _counts(events, total)
     y, m = _counts(events_ref, total_ref)
-    z = float(ndtri(0.5 + check_level(level) / 2))
-    if y == 0:
-        return Interval(float("nan"), float("nan"), float("nan"))
-    ratio = (x / n) / (y / m)
-    if x == 0:
-        return Interval(0.0, float("nan"), float("nan"))
-    half = z * np.sqrt(1 / x - 1 / n + 1 / y - 1 / m)
-    return Interval(ratio, float(ratio * np.exp(-half)), float(ratio * np.exp(half)))
+    if x == y == 0:
+        raise NoEventsError("no events in either group: a ratio cannot be estimated")
+    critical = float(ndtri(0.5 + check_level(level) / 2)) ** 2
+    ratio = (x / n) / (y / m) if y else float("inf")
+
+    def distance(log_ratio: float) -> float:
+        theta = float(np.exp(log_ratio))
+        # the likeliest p2, with p1 = theta p2: a root of (n + m) theta p^2 - b p + x + y
+        b = n * theta + x + m + y * theta
+        p2 = 2 * (x + y) / (b + np.sqrt(max(b * b - 4 * (n + m) * theta * (x + y), 0.0)))
+        chi2 = 0.0
+        for count, size, p in ((x, n, min(theta * p2, 1.0)), (y, m, min(p2, 1.0))):
+            if count != size * p:
+                chi2 += (count - size * p) ** 2 / (size * p * (1 - p))
+        return chi2 - critical
+
+    middle = float(np.log((x + 0.5) / (n + 0.5) * (m + 0.5) / (y + 0.5))) if x == 0 or y == 0 else float(np.log(ratio))
+
+    def limit(direction: int) -> float:
+        near = middle
+        while distance(near) >= 0:  # the middle is a guess where a group has no events
+            near -= direction
+        far = near + direction
+        while distance(far) < 0:
+            far += direction
+        return float(np.exp(brentq(distance, near, far, xtol=1e-14, rtol=1e-14)))
+
+    return Interval(ratio, limit(-1) if x else 0.0, limit(1) if y else float("inf"))
 
 
 def incidence_rate(events: int, person_time: float, level: float = 0.95, *, per: float = 1.0) -> Interval:

@@ -77,7 +77,13 @@ class RecurrentEvents:
 
     @classmethod
     def prepare(
-        cls, exit_time: ArrayLike, died: ArrayLike, person: ArrayLike, event_time: ArrayLike
+        cls,
+        exit_time: ArrayLike,
+        died: ArrayLike,
+        person: ArrayLike,
+        event_time: ArrayLike,
+        *,
+        several_at_once: bool = False,
     ) -> RecurrentEvents:
         """Validate people and their events.
 
@@ -90,6 +96,9 @@ class RecurrentEvents:
             Position (from 0) of each event's person; empty when there are no events.
         event_time : array_like, shape (m,)
             Above zero, not after the person's exit. An event on the day of death came before it.
+        several_at_once : bool
+            Let a person have several events at one time (adverse events that begin on one day). Means and rates count
+            each; the regressions, whose rows end at an event, cannot be fitted.
 
         Raises
         ------
@@ -97,7 +106,7 @@ class RecurrentEvents:
             If there is nobody.
         InvalidTimesError
             If a time is missing, zero or negative, an event lies after its person's exit, or a person has two events
-            at one time (count those as one before).
+            at one time that are not allowed.
         InvalidEventsError
             If an event belongs to nobody.
         """
@@ -116,7 +125,7 @@ class RecurrentEvents:
         owner, at, ends = owner[order], times[n:][order], times[:n]
         if (at > ends[owner]).any():
             raise InvalidTimesError(f"{int((at > ends[owner]).sum())} events lie after the end of their observation")
-        if ((np.diff(at) == 0) & (np.diff(owner) == 0)).any():
+        if not several_at_once and ((np.diff(at) == 0) & (np.diff(owner) == 0)).any():
             raise InvalidTimesError("a person has two events at the same time")
         return cls(ends, as_events(died, n), owner, at)
 

@@ -1,0 +1,377 @@
+"""Adverse events over time: cumulative incidence of the first, and recurrent events.
+
+In the exposed an event is treatment-emergent only as long as the drug was taken, and some days longer. To stop the
+drug, like to die, therefore makes a first treatment-emergent event impossible: both compete with it. To censor them
+(one minus Kaplan-Meier) would ask what would happen if nobody stopped or died, and the median time to a first event
+read off such a curve belongs to nobody; it is not given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+
+from sorafenib_rfa.estimates.common import NAN, attempt, horizon
+from sorafenib_rfa.estimates.safety_context import (
+    BY_EXPOSURE,
+    DIED,
+    GROUPS,
+    OBSERVED,
+    OFF_DRUG,
+    SafetyContext,
+    three,
+)
+from sorafenib_rfa.stats.competing_risks import CumulativeIncidence, aalen_johansen
+from sorafenib_rfa.stats.proportions import Interval, clopper_pearson, incidence_rate
+from sorafenib_rfa.stats.recurrent_events import (
+    MeanCumulativeFunction,
+    RecurrentEvents,
+    event_rate,
+    mean_cumulative_function,
+    mean_difference,
+)
+from sorafenib_rfa.vocabulary import DAYS_PER_MONTH
+
+EVENT, DEATH, STOP = 1, 2, 3
+"""Causes of the end of follow-up for a first event."""
+
+COUNTED = "sorafenib_rfa.estimates.safety_course"
+INCIDENCE = "sorafenib_rfa.stats.competing_risks"
+RECURRENT = "sorafenib_rfa.stats.recurrent_events"
+SHORTEST_DAYS = 0.5
+"""Follow-up of who has none: estimators refuse 0."""
+
+_COMPETING = (
+    "death and, in the exposed, the end of treatment-emergence ({days} days after the last dose) competing; the "
+    "unexposed are censored at a first dose after recurrence, all at last contact"
+)
+
+
+def add_course(
+    context: SafetyContext,
+    first_days: Mapping[str, tuple[str, np.ndarray]],
+    recurring: Mapping[str, tuple[str, np.ndarray, np.ndarray]],
+) -> dict[str, pd.DataFrame]:
+    """Add cumulative incidence of first events and the description of recurrent ones.
+
+    Parameters
+    ----------
+    context : SafetyContext
+    first_days : mapping of str to (str, ndarray of shape (n,))
+        Event -> label, and the day of each subject's first one in the window (infinite without one).
+    recurring : mapping of str to (str, ndarray of shape (m,), ndarray of shape (m,))
+        Event -> words, whose each is (position in the subjects), and its day in the window.
+
+    Returns
+    -------
+    dict of str to DataFrame
+        ``ae_incidence``: ``event, event_label, group, label, time_months, incidence, ci_low, ci_high, n_risk``
+        (months since the window's start; fractions; at risk: free of the event, just before). ``ae_mcf``: ``group,
+        label, time_months, mcf, ci_low, ci_high, n_risk`` (mean number of events of grade 3 or above per patient).
+    """
+    incidence = [
+        _add_incidence(context, key, label, first, group)
+        for key, (label, first) in first_days.items()
+        for group in GROUPS
+    ]
+    means: dict[str, dict[str, MeanCumulativeFunction | None]] = {}
+    for key, (words, patient, day) in recurring.items():
+        _add_distribution(context, key, words, patient)
+        means[key] = _add_recurrent(context, key, words, patient, day)
+    return {
+        "ae_incidence": pd.concat(incidence, ignore_index=True),
+        "ae_mcf": _mean_curves(context, means["grade_3_5"]),
+    }
+
+
+# --- the first event --------------------------------------------------------------------
+
+
+def _add_incidence(context: SafetyContext, key: str, label: str, first: np.ndarray, group: str) -> pd.DataFrame:
+    """Add the cumulative incidence of one event in one group; return its curve."""
+    inside = context.inside[group]
+    subjects, first = context.subjects[inside], first[inside]
+    last = np.maximum(context.window.days.to_numpy()[inside], SHORTEST_DAYS)
+    ended_by = context.window.ended_by.to_numpy()[inside]
+    had = np.isfinite(first)
+    cause = np.where(had, EVENT, np.select([ended_by == DIED, ended_by == OFF_DRUG], [DEATH, STOP], 0))
+    months = np.where(had, np.minimum(first, last), last) / DAYS_PER_MONTH
+    analysis = f"incidence_{key}"
+    common = {"group": group, "population": BY_EXPOSURE, "estimand_id": context.estimand}
+    counts = {
+        "n": (np.ones(len(subjects), dtype=bool), "patients followed for a first event"),
+        "events": (had, "patients with the event in their window"),
+        "died_before": (cause == DEATH, "patients who died in their window without the event"),
+        "off_drug_before": (cause == STOP, "patients whose window ended after the drug, without the event"),
+    }
+    for stat, (chosen, words) in counts.items():
+        context.ard.add(
+            analysis,
+            stat,
+            int(chosen.sum()),
+            unit="count",
+            method=f"{label}: {words}",
+            engine=COUNTED,
+            members=subjects[chosen],
+            **common,
+        )
+    level = context.plan.confidence_level
+    curve, reason = attempt(aalen_johansen, months, cause, n_causes=STOP, level=level)
+    words = (
+        f"{label}: Aalen-Johansen from the start of the window, "
+        f"{_COMPETING.format(days=context.plan.treatment_emergent_days)}"
+    )
+    for month in context.plan.adverse_event_months:
+        found, unknown = (None, reason) if curve is None else _incidence_at(curve, month, months, cause, level)
+        value, low, high = (NAN,) * 3 if found is None else [100 * v for v in three(found)]
+        exact = "; none by then: exact (Clopper-Pearson) limit of those whose time until then is known"
+        context.ard.add(
+            analysis,
+            "incidence",
+            value,
+            ci_low=low,
+            ci_high=high,
+            unit="percent",
+            variable=horizon(month),
+            method=unknown or words + (exact if value == 0 else "; limits by log-log of the incidence"),
+            engine=INCIDENCE,
+            **common,
+        )
+    return _incidence_curve(curve, key, label, group)
+
+
+def _incidence_at(
+    curve: CumulativeIncidence, month: float, months: np.ndarray, cause: np.ndarray, level: float
+) -> tuple[Interval | None, str]:
+    """Return the incidence by a month, or why it is unknown.
+
+    Where nobody had the event yet, the transformed limits do not exist: the upper one is then the exact limit of a
+    proportion, of those who were observed until then or whose window had ended by a competing event.
+    """
+    at = curve.at(month, EVENT)
+    value = float(at.incidence[0])
+    if np.isnan(value):
+        return None, f"not estimable: nobody is followed for {month:g} months"
+    if value == 0:
+        known = int(((months >= month) | (cause > 0)).sum())
+        found, reason = attempt(clopper_pearson, 0, known, level)
+        return found, reason
+    return Interval(value, float(at.ci_low[0]), float(at.ci_high[0])), ""
+
+
+def _incidence_curve(curve: CumulativeIncidence | None, key: str, label: str, group: str) -> pd.DataFrame:
+    """Return the curve of one event in one group, from time zero."""
+    rows: dict[str, np.ndarray] = {name: np.empty(0) for name in ("time_months", "incidence", "ci_low", "ci_high")}
+    rows["n_risk"] = np.empty(0)
+    if curve is not None:
+        zero = np.zeros(1)
+        column = EVENT - 1
+        rows = {
+            "time_months": np.concatenate([zero, curve.time]),
+            "incidence": np.concatenate([zero, curve.incidence[:, column]]),
+            "ci_low": np.concatenate([[NAN], curve.ci_low[:, column]]),
+            "ci_high": np.concatenate([[NAN], curve.ci_high[:, column]]),
+            "n_risk": np.concatenate([[float(curve.n)], curve.n_risk]),
+        }
+    head = {"event": key, "event_label": label, "group": group, "label": GROUPS[group]}
+    return pd.DataFrame(rows).assign(**head)[[*head, *rows]]
+
+
+# --- recurrent events --------------------------------------------------------------------
+
+
+def _add_distribution(context: SafetyContext, key: str, words: str, patient: np.ndarray) -> None:
+    """Add how many patients had no, one, two, three or more events."""
+    number = np.bincount(patient, minlength=len(context.subjects))
+    for level, chosen in (("0", number == 0), ("1", number == 1), ("2", number == 2), ("3_or_more", number >= 3)):
+        counts = {group: context.subjects[chosen & inside] for group, inside in context.inside.items()}
+        said = f"patients with {level.replace('_', ' ')} {words} in the window"
+        context.proportion("events_per_patient", counts, variable=key, level=level, what=said, contrast=False)
+
+
+def _add_recurrent(
+    context: SafetyContext, key: str, words: str, patient: np.ndarray, day: np.ndarray
+) -> dict[str, MeanCumulativeFunction | None]:
+    """Add event rates and means by group, their ratio and differences; return the mean functions."""
+    analysis, level = f"recurrent_{key}", context.plan.confidence_level
+    common = {"population": BY_EXPOSURE, "estimand_id": context.estimand}
+    last = np.maximum(context.window.days.to_numpy(), SHORTEST_DAYS)
+    ended_by = context.window.ended_by.to_numpy()
+    rates: dict[str, Interval | None] = {}
+    means: dict[str, MeanCumulativeFunction | None] = {}
+    for group, inside in context.inside.items():
+        position = np.cumsum(inside) - 1
+        own = inside[patient]
+        history, reason = attempt(
+            RecurrentEvents.prepare,
+            last[inside] / DAYS_PER_MONTH,
+            ended_by[inside] != OBSERVED,
+            position[patient[own]],
+            np.minimum(day[own], last[patient[own]]) / DAYS_PER_MONTH,
+            several_at_once=True,
+        )
+        context.ard.add(
+            analysis,
+            "n",
+            int(inside.sum()),
+            unit="count",
+            group=group,
+            method="patients observed for recurrent events",
+            engine=COUNTED,
+            members=context.subjects[inside],
+            **common,
+        )
+        rates[group], how = _rate(history, reason, level)
+        value, low, high = (NAN,) * 3 if rates[group] is None else three(rates[group])
+        context.ard.add(
+            analysis,
+            "events_per_patient_year",
+            value,
+            ci_low=low,
+            ci_high=high,
+            unit="measure",
+            group=group,
+            method=how if rates[group] is None else f"{words}, all of them, per patient-year at risk; {how}",
+            engine=RECURRENT,
+            **common,
+        )
+        means[group] = None
+        if history is not None and history.person.size:
+            means[group] = mean_cumulative_function(history, level=level)
+        elif history is not None:
+            reason = "not estimable: no events, the mean is 0 and its variance not defined"
+        for month in context.plan.adverse_event_months:
+            _add_mean(context, analysis, group, month, means[group], words, reason)
+    _add_rate_ratio(context, analysis, rates, words)
+    for month in context.plan.adverse_event_months:
+        _add_mean_difference(context, analysis, month, means, words)
+    return means
+
+
+def _rate(history: RecurrentEvents | None, reason: str, level: float) -> tuple[Interval | None, str]:
+    """Return events per patient-year and how it was made, or None and why not."""
+    if history is None:
+        return None, reason
+    if not history.person.size:
+        found, reason = attempt(incidence_rate, 0, float(history.exit_time.sum()), level, per=12.0)
+        return found, reason or "no events: exact Poisson (Garwood) interval"
+    found, reason = attempt(event_rate, history, level=level, per=12.0)
+    return found, reason or "interval by the sandwich variance with patients as clusters (events of one may depend)"
+
+
+def _add_rate_ratio(context: SafetyContext, analysis: str, rates: Mapping[str, Interval | None], words: str) -> None:
+    """Add the ratio of the event rates, from their robust variances."""
+    reason, value, low, high = context.not_compared, NAN, NAN, NAN
+    exposed, unexposed = rates["exposed"], rates["unexposed"]
+    if not reason and (exposed is None or unexposed is None or not (exposed.estimate and unexposed.estimate)):
+        reason = "not estimable: a group has no events, a robust variance of the ratio is not defined"
+    if not reason:
+        assert exposed is not None and unexposed is not None
+        value = exposed.estimate / unexposed.estimate
+        # half widths of intervals on the log scale add like standard errors
+        half = float(np.hypot(*(np.log(rate.ci_high / rate.estimate) for rate in (exposed, unexposed))))
+        low, high = value * np.exp(-half), value * np.exp(half)
+    context.ard.add(
+        analysis,
+        "rate_ratio",
+        value,
+        ci_low=low,
+        ci_high=high,
+        unit="ratio",
+        group="contrast",
+        population=BY_EXPOSURE,
+        estimand_id=context.estimand,
+        method=reason or f"{words} per patient-year, exposed over unexposed, unadjusted; sandwich variances by patient",
+        engine=RECURRENT,
+    )
+
+
+def _add_mean(
+    context: SafetyContext,
+    analysis: str,
+    group: str,
+    month: float,
+    curve: MeanCumulativeFunction | None,
+    words: str,
+    reason: str,
+) -> None:
+    """Add the mean number of events per patient by a month."""
+    value, low, high = NAN, NAN, NAN
+    if curve is not None:
+        at = curve.at(month)
+        value, low, high = float(at.mean[0]), float(at.ci_low[0]), float(at.ci_high[0])
+        reason = f"not estimable: nobody is followed for {month:g} months" if np.isnan(value) else ""
+        if value == 0:
+            reason = f"not estimable: no events by month {month:g}, the variance is not defined"
+            value = NAN
+    context.ard.add(
+        analysis,
+        "mean_events",
+        value,
+        ci_low=low,
+        ci_high=high,
+        unit="measure",
+        group=group,
+        variable=horizon(month),
+        population=BY_EXPOSURE,
+        estimand_id=context.estimand,
+        method=reason
+        or f"mean number of {words} per patient by the month, of all who started, with death and (exposed) the end of "
+        "treatment-emergence as terminal events (Ghosh and Lin)",
+        engine=RECURRENT,
+    )
+
+
+def _add_mean_difference(
+    context: SafetyContext,
+    analysis: str,
+    month: float,
+    means: Mapping[str, MeanCumulativeFunction | None],
+    words: str,
+) -> None:
+    """Add the difference of the mean numbers of events by a month."""
+    first, second = means["exposed"], means["unexposed"]
+    found, reason = None, context.not_compared
+    if not reason and (first is None or second is None):
+        reason = "not estimable: a group has no events"
+    if not reason:
+        found, reason = attempt(mean_difference, first, second, month, context.plan.confidence_level)
+    value, low, high = (NAN,) * 3 if found is None else three(found)
+    context.ard.add(
+        analysis,
+        "mean_difference",
+        value,
+        ci_low=low,
+        ci_high=high,
+        unit="measure",
+        group="contrast",
+        variable=horizon(month),
+        population=BY_EXPOSURE,
+        estimand_id=context.estimand,
+        method=reason or f"mean number of {words} per patient by the month, exposed minus unexposed, unadjusted; Wald",
+        engine=RECURRENT,
+    )
+
+
+def _mean_curves(context: SafetyContext, means: Mapping[str, MeanCumulativeFunction | None]) -> pd.DataFrame:
+    """Return the mean cumulative functions of both groups, from time zero."""
+    frames = []
+    for group, curve in means.items():
+        if curve is None:
+            continue
+        first = {"time_months": 0.0, "mcf": 0.0, "ci_low": NAN, "ci_high": NAN, "n_risk": float(context.sizes[group])}
+        rows = pd.DataFrame(
+            {
+                "time_months": curve.time,
+                "mcf": curve.mean,
+                "ci_low": curve.ci_low,
+                "ci_high": curve.ci_high,
+                "n_risk": curve.n_risk,
+            }
+        )
+        rows = pd.concat([pd.DataFrame([first]), rows], ignore_index=True)
+        frames.append(rows.assign(group=group, label=GROUPS[group])[["group", "label", *first]])
+    columns = ["group", "label", "time_months", "mcf", "ci_low", "ci_high", "n_risk"]
+    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=columns)
