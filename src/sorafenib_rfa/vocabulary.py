@@ -90,6 +90,8 @@ TABLES: Final = MappingProxyType(
         "baseline": "baseline",
         "efficacy": "efficacy",
         "safety": "safety",
+        "ae_interest": "safety",
+        "ae_terms": "safety",
         "ablation": "ablation",
         "exposure": "exposure",
         "liver": "liver",

@@ -273,7 +273,7 @@ def _add_terms(context: SafetyContext, events: EventTable) -> tuple[pd.DataFrame
             chosen = mine & events.kinds[kind]
             if kind not in _RATED and not chosen.any():
                 continue
-            what = f"patients with {term}, {CATEGORIES[kind]}"
+            what = f"patients with {term} ({head['soc']}), {CATEGORIES[kind]}"
             drawn = _line(context, events, chosen, "term", term, kind, what, level=kind, rated=kind in _RATED)
             for group, label in GROUPS.items() if kind in _RATED else ():
                 row = {k: v for k, v in drawn[group].items() if k != "count_id"}

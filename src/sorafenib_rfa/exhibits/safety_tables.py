@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from sorafenib_rfa.config.models import CohortConfig, Plan
-from sorafenib_rfa.exhibits.draft import Cell, Draft, Source, with_n
+from sorafenib_rfa.estimates.common import horizon
+from sorafenib_rfa.exhibits.draft import Cell, Draft, Number, Source, with_n
 from sorafenib_rfa.vocabulary import LAB_TESTS
 
 GROUPS = {"exposed": "Any sorafenib", "unexposed": "No sorafenib"}
-
-SAFETY_TERM_PERCENT = 5.0
-"""A term that is no event of interest is listed when this share of a group had it."""
 
 
 def by_exposure(source: Source, first: str = "Patients, n (%)") -> Draft:
@@ -48,49 +46,172 @@ _SUMMARY = {
     "stopped": "Led to stopping sorafenib",
     "fatal": "Fatal",
 }
+_PER_PATIENT = {"0": "None", "1": "One", "2": "Two", "3_or_more": "Three or more"}
+
+
+def _window_note(plan: Plan) -> str:
+    """Return which events are counted."""
+    return (
+        f"Events are treatment-emergent: from the first dose to {plan.treatment_emergent_days} days after the last in "
+        "the exposed, from RFA in the unexposed, so that the days after ablation, with their pain and fever, count in "
+        "the unexposed only; time at risk is counted alike."
+    )
 
 
 def safety_table(source: Source, cohort: CohortConfig, plan: Plan) -> Draft:
     """Return the overview of adverse events by exposure."""
     draft = by_exposure(source)
+    draft.header.append(["Ratio (95% CI)"])
+
+    def line(analysis: str, label: str, *parts: object) -> None:
+        cells = [source.count_percent("safety", analysis, group, *parts) for group in GROUPS]
+        for stat in ("risk_difference", "risk_ratio"):
+            where = ("safety", analysis, "contrast", *parts, stat)
+            cells.append(source.interval(*where) if source.has(*where) else [])
+        draft.add(label, *cells, level=1)
+
     draft.head("Treatment-emergent adverse events")
     for key, label in _SUMMARY.items():
-        count_line(draft, source, label, "safety", "summary", key)
+        line("summary", label, key)
     draft.head("First events per 100 patient-years (95% CI)")
     for key in ("any", "grade_3_5", "serious"):
-        stat = "rate_per_100_patient_years"
-        draft.add(_SUMMARY[key], *(source.interval("safety", "summary", g, key, stat) for g in GROUPS), level=1)
-    interest, others = _terms(source, plan)
-    for heading, terms in (
-        ("Events of interest", interest),
-        (f"Other events in {SAFETY_TERM_PERCENT:g}% of a group or more", others),
-    ):
-        if terms:
-            draft.head(heading)
+        cells = [source.interval("safety", "summary", g, key, "rate_per_100_patient_years") for g in GROUPS]
+        draft.add(
+            _SUMMARY[key], *cells, [], source.interval("safety", "summary", "contrast", key, "rate_ratio"), level=1
+        )
+    draft.head("Grade 3 or above, cumulative incidence (95% CI)")
+    for month in plan.adverse_event_months:
+        where = [("safety", "incidence_grade_3_5", group, horizon(month), "incidence") for group in GROUPS]
+        draft.add(f"By month {month:g}", *(source.interval(*parts) for parts in where), level=1)
+    draft.head("Grade 3 or above, events per patient")
+    for level, label in _PER_PATIENT.items():
+        line("events_per_patient", label, "grade_3_5", level)
+    recurrent = ("safety", "recurrent_grade_3_5")
+    cells = [source.interval(*recurrent, group, "events_per_patient_year", digits=2) for group in GROUPS]
+    ratio = source.interval(*recurrent, "contrast", "rate_ratio")
+    draft.add("All events per patient-year (95% CI)", *cells, [], ratio, level=1)
+    month = plan.adverse_event_months[-1]
+    cells = [source.interval(*recurrent, group, horizon(month), "mean_events", digits=2) for group in GROUPS]
+    draft.add(f"Mean number by month {month:g} (95% CI)", *cells, level=1)
+    draft.notes += [
+        "Percentages are of all patients of the group, each counted once. "
+        f"{_window_note(plan)} Differences are percentage points (Newcombe), ratios of risks have score "
+        "intervals (Koopman), ratios of rates exact (first events) or robust ones (all events); all are unadjusted. "
+        "Cumulative incidence and mean number are from the start of that window, with death and the end of "
+        f"treatment-emergence as competing or terminal events. Grades by CTCAE v{plan.ctcae_version}.",
+        [
+            "Without a grade, and so in the first line only: ",
+            Number(source.get("safety", "summary", "exposed", "grade_unknown", "events")),
+            " events of exposed and ",
+            Number(source.get("safety", "summary", "unexposed", "grade_unknown", "events")),
+            " of unexposed patients.",
+        ],
+    ]
+    return draft
+
+
+def ae_interest_table(source: Source, cohort: CohortConfig, plan: Plan) -> Draft:
+    """Return the events of interest: risks, rates and cumulative incidence of each group, and their contrasts."""
+    months = plan.adverse_event_months
+    month = months[len(months) // 2]
+    draft = Draft([
+        ["Event of interest"],
+        ["Patients, n"],
+        ["Any grade, % (95% CI)"],
+        ["Grade 3 or above, % (95% CI)"],
+        ["First events per 100 patient-years (95% CI)"],
+        [f"Cumulative incidence by month {month:g}, % (95% CI)"],
+    ])  # fmt: skip
+    for key, interest in plan.events_of_interest.items():
+        draft.head(interest.label)
+        for group, label in GROUPS.items():
+            where = ("safety", "interest", group, key)
+            draft.add(
+                label,
+                source.value(*where, "any", "n"),
+                source.interval(*where, "any", "percent"),
+                source.interval(*where, "grade_3_5", "percent"),
+                source.interval(*where, "any", "rate_per_100_patient_years"),
+                source.interval("safety", f"incidence_{key}", group, horizon(month), "incidence"),
+                level=1,
+            )
+        where = ("safety", "interest", "contrast", key)
+        for label, stat, rate in (
+            ("Difference, percentage points", "risk_difference", None),
+            ("Ratio", "risk_ratio", "rate_ratio"),
+        ):
+            draft.add(
+                label,
+                [],
+                source.interval(*where, "any", stat),
+                source.interval(*where, "grade_3_5", stat),
+                source.interval(*where, "any", rate) if rate else [],
+                level=1,
+            )
+    groups = [
+        piece
+        for group, label in GROUPS.items()
+        for piece in (f"{label}: ", Number(source.get("safety", "population", group, "n")), " patients, ",
+                      Number(source.get("safety", "population", group, "patient_years")), " patient-years at risk. ")
+    ]  # fmt: skip
+    draft.notes += [
+        groups,
+        f"{_window_note(plan)} Intervals: exact (Clopper-Pearson) of percentages, Newcombe of differences, Koopman's "
+        "score of risk ratios, exact Poisson (Garwood) of rates and exact of their ratios, log-log of cumulative "
+        "incidence (Aalen-Johansen; death and the end of treatment-emergence compete). Unadjusted. Events of interest "
+        f"are terms of CTCAE v{plan.ctcae_version} counted together: "
+        + "; ".join(f"{interest.label} ({', '.join(interest.terms)})" for interest in plan.events_of_interest.values())
+        + ".",
+    ]
+    return draft
+
+
+def ae_terms_table(source: Source, cohort: CohortConfig, plan: Plan) -> Draft:
+    """Return every system organ class and every term within it, any grade and grade 3 or above."""
+    header: list[Cell] = [["Class and term, patients, n (%)"]]
+    for words in ("", ", grade 3 or above"):
+        header += [
+            *(with_n(label + words, source, "safety", "population", group, "n") for group, label in GROUPS.items()),
+            ["Difference (95% CI)"],
+        ]
+    draft = Draft(header)
+
+    def line(label: str, analysis: str, name: str, level: int) -> None:
+        cells: list[Cell] = []
+        for severity in ("any", "grade_3_5"):
+            cells += [source.count_percent("safety", analysis, group, name, severity) for group in GROUPS]
+            cells.append(source.interval("safety", analysis, "contrast", name, severity, "risk_difference"))
+        draft.add(label, *cells, level=level)
+
+    for soc, terms in _by_class(source).items():
+        line(soc, "soc", soc, 0)
         for term in terms:
-            count_line(draft, source, term, "safety", "term", term, "any")
-            count_line(draft, source, "Grade 3 or above", "safety", "term", term, "grade_3_5", level=2)
+            line(term, "term", term, 1)
     draft.notes.append(
-        "Percentages are of all patients of the group, each counted once. Events are treatment-emergent: "
-        f"from the first dose to {plan.treatment_emergent_days} days after the last in the exposed, from RFA in the "
-        "unexposed, so that the days after ablation, with their pain and fever, count in the unexposed only; time at "
-        "risk is counted alike. Differences are percentage points, unadjusted. Grades by CTCAE "
-        f"v{plan.ctcae_version}."
+        f"A patient counts once in a class and once in each of its terms. {_window_note(plan)} Differences are "
+        "percentage points, unadjusted, with Newcombe's intervals; with this many of them some exclude zero by chance. "
+        f"Classes and grades by CTCAE v{plan.ctcae_version}; classes in alphabetical order, terms by their frequency."
     )
     return draft
 
 
-def _terms(source: Source, plan: Plan) -> tuple[list[str], list[str]]:
-    """Return the events of interest in the plan's order, then other frequent terms, the most frequent first."""
+def _by_class(source: Source) -> dict[str, list[str]]:
+    """Return the terms that somebody had by their class, the most frequent first."""
     percents: dict[str, float] = {}
+    classes: dict[str, str] = {}
     for row in source.rows.values():
-        if row["analysis_id"] == "term" and row["stat_name"] == "percent":
-            term, _, level = str(row["variable"]).rpartition("=")
-            if level == "any":
+        if row["analysis_id"] == "term" and str(row["variable"]).endswith("=any"):
+            term = str(row["variable"]).removesuffix("=any")
+            if row["stat_name"] == "percent":
                 percents[term] = max(percents.get(term, 0.0), float(row["value"]))
-    interest = [term for term in plan.query_of() if term in percents]
-    others = [t for t, percent in percents.items() if t not in interest and percent >= SAFETY_TERM_PERCENT]
-    return interest, sorted(others, key=lambda term: (-percents[term], term))
+            elif row["stat_name"] == "n":
+                said = str(row["method"])
+                classes[term] = said.removeprefix(f"patients with {term} (").removesuffix("), any grade")
+    found: dict[str, list[str]] = {soc: [] for soc in sorted(set(classes.values()))}
+    for term in sorted(percents, key=lambda name: (-percents[name], name)):
+        if percents[term] > 0:
+            found[classes[term]].append(term)
+    return {soc: terms for soc, terms in found.items() if terms}
 
 
 # --- ablation --------------------------------------------------------------------

@@ -16,7 +16,14 @@ from sorafenib_rfa.estimates.ard import slug
 from sorafenib_rfa.estimates.common import horizon
 from sorafenib_rfa.estimates.comparison import COMPARED, EMULATED, start_words
 from sorafenib_rfa.exhibits.draft import Cell, Draft, Number, Source, Table, with_n
-from sorafenib_rfa.exhibits.safety_tables import ablation_table, exposure_table, liver_table, safety_table
+from sorafenib_rfa.exhibits.safety_tables import (
+    ablation_table,
+    ae_interest_table,
+    ae_terms_table,
+    exposure_table,
+    liver_table,
+    safety_table,
+)
 from sorafenib_rfa.files import write_csv
 from sorafenib_rfa.vocabulary import ENDPOINTS, TABLES
 
@@ -561,6 +568,8 @@ _MAKERS: Mapping[str, Callable[[Source, CohortConfig, Plan], Draft]] = {
     "baseline": _baseline,
     "efficacy": _efficacy,
     "safety": safety_table,
+    "ae_interest": ae_interest_table,
+    "ae_terms": ae_terms_table,
     "ablation": ablation_table,
     "exposure": exposure_table,
     "liver": liver_table,
