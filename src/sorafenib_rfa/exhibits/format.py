@@ -53,6 +53,17 @@ def _missing(value: Any) -> bool:
         return True
 
 
+def present(row: Mapping[str, Any]) -> bool:
+    """Say whether a table has a line for a count: it is above zero, or so small that it is not told."""
+    return bool(_withheld(row)) or (not _missing(row["value"]) and float(row["value"]) > 0)
+
+
+def _withheld(row: Mapping[str, Any]) -> str:
+    """Return what a public ARD prints in place of a value that is not released; empty for all others."""
+    text = row.get("withheld")
+    return text if isinstance(text, str) else ""
+
+
 def _signed(text: str) -> str:
     """Return `text` with a true minus sign, and without one when only zeros are left after rounding."""
     if text.startswith("-"):
@@ -122,7 +133,8 @@ def format_value(row: Mapping[str, Any], *, form: Form = "value", digits: int | 
     Parameters
     ----------
     row : mapping
-        An ARD row: reads ``value, ci_low, ci_high, p_value, unit`` (percent on the 0-100 scale).
+        An ARD row: reads ``value, ci_low, ci_high, p_value, unit`` (percent on the 0-100 scale) and, of a public ARD,
+        ``withheld``.
     form : {"value", "ci", "p", "interval"}
         ``value``: the number alone. ``ci``: ``0.90 (95% CI 0.72 to 1.12)``. ``interval``: ``0.72 to 1.12``.
         ``p``: ``p = 0.032`` or ``p < 0.001``, from `p_value` (from `value` in a row whose unit is ``p``).
@@ -136,7 +148,8 @@ def format_value(row: Mapping[str, Any], *, form: Form = "value", digits: int | 
     -------
     str
         Plain text, not escaped for any markup. A missing value reads ``not estimable``; an infinite time
-        reads ``not reached``. A number needed to treat (:mod:`sorafenib_rfa.stats.number_needed`) says whether for one
+        reads ``not reached``. What a public release withholds reads as its row
+        says: ``<8``. A number needed to treat (:mod:`sorafenib_rfa.stats.number_needed`) says whether for one
         to benefit or to be harmed: ``NNTB 25 (95% CI 10 to 60)``, ``NNTB 25 (95% CI NNTB 8 to ∞ to NNTH 40)``.
 
     Raises
@@ -149,6 +162,9 @@ def format_value(row: Mapping[str, Any], *, form: Form = "value", digits: int | 
         raise ValueError(f"unit {kind!r} is not one of {tuple(DECIMALS)}")
     if digits is not None and digits < 0:
         raise ValueError(f"digits must not be negative, found {digits}")
+    withheld = _withheld(row)
+    if withheld:
+        return f"p {withheld}" if form == "p" else withheld
     value, low, high = row["value"], row.get("ci_low"), row.get("ci_high")
 
     if form == "p" or kind == "p":

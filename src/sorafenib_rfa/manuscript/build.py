@@ -47,7 +47,12 @@ AUDIT_HREF = "../audit/index.html#"
 
 
 def context(
-    cohort: CohortConfig, sites: Mapping[str, Mapping], plan: Plan, publication_date: str, inputs_seal: str
+    cohort: CohortConfig,
+    sites: Mapping[str, Mapping],
+    plan: Plan,
+    publication_date: str,
+    inputs_seal: str,
+    audit_href: str | None = AUDIT_HREF,
 ) -> dict[str, str]:
     """Return what ``{{< meta key >}}`` may print: facts of the configuration and of the environment."""
     return {
@@ -58,7 +63,7 @@ def context(
         "grace_period_days": str(plan.grace_period_days),
         "n_sites": str(len(sites)),
         "results_seal": Shortened(inputs_seal[:16], inputs_seal),
-        "audit-href": AUDIT_HREF,
+        **({} if audit_href is None else {"audit-href": audit_href}),
         "version.python": platform.python_version(),
         **{f"version.{name}": metadata.version(name) for name in PRINTED_VERSIONS},
     }
@@ -160,6 +165,8 @@ def build_manuscript(
     validation: Path | None = None,
     paperwork: Path | None = None,
     formats: Sequence[str] = ("html", "pdf", "docx"),
+    folders: Mapping[str, Path] | None = None,
+    audit_href: str | None = AUDIT_HREF,
 ) -> None:
     """Write ``paper.<format>``, ``uses.csv``, the expanded ``source/`` and the paperwork of one cohort's paper.
 
@@ -192,6 +199,10 @@ def build_manuscript(
         Folder for the filled checklists and for what became of the plan (``strobe.md``, ``target.md``, ``plan.md``);
         default: beside `destination`.
     formats : sequence of str
+    folders : mapping, optional
+        Where the ARD, tables and figures of a cohort lie, if not in ``<results>/<cohort>``: those of a public release.
+    audit_href : str, optional
+        Where the numbers of the HTML paper lead; None: nowhere, as in a public release.
 
     Raises
     ------
@@ -209,7 +220,7 @@ def build_manuscript(
         prefix = "" if name == cohort else f"{name}:"
         inside = "figures" if name == cohort else f"figures/{name}"
         (source / inside).mkdir(exist_ok=True)
-        known = {folder: cohorts[name].figures for folder in [results / name]}
+        known = {folder: cohorts[name].figures for folder in [(folders or {}).get(name, results / name)]}
         if validation is not None and name == cohort:
             known[validation] = sorted({path.stem for path in (validation / "figures").glob("*.svg")})
         ards[name] = pd.concat([pd.read_parquet(folder / "ard" / "ard.parquet") for folder in known])
@@ -251,7 +262,7 @@ def build_manuscript(
         tables=tables,
         synthetic={name: each.synthetic for name, each in cohorts.items()},
         cohort=cohort,
-        context=context(config, sites, plan, publication_date, inputs_seal),
+        context=context(config, sites, plan, publication_date, inputs_seal, audit_href),
         rules=rules,
         drawn=drawn,
         paperwork=fill,

@@ -51,6 +51,12 @@ _FORMS: Final = ("value", "ci", "p", "interval")
 _SPAN_ARD: Final = re.compile(r'data-ard="((?:[^"\\]|\\.)*)"')
 _FIGURE_PATH: Final = re.compile(r"^(?:\./)?figures/(?:(?P<cohort>[^/]+)/)?[^/]+$")
 SYNTHETIC_SUFFIX: Final = "Synthetic data."
+WITHHELD_CLAIM: Final = "[What is said here rests on numbers withheld from the public release.]"
+PUBLIC_NOTICE: Final = (
+    "In this version small counts and whatever rests on them are withheld, other counts are rounded and what is made "
+    "of counts is computed from the rounded ones, curves are coarsened, and nothing in it is about a single patient. "
+    "What was done and what was withheld is listed beside it in disclosure.md."
+)
 _PRINTED_COLUMNS: Final = ("ard_id", "value", "ci_low", "ci_high", "p_value", "unit")
 USES_COLUMNS: Final = ("file", "line", "kind", "target", "claim_id", "ard_ids")
 
@@ -252,10 +258,10 @@ class _Expansion:
                 self.wrong(place, f"no ARD of cohort {cohort!r} was given", expected=", ".join(sorted(self.ards)))
                 return None
             frame = self.ards[cohort]
-            columns = [frame[name].tolist() for name in _PRINTED_COLUMNS]
+            names = [*_PRINTED_COLUMNS, *({"withheld"} & set(frame))]
+            columns = [frame[name].tolist() for name in names]
             self.rows[cohort] = {
-                row[0]: {**dict(zip(_PRINTED_COLUMNS, row, strict=True)), "cohort": cohort}
-                for row in zip(*columns, strict=True)
+                row[0]: {**dict(zip(names, row, strict=True)), "cohort": cohort} for row in zip(*columns, strict=True)
             }
         found = self.rows[cohort].get(ard_id)
         if found is None:
@@ -489,10 +495,14 @@ class _Expansion:
         wordings = [self.inline(branch.say, (shown, branch.line), inside_claim=True) for branch in claim.branches]
         if len(self.problems) > before:
             return "", []
+        if any(map(self.is_withheld, rows.values())):
+            return self.withheld_claim(name, rows, place)
         for branch, (said, uses) in zip(claim.branches, wordings, strict=True):
             try:
                 holds = branch.predicate is None or branch.predicate.holds(rows)
             except NotEstimableError as error:
+                if self.public:  # a p value or a limit is not released
+                    return self.withheld_claim(name, rows, place)
                 self.wrong(
                     (shown, branch.line),
                     f"claim {name!r} compares {error}, which is not estimable",
@@ -504,6 +514,8 @@ class _Expansion:
                 self.wrong((shown, branch.line), f"claim {name!r}: {error}", found=used_at)
                 return "", []
             if holds:
+                if any(self.is_withheld(self.row(bound, place)) for use in uses for bound in use.ard_ids):
+                    return self.withheld_claim(name, rows, place)
                 bound = [f"{row['cohort']}:{row['ard_id']}" for row in rows.values()]
                 for use in uses:
                     use.claim_id, use.place = name, place
@@ -519,6 +531,23 @@ class _Expansion:
             hint="add a last branch: otherwise",
         )  # fmt: skip
         return "", []
+
+    @property
+    def public(self) -> bool:
+        """Whether the document is made from what a public release may say."""
+        return any("withheld" in frame for frame in self.ards.values())
+
+    @staticmethod
+    def is_withheld(row: Mapping[str, Any] | None) -> bool:
+        """Say whether a public release withholds a row."""
+        return row is not None and isinstance(row.get("withheld"), str) and row["withheld"] != ""
+
+    def withheld_claim(self, name: str, rows: Mapping[str, Mapping[str, Any]], place: Place) -> tuple[str, list[_Use]]:
+        """Return what stands for a sentence that rests on a withheld number: what it says would tell of the number."""
+        attribute = name.replace("\\", "\\\\").replace('"', '\\"')
+        bound = sorted({f"{row['cohort']}:{row['ard_id']}" for row in rows.values()})
+        use = _Use(place, "claim", name, bound, name, {row["cohort"] for row in rows.values()})
+        return f'[{escape_markdown(WITHHELD_CLAIM)}]{{.claim data-claim="{attribute}"}}', [use]
 
     def inline(self, text: str, place: Place, *, inside_claim: bool = False) -> tuple[str, list[_Use]]:
         """Return `text` (of one place) with its shortcodes replaced."""
@@ -576,6 +605,9 @@ class _Expansion:
                 ":::",
                 "",
             ):
+                result.add(line, head.places[-1])
+        if self.public:
+            for line in ("", "::: {.callout-note}", "## Public release", "", PUBLIC_NOTICE, ":::", ""):
                 result.add(line, head.places[-1])
         result.lines += text.lines[len(head.lines) :]
         result.places += text.places[len(head.lines) :]

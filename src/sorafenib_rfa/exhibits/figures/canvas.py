@@ -29,6 +29,9 @@ RULE: Final = "#9aa1a9"
 FEWEST_AT_RISK: Final = 10
 """Where fewer are at risk, one event moves a curve by more than a tenth of what is left: it is not drawn on."""
 
+NOT_TOLD: Final = "\u2013"
+"""Printed for a number of patients that a public release withholds."""
+
 DRAWN_COLUMNS: Final = ("element", "panel", "series", "x", "y", "low", "high", "text", "ard_id")
 
 
@@ -160,7 +163,9 @@ def new_figure(height_in: float, *, width_in: float = WIDTH_IN) -> Figure:
 
 
 def count_text(count: float) -> str:
-    """Return a number of patients as the formatter prints it."""
+    """Return a number of patients as the formatter prints it; a dash where a public release withholds it."""
+    if np.isnan(count):
+        return NOT_TOLD
     return format_value({"value": count, "unit": "count"}, digits=0)
 
 
@@ -250,11 +255,20 @@ def not_estimable(ax: Axes) -> None:
 
 def draw_not_estimable(inputs: Inputs) -> tuple[Figure, pd.DataFrame]:
     """Draw the page of a figure of whose curve nothing could be estimated: it says so; tables give the reason."""
+    return _draw_words(inputs, "Not estimable")
+
+
+def draw_withheld(inputs: Inputs) -> tuple[Figure, pd.DataFrame]:
+    """Draw the page of a figure that a public release withholds: it says so; ``disclosure.md`` gives the reason."""
+    return _draw_words(inputs, "Withheld from the public release")
+
+
+def _draw_words(inputs: Inputs, words: str) -> tuple[Figure, pd.DataFrame]:
     figure, drawn = new_figure(1.6, width_in=5.2), Drawn()
     ax = figure.add_axes((0.02, 0.04, 0.96, 0.9))
     ax.set(xticks=[], yticks=[])
-    not_estimable(ax)
-    drawn.add("text", text="Not estimable")
+    ax.text(0.5, 0.5, words, transform=ax.transAxes, ha="center", va="center", color=MUTED)
+    drawn.add("text", text=words)
     if inputs.cohort.synthetic:
         mark_synthetic(figure, [ax], size=14)
     return figure, drawn.frame()

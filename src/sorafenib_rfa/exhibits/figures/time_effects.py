@@ -55,7 +55,9 @@ def draw_effect_over_time(inputs: Inputs, endpoint: str = "RFS") -> tuple[Figure
     curve = curve[curve["endpoint"] == endpoint]
     pieces, spline, events = (curve[curve["kind"] == kind] for kind in ("piecewise", "spline", "event"))
     pieces = pieces[pieces["hr"].notna()]
-    longest = float(events["time_months"].max()) if len(events) else inputs.plan.rmst_horizon_months
+    # a public release has no rug: its curves end where the spline does
+    timed = events if len(events) else spline
+    longest = float(timed["time_months"].max()) if len(timed) else inputs.plan.rmst_horizon_months
     # from entry, or where that is time zero, which has no logarithm, from the first event
     first = inputs.landmark_months or (float(events["time_months"].min()) if len(events) else 1.0)
     pieces = pieces.assign(left=pieces["time_months"].clip(lower=first), right=pieces["end_months"].clip(upper=longest))
@@ -86,7 +88,8 @@ def draw_effect_over_time(inputs: Inputs, endpoint: str = "RFS") -> tuple[Figure
         not_estimable(ax)
     _draw_spline(ax, spline, endpoint, drawn)
     _draw_pieces(ax, inputs, pieces, lines, endpoint, drawn)
-    _draw_rug(ax, inputs, events, height, endpoint, drawn)
+    if len(events):
+        _draw_rug(ax, inputs, events, height, endpoint, drawn)
     _say_tests(figure, inputs, endpoint, drawn)
     figure.legend(
         handles=[
