@@ -137,18 +137,18 @@ class Results:
         return pd.read_parquet(self.folder / "clean" / "quarantine.parquet")
 
     def quarantine_by_rule(self, caption: str) -> Shown:
-        """Return how many values and rows were quarantined by rule and site, from the ledger."""
+        """Return how many values and rows were quarantined, and records flagged, by rule and site, from the ledger."""
         counts = self._quarantine.groupby(["rule", "scope", "site"], sort=True).size().unstack("site", fill_value=0)
         header = [("Rule", ""), ("What left", ""), *((str(site), "") for site in counts.columns), ("All", "")]
         body = [
-            [(str(rule), ""), (f"single {scope}s" if scope == "value" else "whole rows", "")]
+            [(str(rule), ""), (_LOST[str(scope)], "")]
             + [(_count(n), "") for n in [*row.to_numpy(), row.sum()]]
             for (rule, scope), row in counts.iterrows()
         ]
         return _table(header, body, caption, "" if body else "Nothing was quarantined.")
 
     def quarantine_origins(self, caption: str, each: int = 1) -> Shown:
-        """Return where quarantined cells stood: the first `each` of every rule, without the value itself."""
+        """Return where the entries stood: the first `each` of every rule, without the value itself."""
         first = self._quarantine.sort_values(["rule", "site", "file", "row"], kind="stable").groupby("rule").head(each)
         columns = {"rule": "Rule", "site": "Site", "file": "File", "sheet": "Sheet", "row": "Row", "column": "Column",
                    "reason": "Reason"}  # fmt: skip
@@ -156,6 +156,10 @@ class Results:
             [("" if pd.isna(row[name]) else str(row[name]), "") for name in columns] for row in first.to_dict("records")
         ]
         return _table([(text, "") for text in columns.values()], body, caption, "" if body else "Nothing.")
+
+
+_LOST = {"value": "single values", "row": "whole rows", "flag": "nothing: flagged"}
+"""Scope of a quarantine entry -> what left."""
 
 
 def _count(number: Any) -> str:

@@ -114,6 +114,8 @@ KEYS: Final = (
     Key("adam/adlb.*", ("USUBJID", "PARAMCD", "ADT", "SRCFILE", "SRCROW")),
     Key("adam/adex.*", ("USUBJID", "EXSEQ")),
     Key("adam/adrecur.*", ("USUBJID", "RECSEQ")),
+    Key("adam/adproc.*", ("USUBJID", "PROCSEQ")),
+    Key("adam/adtum.*", ("USUBJID", "PROCSEQ", "TUMNO", "SRCFILE", "SRCROW")),
     Key("adam/data_dictionary.*", ("dataset", "variable")),
     Key("*quarantine.*", ("site", "file", "sheet", "row", "column", "rule")),
     Key("clean/attrition.*", ("step_no", "site", "arm")),

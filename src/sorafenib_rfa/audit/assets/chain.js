@@ -393,14 +393,19 @@
             link(`patient:${one.patients[i]}`, mark(one.patients[i])), `${sheet ? `sheet ${sheet}: ` : ""}${ranges(runs)}`]), { rowHead: true }))));
     }
     const set = Object.values(ledger).flatMap((one) => [...new Table(one.quarantine).rows()].filter((row) => row.file === path));
-    if (set.length) found.push(section("Set aside from it", quarantineTable(set)));
+    const [odd, gone] = [set.filter(flagged), set.filter((row) => !flagged(row))];
+    if (gone.length) found.push(section("Set aside from it", quarantineTable(gone)));
+    if (odd.length) found.push(section("Odd in it, and kept", quarantineTable(odd, FLAGS)));
     return found;
   }
+
+  const FLAGS = "Records that are odd and stay as they are";
+  const flagged = (row) => row.scope === "flag";
 
   function quarantineTable(rows, caption = "Cells and rows set aside, with the reason") {
     return grid(caption, ["File", "Row", "Column", "Patient", "Rule", "Reason", "Lost"],
       rows.map((row) => [[link(`file:${row.file}`, mark(row.file)), row.sheet ? `, sheet ${row.sheet}` : ""], row.row, mark(row.column ?? ""),
-        mark(row.subject_id ?? ""), code(row.rule), mark(row.reason ?? ""), row.scope === "row" ? "the row" : "the value"]), { numeric: [1] });
+        mark(row.subject_id ?? ""), code(row.rule), mark(row.reason ?? ""), row.scope === "row" ? "the row" : flagged(row) ? "nothing" : "the value"]), { numeric: [1] });
   }
 
   const KEYWORDS = /^(?:False|None|True|and|as|assert|async|await|break|class|continue|def|del|elif|else|except|finally|for|from|global|if|import|in|is|lambda|nonlocal|not|or|pass|raise|return|try|while|with|yield|match|case)$/;
@@ -520,5 +525,5 @@
     return number(target.split(",").map((id) => (id.includes(":") ? id : `${core.cohort}:${id}`)));
   }
 
-  Object.assign(Audit, { view, ard, now, makerOf, quarantineTable, fateTable, jobLink, digest, section, note, packages, place, KINDS });
+  Object.assign(Audit, { view, ard, now, makerOf, quarantineTable, flagged, fateTable, jobLink, digest, section, note, packages, place, KINDS });
 })();

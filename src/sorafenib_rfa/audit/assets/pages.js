@@ -143,7 +143,10 @@
         [h("strong", null, "Analysed"), whole.at(-1)?.n_after, ...sites.map((site) => end("site", site)), ...arms.map((arm) => end("arm", arm))]],
       { rowHead: true, numeric: Array.from({ length: 1 + sites.length + arms.length }, (_, i) => i + 1) });
     const gone = Audit.fateTable([...new Table(one.fates).rows()], `${title}: patients who are not analysed, with the reason`);
-    const set = Audit.quarantineTable([...new Table(one.quarantine).rows()], `${title}: cells and rows set aside, with the reason`);
+    const entries = [...new Table(one.quarantine).rows()];
+    const [odd, lost] = [entries.filter(Audit.flagged), entries.filter((row) => !Audit.flagged(row))];
+    const set = Audit.quarantineTable(lost, `${title}: cells and rows set aside, with the reason`);
+    const flags = Audit.quarantineTable(odd, `${title}: records that are odd and stay as they are, with the reason`);
     const n = one.counts;
     return h("section", null, h("h2", null, title),
       paragraph(`${count((n.analysed ?? 0) + (n.excluded ?? 0) + (n.quarantined ?? 0), "patient")} in the exports: ${n.analysed ?? 0} analysed, ${n.excluded ?? 0} excluded, ${n.quarantined ?? 0} quarantined. Nobody is lost: each has exactly one fate.`),
@@ -151,9 +154,11 @@
         arms.length > 1 && select("Arm", [ALL, ...arms], (event) => { chosen.arm = event.target.value; show(); })),
       place, matrix,
       h("h3", null, `Patients not analysed (${one.fates.n})`), one.fates.n ? [filter("Show patients with", gone), gone] : note("None."),
-      h("h3", null, `Cells and rows set aside (${one.quarantine.n})`),
+      h("h3", null, `Cells and rows set aside (${lost.length})`),
       note("A value that cannot be right is set aside, never corrected by guess. The file and row say where it stands; the reason says why."),
-      one.quarantine.n ? [filter("Show entries with", set), set] : note("None."));
+      lost.length ? [filter("Show entries with", set), set] : note("None."),
+      h("h3", null, `Records flagged (${odd.length})`),
+      odd.length ? [filter("Show flags with", flags), flags] : note("None."));
   }
 
   async function patients() {
