@@ -149,7 +149,7 @@ def estimate_safety(
     dot, grade = _add_terms(context, events)
     _add_classes(context, events)
     queries = _add_events_of_interest(context, events)
-    wanted = {"grade_3_5": ("Any adverse event of grade 3 or above", events.kinds["grade_3_5"]), **queries}
+    wanted = {"grade_3_5": ("Event of grade 3 or above", events.kinds["grade_3_5"]), **queries}
     incidence = {key: (label, events.first_day(chosen)) for key, (label, chosen) in wanted.items()}
     recurring = {
         key: (words, events.patient[events.kinds[key]], events.day[events.kinds[key]])

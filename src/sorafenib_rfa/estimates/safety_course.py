@@ -357,21 +357,18 @@ def _add_mean_difference(
 
 def _mean_curves(context: SafetyContext, means: Mapping[str, MeanCumulativeFunction | None]) -> pd.DataFrame:
     """Return the mean cumulative functions of both groups, from time zero."""
+    last = np.maximum(context.window.days.to_numpy(), SHORTEST_DAYS) / DAYS_PER_MONTH
+    exits = {group: last[inside] for group, inside in context.inside.items()}
     frames = []
     for group, curve in means.items():
         if curve is None:
             continue
-        first = {"time_months": 0.0, "mcf": 0.0, "ci_low": NAN, "ci_high": NAN, "n_risk": float(context.sizes[group])}
+        # where someone leaves too, so that numbers at risk can be read from the curve
+        grid = np.unique(np.concatenate([[0.0], curve.time, exits[group]]))
+        at = curve.at(grid)
         rows = pd.DataFrame(
-            {
-                "time_months": curve.time,
-                "mcf": curve.mean,
-                "ci_low": curve.ci_low,
-                "ci_high": curve.ci_high,
-                "n_risk": curve.n_risk,
-            }
+            {"time_months": grid, "mcf": at.mean, "ci_low": at.ci_low, "ci_high": at.ci_high, "n_risk": at.n_risk}
         )
-        rows = pd.concat([pd.DataFrame([first]), rows], ignore_index=True)
-        frames.append(rows.assign(group=group, label=GROUPS[group])[["group", "label", *first]])
+        frames.append(rows.assign(group=group, label=GROUPS[group])[["group", "label", *rows]])
     columns = ["group", "label", "time_months", "mcf", "ci_low", "ci_high", "n_risk"]
     return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=columns)

@@ -47,9 +47,29 @@ def _drawer(name: str) -> Drawer:
 
         return draw_love
     if name == "ae_dot":
-        from sorafenib_rfa.exhibits.figures.dots import draw_ae_dot
+        from sorafenib_rfa.exhibits.figures.adverse_events import draw_ae_dot
 
         return draw_ae_dot
+    if name == "ae_butterfly":
+        from sorafenib_rfa.exhibits.figures.adverse_events import draw_ae_butterfly
+
+        return draw_ae_butterfly
+    if name == "ae_incidence":
+        from sorafenib_rfa.exhibits.figures.adverse_events import draw_ae_incidence
+
+        return draw_ae_incidence
+    if name == "edish":
+        from sorafenib_rfa.exhibits.figures.liver import draw_edish
+
+        return draw_edish
+    if name == "albi_course":
+        from sorafenib_rfa.exhibits.figures.liver import draw_albi_course
+
+        return draw_albi_course
+    if name == "lab_shift":
+        from sorafenib_rfa.exhibits.figures.liver import draw_lab_shift
+
+        return draw_lab_shift
     if name == "overlap":
         from sorafenib_rfa.exhibits.figures.propensity import draw_overlap
 
