@@ -10,6 +10,8 @@ from pathlib import Path
 
 import yaml
 
+from tests import dry_runs
+
 ROOT = Path(__file__).resolve().parents[1]
 SNAKEMAKE = Path(sys.executable).parent / "snakemake"
 COMMAND = Path(sys.executable).parent / "sorafenib-rfa"
@@ -28,6 +30,11 @@ BUILT = (
 )
 
 
+def inherited():
+    """Return the environment in which a person would call a command here."""
+    return {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+
+
 @dataclass(frozen=True)
 class Checkout:
     """A copy of the repository."""
@@ -36,11 +43,10 @@ class Checkout:
 
     def run(self, *command, check=True, environment=None):
         """Run a command here; return its exit code and what it said, on both streams."""
-        inherited = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
         done = subprocess.run(
             [str(part) for part in command],
             cwd=self.folder,
-            env={**inherited, **(environment or {})},
+            env={**inherited(), **(environment or {})},
             capture_output=True,
             text=True,
             timeout=1500,
@@ -50,8 +56,12 @@ class Checkout:
         return done.returncode, said
 
     def snakemake(self, *arguments, check=True, environment=None):
-        """Run Snakemake here."""
-        return self.run(SNAKEMAKE, *arguments, check=check, environment=environment)
+        """Run Snakemake here; dry runs share its start."""
+        if "--dry-run" not in arguments or environment:  # PYTHONPATH, say, is read when Python starts
+            return self.run(SNAKEMAKE, *arguments, check=check, environment=environment)
+        code, said = dry_runs.ask(self.folder, [str(part) for part in arguments], inherited())
+        assert not check or code == 0, said
+        return code, said
 
     def planned(self, *targets, environment=None):
         """Return the jobs a dry run would run, as 'rule' or 'rule wildcards', sorted."""

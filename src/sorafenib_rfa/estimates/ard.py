@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Final
 
 import pandas as pd
@@ -51,12 +52,17 @@ UNITS: Final = (
 
 def slug(text: object) -> str:
     """Return `text` as it may stand in an ARD id: ``[a-z0-9_]`` only (``'10^9/L'`` -> ``'10_9_l'``)."""
-    return re.sub(r"[^a-z0-9]+", "_", str(text).lower()).strip("_")
+    return _slug(str(text))
+
+
+@cache
+def _slug(text: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "_", text.lower()).strip("_")
 
 
 def ard_id(*parts: object) -> str:
     """Return the id made of `parts`, leaving out those that are None or empty."""
-    return ".".join(slug(part) for part in parts if part is not None and slug(part))
+    return ".".join(filter(None, (slug(part) for part in parts if part is not None)))
 
 
 @dataclass
