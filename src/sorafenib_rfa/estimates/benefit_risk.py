@@ -361,7 +361,7 @@ def _risk(
         return (NAN,) * 3, f"not estimable: follow-up under the strategy ends at {risks.followed_to[arm]:.1f} months"
     method = f"{said}; weighted Aalen-Johansen estimator; {part.words}; log-log interval"
     if not error > 0:
-        return (100 * risk, NAN, NAN), f"{method} (none: the resamples do not differ)"
+        return (100 * risk, NAN, NAN), f"{method} (none: no event by then, in no resample)"
     # on the scale on which survival curves have theirs, where nothing competes
     probability = 1 - risk if outcome.composite else risk
     low, high = confidence_limits(np.array([probability]), np.array([error]), part.plan.confidence_level, "log-log")
@@ -385,6 +385,9 @@ def _add_differences(
         else:
             values = part.wald(estimate, error, 100.0)
             method = f"{said}; risk, {versus}, percentage points; {part.words}; Wald interval"
+            for label, spread in zip(part.arms.labels, risks.risk.std_err[:, j], strict=True):
+                if not spread > 0:
+                    method += f" (no event by then under {label}, whose uncertainty it therefore leaves out)"
         needed_method = method
         if error > 0 and np.isfinite(estimate):
             needed, needed_method = attempt(number_needed, *(value / 100 for value in values))
