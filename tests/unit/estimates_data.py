@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from ablation_data import adproc, adtum
 
 from sorafenib_rfa.adam.adrecur import build_adrecur
 from sorafenib_rfa.config.load import read_yaml, validate
@@ -39,6 +40,10 @@ def plan(**changes: object) -> Plan:
     return PLAN.model_copy(update=changes)
 
 
+SCALES = {"clavien_dindo": ["alpha", "beta", "gamma"], "cirse": ["beta", "gamma"], "sir": ["alpha", "gamma"]}
+"""Sites of :func:`make_adam` that record each classification of complications, as :mod:`ablation_data` makes them."""
+
+
 @cache
 def estimated() -> tuple[dict[str, pd.DataFrame], dict[str, Estimates]]:
     """Return a simulated cohort of 700 and the estimates of all its parts (made once)."""
@@ -59,8 +64,14 @@ def estimate_treated(adam: Mapping[str, pd.DataFrame], the_plan: Plan, name: str
     given = {"adsl": adam["adsl"], "adae": adam["adae"], "adex": adam["adex"], "plan": the_plan, "cohort_name": name}
     return {
         "safety": estimate_safety(**given, record="records/safety.json"),
-        "exposure": estimate_exposure(**given, record="records/exposure.json"),
-        "ablation": estimate_ablation(**given, ablations=adam["ablations"], record="records/ablation.json"),
+        "exposure": estimate_exposure(**given, adtte=adam["adtte"], record="records/exposure.json"),
+        "ablation": estimate_ablation(
+            **given,
+            adproc=adproc(adam["adsl"]),
+            adtum=adtum(adam["adsl"]),
+            complication_scales=SCALES,
+            record="records/ablation.json",
+        ),
         "liver": estimate_liver(**given, adlb=adam["adlb"], record="records/liver.json"),
     }
 
@@ -400,7 +411,9 @@ def laboratory(rng: np.random.Generator, adsl: pd.DataFrame, last_day: np.ndarra
                 )[day <= last_day]
             )
     frame = pd.concat(frames, ignore_index=True)
-    return frame.astype({"PARAMCD": "string", "PERIRFFL": "string", "ATOXGR": "Int64", "BTOXGR": "Int64"})
+    frame = frame.astype({"PARAMCD": "string", "PERIRFFL": "string", "ATOXGR": "Int64", "BTOXGR": "Int64"})
+    origin = dict(zip(ORIGIN, ("SRCFILE", "SRCSHEET", "SRCROW"), strict=True))
+    return with_origin(frame, "labs.csv").rename(columns=origin)
 
 
 def small_adam() -> dict[str, pd.DataFrame]:

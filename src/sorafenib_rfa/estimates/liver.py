@@ -1,4 +1,4 @@
-"""Liver function by exposure: worst CTCAE grades, decline by ALBI, and signals of severe liver injury."""
+"""Liver function by exposure: shifts from baseline, ALBI in time, and signals of severe liver injury."""
 
 from __future__ import annotations
 
@@ -6,25 +6,22 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from sorafenib_rfa.clinical.liver import albi_grade, albi_score
+from sorafenib_rfa.clinical.ctcae import LAB_TERMS, grade
 from sorafenib_rfa.config.models import Plan
+from sorafenib_rfa.estimates.albi import ORIGIN, add_albi, albi_scores
 from sorafenib_rfa.estimates.ard import Estimates
 from sorafenib_rfa.estimates.covariates import numbers, texts
-from sorafenib_rfa.estimates.safety_context import SafetyContext
+from sorafenib_rfa.estimates.liver_injury import add_liver_injury
+from sorafenib_rfa.estimates.safety_context import BY_EXPOSURE, COUNTED, GROUPS, SafetyContext
 from sorafenib_rfa.vocabulary import LAB_TESTS
 
 ESTIMAND = "S3_LIVER"
-AMINOTRANSFERASES = ("ALT", "AST")
-HY_AMINOTRANSFERASE_ULN = 3.0
-HY_BILIRUBIN_ULN = 2.0
-HY_DAYS = 30
-"""Bilirubin may follow the aminotransferase by this many days and still belong to it."""
+GRADES = range(5)
+MISSING = "missing"
 
-_HY_WORDS = (
-    "an aminotransferase of at least 3 and, on the day or within 30 days after, bilirubin above 2 times "
-    "{yardstick}, results within the plan's days after an ablation left out; biochemical signal only (FDA guidance on "
-    "drug-induced liver injury, 2009), other causes not excluded"
-)
+_AWAY = "results within the plan's days after an ablation left out"
+_BY_LIMIT = "CTCAE v5.0 grades by the limits of normal before and after"
+_SHIFT_POPULATION = "Patients with a graded result at baseline and while at risk, away from ablations"
 
 
 def estimate_liver(
@@ -36,14 +33,14 @@ def estimate_liver(
     cohort_name: str,
     record: str,
 ) -> Estimates:
-    """Describe liver function by exposure: worst grades by test, ALBI worsening and liver signals.
+    """Describe liver function: shifts of laboratory grades and liver signals by exposure, ALBI by arm at the landmark.
 
     Parameters
     ----------
     adlb, adsl, adae, adex : DataFrame
         ADaM datasets.
     plan : Plan
-        Windows, confidence level.
+        Windows, landmark, months of ALBI, confidence level.
     cohort_name : str
         Its name.
     record : str
@@ -52,15 +49,20 @@ def estimate_liver(
     Returns
     -------
     Estimates
-        ARD part ``liver``. Curve ``liver_peaks``: ``group, aminotransferase_uln, bilirubin_uln,
-        aminotransferase_base, bilirubin_base``: one row a patient, peaks in multiples of the upper limit of normal, and
-        of the larger of limit and baseline, away from ablations. Sorted by the peaks, without patient identifiers.
+        ARD part ``liver``. Curve ``lab_shift``: ``test, test_label, group, label, base_grade, worst_grade`` (0 to 4,
+        missing)``, n, total`` (patients with both)``, percent`` (NaN where one is missing)``, ard_id``. Curve
+        ``liver_peaks``: :func:`.liver_injury.add_liver_injury`; curves ``albi_course, albi_patients, albi_worsening``:
+        :func:`.albi.add_albi`. None holds an identifier, but ``liver_peaks`` and ``albi_patients`` have one row or line
+        a patient.
     """
     context = SafetyContext.prepare("liver", ESTIMAND, adsl, adae, adex, plan, cohort_name=cohort_name, record=record)
     results = results_at_risk(adlb, context.window.start, context.window.end)
+    _add_results(context, results)
     _add_worst_grades(context, results)
-    _add_albi(context, results, adsl)
-    return context.ard.estimates({"liver_peaks": _add_liver_signals(context, results)})
+    shift = _add_shifts(context, results, adlb)
+    _add_albi_worsened(context, adlb, adsl)
+    curves = {"lab_shift": shift, "liver_peaks": add_liver_injury(context, results)}
+    return context.ard.estimates(curves | add_albi(context.ard, adlb, adsl, plan, ESTIMAND))
 
 
 def results_at_risk(adlb: pd.DataFrame, start: pd.Series, end: pd.Series) -> pd.DataFrame:
@@ -76,24 +78,25 @@ def results_at_risk(adlb: pd.DataFrame, start: pd.Series, end: pd.Series) -> pd.
     Returns
     -------
     DataFrame
-        ``USUBJID, test, date, day, value, uln, base, grade, base_grade, near_rfa`` (within the plan's days after an
-        ablation).
+        ``USUBJID, test, date, value, uln, base, grade, grade_by_limit`` (by the limits of normal, whatever the
+        baseline)``, near_rfa`` (within the plan's days after an ablation)``, SRCFILE, SRCSHEET, SRCROW``. A result from
+        the day of RFA was taken before it (day 1) and is none of them.
     """
     frame = pd.DataFrame(
         {
             "USUBJID": texts(adlb["USUBJID"]),
             "test": texts(adlb["PARAMCD"]),
             "date": pd.to_datetime(adlb["ADT"]),
-            "day": numbers(adlb["ADY"]),
             "value": numbers(adlb["AVAL"]),
             "uln": numbers(adlb["ANRHI"]),
             "base": numbers(adlb["BASE"]),
             "grade": numbers(adlb["ATOXGR"]),
-            "base_grade": numbers(adlb["BTOXGR"]),
-            "near_rfa": texts(adlb["PERIRFFL"]) == "Y",
+            "near_rfa": (texts(adlb["PERIRFFL"]) == "Y").fillna(False).astype(bool),
+            **{name: adlb[name] for name in ORIGIN},
         }
     )
-    inside = (frame["day"] > 1) & (frame["date"] >= frame["USUBJID"].map(start))
+    frame["grade_by_limit"] = numbers(grade(frame["test"], frame["value"], frame["uln"], pd.NA))
+    inside = (numbers(adlb["ADY"]) > 1) & (frame["date"] >= frame["USUBJID"].map(start))
     inside &= frame["date"] <= frame["USUBJID"].map(end)
     return frame[inside.fillna(False).astype(bool)].reset_index(drop=True)
 
@@ -103,91 +106,289 @@ def _tested(rows: pd.DataFrame, patients: Mapping[str, pd.DataFrame]) -> dict[st
     return {group: frame.loc[frame["USUBJID"].isin(rows["USUBJID"]), "USUBJID"] for group, frame in patients.items()}
 
 
+def _add_count(
+    context: SafetyContext,
+    analysis: str,
+    stat: str,
+    members: pd.Series | pd.DataFrame,
+    *,
+    group: str,
+    variable: str,
+    method: str,
+    level: object = None,
+    population: str = BY_EXPOSURE,
+) -> str:
+    """Add one count of patients, or of results."""
+    return context.ard.add(
+        analysis,
+        stat,
+        len(members),
+        unit="count",
+        group=group,
+        variable=variable,
+        level=level,
+        population=population,
+        estimand_id=context.estimand,
+        method=method,
+        engine=COUNTED,
+        members=members,
+    )
+
+
+def _add_results(context: SafetyContext, results: pd.DataFrame) -> None:
+    """Add how many results there are, how many an ablation takes out, and how many cannot be graded."""
+    for test, rows in results.groupby("test", sort=True):
+        label = LAB_TESTS[str(test)][0]
+        lines = {
+            "results": (rows, "while at risk"),
+            "near_rfa": (rows[rows["near_rfa"]], "while at risk, within the plan's days after an ablation: left out"),
+            "without_uln": (
+                rows[~rows["near_rfa"] & ~(rows["uln"] > 0)],
+                "while at risk, away from ablations, without an upper limit of normal: in no multiple of it",
+            ),
+        }
+        if str(test) in LAB_TERMS:
+            lines["not_graded"] = (
+                rows[~rows["near_rfa"] & rows["grade"].isna()],
+                "while at risk, away from ablations, that CTCAE cannot grade: no upper limit of normal, or no value",
+            )
+        for group, patients in context.patients.items():
+            for stat, (chosen, what) in lines.items():
+                own = chosen[chosen["USUBJID"].isin(patients["USUBJID"])]
+                _add_count(
+                    context,
+                    "results",
+                    stat,
+                    own,
+                    group=group,
+                    variable=str(test),
+                    method=f"results of {label} {what}",
+                    population="Laboratory results of analysed patients",
+                )
+
+
 def _add_worst_grades(context: SafetyContext, results: pd.DataFrame) -> None:
-    """Add, of patients with a graded result away from ablations, those whose worst was grade 3 or above, or rose.
+    """Add, of patients with a graded result away from ablations, those whose worst was grade 3 or above.
 
     Aminotransferases rise after every ablation, and only the unexposed are at risk from that day on: counted in, those
     results would speak for the drug.
     """
     graded = results[results["grade"].notna() & ~results["near_rfa"]]
+    population = "Patients with a graded result while at risk, away from ablations"
     for test, rows in graded.groupby("test", sort=True):
-        label = LAB_TESTS[str(test)][0]
-        chosen = {
-            "grade_3_4": (rows[rows["grade"] >= 3], f"a worst {label} of grade 3 or above"),
-            "worsened": (
-                rows[rows["grade"] > rows["base_grade"].fillna(0)],
-                f"a {label} of a higher grade than at baseline",
-            ),
-        }
-        for key, (hit, what) in chosen.items():
-            context.proportion(
-                "lab",
-                _tested(hit, context.patients),
-                variable=str(test),
-                level=key,
-                what=f"patients with {what} while at risk, results within the plan's days after an ablation left out",
-                population="Patients with a graded result while at risk, away from ablations",
-                denominators=_tested(rows, context.patients),
-            )
-
-
-def _add_albi(context: SafetyContext, results: pd.DataFrame, adsl: pd.DataFrame) -> None:
-    """Add patients whose ALBI grade, from albumin and bilirubin of one day, rose above that at baseline."""
-    wide = {
-        test: results[results["test"] == test].groupby(["USUBJID", "date"])["value"].last() for test in ("BILI", "ALB")
-    }
-    pairs = pd.concat(wide, axis=1, join="inner")
-    pairs = pairs[(pairs > 0).all(axis=1)].reset_index()
-    grade = numbers(albi_grade(albi_score(pairs["BILI"], pairs["ALB"]))) if len(pairs) else pd.Series(dtype=float)
-    baseline = adsl.assign(USUBJID=texts(adsl["USUBJID"])).set_index("USUBJID")["ALBISC"]
-    before = pairs["USUBJID"].map(numbers(albi_grade(baseline)))
-    comparable = before.notna()
-    context.proportion(
-        "lab",
-        _tested(pairs[comparable & (grade > before)], context.patients),
-        variable="ALBI",
-        level="worsened",
-        what="patients whose ALBI grade (albumin and bilirubin of one day) rose above that at baseline while at risk",
-        population="Patients with an ALBI score at baseline and while at risk",
-        denominators=_tested(pairs[comparable], context.patients),
-    )
-
-
-def _add_liver_signals(context: SafetyContext, results: pd.DataFrame) -> pd.DataFrame:
-    """Add patients with the biochemical signal of Hy's law, by the limit of normal and by their own baseline."""
-    away = results[~results["near_rfa"] & (results["uln"] > 0)].copy()
-    away["by_uln"] = away["value"] / away["uln"]
-    away["by_base"] = away["value"] / away[["uln", "base"]].max(axis=1)
-    enzyme = away[away["test"].isin(AMINOTRANSFERASES)]
-    bilirubin = away[away["test"] == "BILI"]
-    both = _tested(enzyme[enzyme["USUBJID"].isin(bilirubin["USUBJID"])], context.patients)
-    yardsticks = {
-        "by_uln": ("uln", "the upper limit of normal"),
-        "by_base": ("baseline", "the larger of the upper limit of normal and the patient's baseline"),
-    }
-    for column, (level, yardstick) in yardsticks.items():
-        first = enzyme.loc[enzyme[column] >= HY_AMINOTRANSFERASE_ULN, ["USUBJID", "date"]]
-        second = bilirubin.loc[bilirubin[column] > HY_BILIRUBIN_ULN, ["USUBJID", "date"]]
-        pairs = first.merge(second, on="USUBJID", suffixes=("", "_bilirubin"))
-        lag = (pairs["date_bilirubin"] - pairs["date"]).dt.days
+        tested = _tested(rows, context.patients)
+        _add_totals(context, "lab", str(test), tested, "patients with a graded result", population)
         context.proportion(
             "lab",
-            _tested(pairs[lag.between(0, HY_DAYS)], context.patients),
-            variable="HY",
-            level=level,
-            what=f"patients with {_HY_WORDS.format(yardstick=yardstick)}",
-            population="Patients with aminotransferases and bilirubin while at risk, away from ablations",
-            denominators=both,
+            _tested(rows[rows["grade"] >= 3], context.patients),
+            variable=str(test),
+            level="grade_3_4",
+            what=f"patients with a worst {LAB_TESTS[str(test)][0]} of grade 3 or above while at risk, {_AWAY}",
+            population=population,
+            denominators=tested,
         )
-    peaks = pd.DataFrame(
-        {
-            "aminotransferase_uln": enzyme.groupby("USUBJID")["by_uln"].max(),
-            "bilirubin_uln": bilirubin.groupby("USUBJID")["by_uln"].max(),
-            "aminotransferase_base": enzyme.groupby("USUBJID")["by_base"].max(),
-            "bilirubin_base": bilirubin.groupby("USUBJID")["by_base"].max(),
+
+
+def _add_totals(
+    context: SafetyContext, analysis: str, variable: str, members: Mapping[str, pd.Series], what: str, population: str
+) -> None:
+    """Add the denominators of percentages."""
+    for group, who in members.items():
+        _add_count(context, analysis, "total", who, group=group, variable=variable, method=what, population=population)
+
+
+# --- shifts from baseline ------------------------------------------------------------------------------------------
+
+
+def shifts(results: pd.DataFrame, adlb: pd.DataFrame, test: str, patients: pd.Series) -> pd.DataFrame:
+    """Return each patient's grade at baseline and worst grade while at risk away from ablations, by limits of normal.
+
+    CTCAE v5.0 grades a result after an abnormal baseline in multiples of that baseline, but the baseline itself by the
+    limit of normal: between the two a patient whose result does not move would improve. Here both are by the limit.
+
+    Parameters
+    ----------
+    results : DataFrame
+        As :func:`results_at_risk` returns them.
+    adlb : DataFrame
+        ADaM laboratory results, of which the baseline grade is read.
+    test : str
+        PARAMCD.
+    patients : Series of USUBJID
+
+    Returns
+    -------
+    DataFrame
+        ``USUBJID, base, worst``, a row a patient; NaN where there is no graded result.
+    """
+    own = adlb[(texts(adlb["PARAMCD"]) == test).fillna(False).to_numpy(dtype=bool)]
+    base = numbers(own["BTOXGR"]).groupby(texts(own["USUBJID"]).to_numpy(dtype=object)).max()
+    rows = results[(results["test"] == test).fillna(False) & ~results["near_rfa"]]
+    worst = rows.groupby("USUBJID")["grade_by_limit"].max()
+    subject = texts(patients).reset_index(drop=True)
+    return pd.DataFrame({"USUBJID": subject, "base": subject.map(base), "worst": subject.map(worst)})
+
+
+def _grade_slug(at: object) -> str:
+    return MISSING if pd.isna(at) else f"g{at:g}"
+
+
+def _add_shifts(context: SafetyContext, results: pd.DataFrame, adlb: pd.DataFrame) -> pd.DataFrame:
+    """Add, by graded test and group, patients by grade at baseline and worst grade since; return the curve.
+
+    A test that nobody has while at risk has no shifts: its total of zero says so.
+    """
+    curve = []
+    measured = set(texts(adlb["PARAMCD"]).dropna())
+    for test in (name for name in LAB_TESTS if name in LAB_TERMS and name in measured):
+        tables = {group: shifts(results, adlb, test, frame["USUBJID"]) for group, frame in context.patients.items()}
+        both = {group: table.loc[table[["base", "worst"]].notna().all(axis=1)] for group, table in tables.items()}
+        _add_totals(
+            context,
+            "shift",
+            test,
+            {group: table["USUBJID"] for group, table in both.items()},
+            f"patients with a grade of {LAB_TESTS[test][0]} at baseline and while at risk, {_AWAY}",
+            _SHIFT_POPULATION,
+        )
+        if not any(table["worst"].notna().any() for table in tables.values()):
+            continue
+        _add_margins(context, test, tables)
+        _add_directions(context, test, both)
+        for base in (*GRADES, float("nan")):
+            for worst in (*GRADES, float("nan")):
+                curve += _add_cell(context, test, tables, both, base, worst)
+    columns = ["test", "test_label", "group", "label", "base_grade", "worst_grade", "n", "total", "percent", "ard_id"]
+    return pd.DataFrame(curve, columns=columns)
+
+
+def _at(table: pd.DataFrame, column: str, at: float) -> pd.Series:
+    return table[column].isna() if pd.isna(at) else table[column] == at
+
+
+def _add_margins(context: SafetyContext, test: str, tables: Mapping[str, pd.DataFrame]) -> None:
+    """Add the totals of rows and of columns of a shift table."""
+    label = LAB_TESTS[test][0]
+    margins = {"base": ("from", "at baseline"), "worst": ("to", f"as the worst while at risk, {_AWAY}")}
+    for group, table in tables.items():
+        for column, (side, when) in margins.items():
+            for at in (*GRADES, float("nan")):
+                which = "without a grade" if pd.isna(at) else f"with grade {at:g}"
+                _add_count(
+                    context,
+                    "shift",
+                    "n",
+                    table.loc[_at(table, column, at), "USUBJID"],
+                    group=group,
+                    variable=test,
+                    level=f"{side}_{_grade_slug(at)}",
+                    method=f"patients {which} of {label} {when}",
+                )
+
+
+def _add_directions(context: SafetyContext, test: str, both: Mapping[str, pd.DataFrame]) -> None:
+    """Add how many ended up worse, the same, or better than at baseline."""
+    label = LAB_TESTS[test][0]
+    by = {group: table["worst"] - table["base"] for group, table in both.items()}
+    lines = {
+        "worse_1": (lambda rise: rise >= 1, "at least one grade above that at baseline"),
+        "worse_2": (lambda rise: rise >= 2, "at least two grades above that at baseline"),
+        "unchanged": (lambda rise: rise == 0, "of the grade at baseline"),
+        "better": (lambda rise: rise < 0, "below the grade at baseline"),
+    }
+    for level, (chosen, what) in lines.items():
+        context.proportion(
+            "shift",
+            {group: table.loc[chosen(by[group]), "USUBJID"] for group, table in both.items()},
+            variable=test,
+            level=level,
+            what=f"patients with a worst {label} while at risk {what}, {_AWAY}; {_BY_LIMIT}",
+            population=_SHIFT_POPULATION,
+            denominators={group: table["USUBJID"] for group, table in both.items()},
+            contrast=level.startswith("worse"),
+        )
+
+
+def _add_cell(
+    context: SafetyContext,
+    test: str,
+    tables: Mapping[str, pd.DataFrame],
+    both: Mapping[str, pd.DataFrame],
+    base: float,
+    worst: float,
+) -> list[dict]:
+    """Add one cell of a shift table for both groups; return its rows of the curve."""
+    label = LAB_TESTS[test][0]
+    level = f"{_grade_slug(base)}_to_{_grade_slug(worst)}"
+    said = [f"grade {at:g}" if pd.notna(at) else "no grade" for at in (base, worst)]
+    what = (
+        f"patients with {said[0]} of {label} at baseline and {said[1]} as the worst while at risk, {_AWAY}; {_BY_LIMIT}"
+    )
+    members = {g: t.loc[_at(t, "base", base) & _at(t, "worst", worst), "USUBJID"] for g, t in tables.items()}
+    if pd.notna(base) and pd.notna(worst):
+        drawn = context.proportion(
+            "shift",
+            members,
+            variable=test,
+            level=level,
+            what=what,
+            population=_SHIFT_POPULATION,
+            denominators={group: table["USUBJID"] for group, table in both.items()},
+            contrast=False,
+        )
+    else:
+        drawn = {
+            group: {
+                "n": len(who),
+                "percent": float("nan"),
+                "count_id": _add_count(
+                    context, "shift", "n", who, group=group, variable=test, level=level, method=what
+                ),
+            }
+            for group, who in members.items()
         }
-    ).dropna()
-    group = pd.Series({i: g for g, frame in context.patients.items() for i in texts(frame["USUBJID"])}, dtype="object")
-    drawn = peaks.assign(group=peaks.index.map(group)).reset_index(drop=True)
-    columns = ["group", *(c for c in drawn.columns if c != "group")]
-    return drawn[columns].sort_values(columns, ignore_index=True)
+    return [
+        {
+            "test": test,
+            "test_label": label,
+            "group": group,
+            "label": GROUPS[group],
+            "base_grade": _grade_slug(base).removeprefix("g"),
+            "worst_grade": _grade_slug(worst).removeprefix("g"),
+            "n": line["n"],
+            "total": len(both[group]),
+            "percent": line["percent"],
+            "ard_id": line["count_id"],
+        }
+        for group, line in drawn.items()
+    ]
+
+
+# --- ALBI while at risk --------------------------------------------------------------------------------------------
+
+
+def _add_albi_worsened(context: SafetyContext, adlb: pd.DataFrame, adsl: pd.DataFrame) -> None:
+    """Add patients whose ALBI grade, from albumin and bilirubin of one day, rose above that at baseline."""
+    from sorafenib_rfa.clinical.liver import albi_grade
+
+    scores = albi_scores(adlb)
+    inside = scores["date"] >= scores["USUBJID"].map(context.window.start)
+    inside &= scores["date"] <= scores["USUBJID"].map(context.window.end)
+    by_patient = adsl.assign(USUBJID=texts(adsl["USUBJID"])).set_index("USUBJID")
+    # day 1 is the day of RFA, and its results were taken before it
+    inside &= scores["date"] > scores["USUBJID"].map(pd.to_datetime(by_patient["TRTSDT"]))
+    scores = scores[inside & ~scores["near_rfa"]]
+    before = scores["USUBJID"].map(numbers(albi_grade(by_patient["ALBISC"])))
+    comparable = _tested(scores[before.notna()], context.patients)
+    population = "Patients with an ALBI score at baseline and while at risk, away from ablations"
+    _add_totals(context, "lab", "ALBI", comparable, "patients with an ALBI score before and after", population)
+    context.proportion(
+        "lab",
+        _tested(scores[scores["grade"] > before], context.patients),
+        variable="ALBI",
+        level="worsened",
+        what="patients whose ALBI grade (albumin and bilirubin of one day) rose above that at baseline while at risk, "
+        f"{_AWAY}",
+        population=population,
+        denominators=comparable,
+    )

@@ -38,14 +38,19 @@ _N: Final = ("n", "patients", "pairs", "estimated")
 _DENOMINATORS: Final = (
     (r"baseline\.(?:table1|landmark)", "", "{variable}", "n"),
     (r"repeat_rfa\.sessions", "", "", "n"),
-    (r"ablation\.(?:session|patient)", "", "", "total"),
+    (r"ablation\.term_session", "ablation.session", "", "total"),
+    (r"ablation\.mortality_\w+", "", "followed", "n"),
+    (r"ablation\.efficacy_\w+", "", "recorded", "n"),
+    (r"ablation\.(?:\w+_)?(?:session|patient)\w*", "", "", "total"),
     (r"exposure\.dosing", "", "with_dosing_records", "n"),
-    (r"safety\.(?:summary|term|soc)", "safety.population", "", "n"),
+    (r"safety\.(?:summary|term|soc|interest|events_per_patient)", "safety.population", "", "n"),
     (r"ablation\.related_event", "safety.population", "", "n"),
-    # of how many results are known stands in words, beside the percentage
-    (r"liver\.lab", "", "", "with_results"),
+    (r"liver\.(?:lab|shift|edish\w*|hy\w*)", "", "{variable}", "total"),
 )
 """Analysis -> where the denominators of its percentages stand: analysis ('' its own), variable, statistic."""
+
+_BY_CAUSE: Final = r"\w+\.first_event|ablation\.ltp|exposure\.(?:stop_reason|first_reduction)"
+"""Analyses of competing causes: an estimate's variable is the cause, of which the n are the events."""
 
 _ELSEWHERE: Final = (
     (r"benefit_risk\.qtwist", "benefit_risk.partition"),
@@ -116,7 +121,7 @@ class CountIndex:
             return {"count": ard_id}
         if row.population == QUOTED:
             return {}
-        if analysis.startswith("first_event"):
+        if re.match(_BY_CAUSE, row.analysis):
             return self._first_event(row)
         if analysis == "follow_up":
             home = "baseline.table1" if row.group == "overall" else "baseline.landmark"
@@ -321,8 +326,9 @@ def _of_rows(root: Path, cohort: str, members: pd.DataFrame) -> pd.DataFrame:
             ["site", "table", *_ORIGIN], axis=1
         )
     ]
-    for table in RAW_TABLES:
-        rows = pd.read_parquet(folder / f"clean/{table}.parquet", columns=["site", *_ORIGIN])
+    # of patients who are not analysed, technique efficacy alone counts rows
+    for table, file in (*((table, table) for table in RAW_TABLES), ("ablations", "incomplete_ablations")):
+        rows = pd.read_parquet(folder / f"clean/{file}.parquet", columns=["site", *_ORIGIN])
         known.append(rows.assign(table=table))
     tables = pd.concat(known, ignore_index=True).drop_duplicates(["table", *_ORIGIN])
     return _sorted(members.merge(tables, on=_ORIGIN, how="left"))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sorafenib_rfa.config.models import CohortConfig
+from sorafenib_rfa.config.models import CohortConfig, SiteConfig
 
 if TYPE_CHECKING:
     from sorafenib_rfa.estimates.ard import Estimates
@@ -39,6 +40,23 @@ def compares_arms(cohort: CohortConfig) -> bool:
     return cohort.offers("treatment") or cohort.offers("assigned_treatment")
 
 
+COMPLICATION_SCALES = ("clavien_dindo", "cirse", "sir")
+"""Classifications of complications, as raw columns name them after ``complication_``."""
+
+
+def complication_scales(sites: Mapping[str, SiteConfig]) -> dict[str, list[str]]:
+    """Return, for each classification of complications of ablation, the sites whose records have it.
+
+    What a centre does not record it cannot have had: it is no part of that classification's denominator. The export's
+    own column decides, not whether anything stands in it, so that a centre without complications counts.
+    """
+    own = {name: site.tables["ablations"].columns for name, site in sites.items() if "ablations" in site.tables}
+    return {
+        scale: sorted(name for name, columns in own.items() if f"complication_{scale}" in columns)
+        for scale in COMPLICATION_SCALES
+    }
+
+
 CURVES = {
     "flow": ("flow",),
     "baseline": ("balance", "propensity", "weights"),
@@ -53,10 +71,10 @@ CURVES = {
     "repeat_rfa": ("mcf_repeat_rfa", "risk_table_repeat_rfa"),
     "agreement": (),
     "sensitivity": ("specifications", "tipping_confounding", "tipping_censoring", "matching"),
-    "safety": ("ae_dot", "ae_grade"),
-    "exposure": (),
-    "ablation": (),
-    "liver": ("liver_peaks",),
+    "safety": ("ae_dot", "ae_grade", "ae_incidence", "ae_mcf"),
+    "exposure": ("swimmer", "km_stop", "duration_landmark"),
+    "ablation": ("ltp_tumour",),
+    "liver": ("liver_peaks", "lab_shift", "albi_course", "albi_patients", "albi_worsening"),
     "benefit_risk": ("benefit_risk_effects", "partitioned_survival", "utility_threshold"),
     "prognosis": ("km_prognostic", "risk_table_prognostic", "forest_prognostic", "cif_prognostic", "calibration"),
     "published": (),

@@ -1,11 +1,10 @@
-"""Tables on safety: adverse events, ablation, exposure, liver; one function each."""
+"""Tables on safety: adverse events, ablation, exposure; one function each."""
 
 from __future__ import annotations
 
 from sorafenib_rfa.config.models import CohortConfig, Plan
 from sorafenib_rfa.estimates.common import horizon
 from sorafenib_rfa.exhibits.draft import Cell, Draft, Number, Source, with_n
-from sorafenib_rfa.vocabulary import LAB_TESTS
 
 GROUPS = {"exposed": "Any sorafenib", "unexposed": "No sorafenib"}
 
@@ -246,25 +245,4 @@ def exposure_table(source: Source, cohort: CohortConfig, plan: Plan) -> Draft:
         ("ongoing", "On the drug at last contact"),
     ):
         draft.add(label, source.count_percent("exposure", "dosing", "exposed", key), level=1)
-    return draft
-
-
-# --- liver --------------------------------------------------------------------
-
-
-def liver_table(source: Source, cohort: CohortConfig, plan: Plan) -> Draft:
-    """Return worst grades of the laboratory tests, decline of liver function and signals of liver injury."""
-    draft = by_exposure(source)
-    draft.head("Laboratory, of patients with results away from ablations")
-    for test in LAB_TESTS:
-        if source.has("liver", "lab", "exposed", test, "grade_3_4", "n"):
-            label = f"{LAB_TESTS[test][0]}, grade 3 or above"
-            count_line(draft, source, label, "liver", "lab", test, "grade_3_4")
-    count_line(draft, source, "ALBI grade above that at baseline", "liver", "lab", "ALBI", "worsened")
-    count_line(draft, source, "Potential Hy's law, by the limit of normal", "liver", "lab", "HY", "uln")
-    count_line(draft, source, "Potential Hy's law, by the patient's baseline", "liver", "lab", "HY", "baseline")
-    draft.notes.append(
-        "Potential Hy's law: an aminotransferase of at least 3 and within 30 days bilirubin above 2 times the "
-        "limit of normal, or the larger of limit and baseline, away from ablations; other causes are not excluded."
-    )
     return draft

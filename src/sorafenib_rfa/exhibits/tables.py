@@ -16,12 +16,13 @@ from sorafenib_rfa.estimates.ard import slug
 from sorafenib_rfa.estimates.common import horizon
 from sorafenib_rfa.estimates.comparison import COMPARED, EMULATED, start_words
 from sorafenib_rfa.exhibits.draft import Cell, Draft, Number, Source, Table, with_n
+from sorafenib_rfa.exhibits.format import present
+from sorafenib_rfa.exhibits.liver_tables import albi_table, liver_table
 from sorafenib_rfa.exhibits.safety_tables import (
     ablation_table,
     ae_interest_table,
     ae_terms_table,
     exposure_table,
-    liver_table,
     safety_table,
 )
 from sorafenib_rfa.files import write_csv
@@ -105,7 +106,7 @@ def _baseline(source: Source, cohort: CohortConfig, plan: Plan) -> Draft:
             for level in _levels(source, name, covariate):
                 cells = [source.count_percent("baseline", "table1", group, name, level) for _, group in groups]
                 draft.add(level, *cells, level=1)
-        if source.get("baseline", "table1", name, "missing")["value"] > 0:
+        if present(source.get("baseline", "table1", name, "missing")):
             cells = [source.value("baseline", "table1", group, name, "missing") for _, group in groups]
             draft.add("Missing, n", *cells, level=1)
     draft.notes.append("Percentages are of patients with the variable recorded.")
@@ -141,7 +142,7 @@ def _levels(source: Source, name: str, covariate: Covariate) -> list[str]:
     found = [
         str(row["variable"]).partition("=")[2]
         for row in source.starting("baseline", "table1", name)
-        if row["stat_name"] == "percent" and source.get(str(row["ard_id"]).removesuffix(".percent"), "n")["value"] > 0
+        if row["stat_name"] == "percent" and present(source.get(str(row["ard_id"]).removesuffix(".percent"), "n"))
     ]
     declared = [level for level in covariate.levels or [] if level in found]
     return [*declared, *(level for level in found if level not in declared)]
@@ -354,22 +355,24 @@ def _sites(source: Source, cohort: CohortConfig, plan: Plan) -> Draft:
         if row["stat_name"] == "screened"
     ]
     columns = ["Screened", "Quarantined", "Excluded", "Analysed", "Values quarantined", "Rows quarantined"]
+    columns.append("Records flagged")
+    scopes = ("values", "rows", "flags")
     draft = Draft([["Site"], *([column] for column in columns)])
     fates = ("screened", "quarantined", "excluded", "analysed")
     for site in sites:
         draft.add(
             site,
             *(source.value("flow", "patients", "site", site, fate) for fate in fates),
-            *(source.value("flow", "quarantine_site", site, scope) for scope in ("values", "rows")),
+            *(source.value("flow", "quarantine_site", site, scope) for scope in scopes),
         )
     draft.add(
         "All",
         *(source.value("flow", "patients", fate) for fate in fates),
-        *(source.value("flow", "quarantine", scope) for scope in ("values", "rows")),
+        *(source.value("flow", "quarantine", scope) for scope in scopes),
     )
     draft.notes.append(
         "The first four columns count patients. A quarantined value became missing and its row stayed; a quarantined "
-        "row left as a whole."
+        "row left as a whole. A flagged record is odd and stays as it is: nothing was quarantined."
     )
     return draft
 
@@ -573,6 +576,7 @@ _MAKERS: Mapping[str, Callable[[Source, CohortConfig, Plan], Draft]] = {
     "ablation": ablation_table,
     "exposure": exposure_table,
     "liver": liver_table,
+    "albi": albi_table,
     "agreement": _agreement,
     "recovery": _recovery,
     "attrition": _attrition,
