@@ -30,7 +30,7 @@ from sorafenib_rfa.estimates.members import (
     members_of,
     raw_rows,
 )
-from sorafenib_rfa.estimates.parts import estimate_parts, write_estimates
+from sorafenib_rfa.estimates.parts import complication_scales, estimate_parts, write_estimates
 from sorafenib_rfa.estimates.published import quote_published
 from sorafenib_rfa.files import write_parquet
 from sorafenib_rfa.ingest import ingest_site
@@ -122,11 +122,13 @@ def _build(name: str, root: Path) -> Built:
             write_parquet(frame, results / f"ingest/{site}/{table}.parquet")
     cleaned = clean_cohort(ingested, cohort, plan)
     ledgers = {"attrition": cleaned.attrition, "fates": cleaned.fates, "quarantine": cleaned.quarantine}
-    for table, frame in (cleaned.tables | ledgers).items():
+    beside = {"incomplete_ablations": cleaned.incomplete_ablations}
+    for table, frame in (cleaned.tables | ledgers | beside).items():
         write_parquet(frame, results / f"clean/{table}.parquet")
-    given = build_adam(cleaned.tables, cohort, plan) | ledgers
+    given = build_adam(cleaned.tables, cohort, plan, **beside) | ledgers
     given |= {"plan": plan, "cohort": cohort.config, "cohort_name": name, "record": "r", "seed": 1}
     given["ablations"] = cleaned.tables["ablations"]
+    given["complication_scales"] = complication_scales(cohort.sites)
     parts = {part: _estimate(part, given) for part in estimate_parts(cohort.config)}
     ard = collect_ard(part.ard for part in parts.values())
     members = collect_members((part.members for part in parts.values()), ard)
@@ -175,8 +177,12 @@ def test_every_member_is_a_patient_of_the_ledger_and_every_row_is_known(built, n
     clean = made.root / "results" / name / "clean"
     fates = pd.read_parquet(clean / "fates.parquet").set_index("USUBJID")
     of_flow = made.members["ard_id"].str.startswith("flow.")
-    # everything but the flow speaks of analysed patients
-    assert (fates["fate"].reindex(made.members.loc[~of_flow, "USUBJID"]) == "analysed").all()
+    of_efficacy = made.members["ard_id"].str.startswith("ablation.efficacy_")
+    # everything but the flow speaks of analysed patients; of technique efficacy also those it excluded
+    assert (fates["fate"].reindex(made.members.loc[~of_flow & ~of_efficacy, "USUBJID"]) == "analysed").all()
+    others = fates.reindex(made.members.loc[of_efficacy, "USUBJID"])
+    others = others[others["fate"] != "analysed"]
+    assert set(others["fate"].dropna()) <= {"excluded"} and set(others["step_id"].dropna()) <= {"complete_rfa"}
     for ard_id in made.members.loc[made.members["src_row"].notna(), "ard_id"].drop_duplicates().iloc[::25]:
         rows = made.rows(ard_id)
         assert len(rows) > 0

@@ -287,9 +287,10 @@ rule estimate_safety:
 
 
 rule estimate_exposure:
-    """Describe the drug taken: duration, dose, reductions, interruptions and stops."""
+    """Describe the drug taken, and compare those still on it with those who stopped at landmarks."""
     input:
         adsl="results/{cohort}/adam/adsl.parquet",
+        adtte="results/{cohort}/adam/adtte.parquet",
         adae="results/{cohort}/adam/adae.parquet",
         adex="results/{cohort}/adam/adex.parquet",
     output:
@@ -318,12 +319,13 @@ rule estimate_exposure:
 
 
 rule estimate_ablation:
-    """Count complications of ablation by session and by patient."""
+    """Complications of ablation by session and patient; technique efficacy and local progression by tumour."""
     input:
         adsl="results/{cohort}/adam/adsl.parquet",
         adae="results/{cohort}/adam/adae.parquet",
         adex="results/{cohort}/adam/adex.parquet",
-        ablations="results/{cohort}/clean/ablations.parquet",
+        adproc="results/{cohort}/adam/adproc.parquet",
+        adtum="results/{cohort}/adam/adtum.parquet",
     output:
         ard="results/{cohort}/ard/parts/ablation.parquet",
         members="results/{cohort}/ard/members/ablation.parquet",
@@ -344,6 +346,7 @@ rule estimate_ablation:
         environment=environment("estimate_ablation"),
         seed=STUDY.run.seed,
         source_date_epoch=SOURCE_DATE_EPOCH,
+        complication_scales=graded_complications,
         plan=plan,
     script:
         "../scripts/estimate_ablation.py"

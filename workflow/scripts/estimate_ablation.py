@@ -1,4 +1,4 @@
-"""Count complications of ablation."""
+"""Describe complications of ablation, technique efficacy and local tumour progression."""
 
 from sorafenib_rfa.records.job import job
 
@@ -10,10 +10,12 @@ with job(snakemake) as this:
     from sorafenib_rfa.estimates.parts import write_estimates
 
     estimates = estimate_ablation(
-        ablations=pd.read_parquet(snakemake.input.ablations),
+        adproc=pd.read_parquet(snakemake.input.adproc),
+        adtum=pd.read_parquet(snakemake.input.adtum),
         adae=pd.read_parquet(snakemake.input.adae),
         adsl=pd.read_parquet(snakemake.input.adsl),
         adex=pd.read_parquet(snakemake.input.adex),
+        complication_scales=dict(snakemake.params.complication_scales),
         plan=Plan.model_validate(snakemake.params.plan),
         cohort_name=this.cohort,
         record=this.record,

@@ -1,4 +1,4 @@
-"""Describe exposure to sorafenib."""
+"""Describe exposure to sorafenib, and the effect of its duration at landmarks."""
 
 from sorafenib_rfa.records.job import job
 
@@ -12,6 +12,7 @@ with job(snakemake) as this:
     estimates = estimate_exposure(
         adex=pd.read_parquet(snakemake.input.adex),
         adsl=pd.read_parquet(snakemake.input.adsl),
+        adtte=pd.read_parquet(snakemake.input.adtte),
         adae=pd.read_parquet(snakemake.input.adae),
         plan=Plan.model_validate(snakemake.params.plan),
         cohort_name=this.cohort,

@@ -316,6 +316,7 @@ def add_incidence(
     words: str,
     months: Sequence[float] | None = None,
     variable: str = "",
+    counted: str = "patients",
 ) -> pd.DataFrame:
     """Add cumulative incidence of each cause at the horizons with Gray's tests; return the curves.
 
@@ -333,7 +334,11 @@ def add_incidence(
         Why groups are not tested, or ''.
     variable : str
         Prefix of the ids' variable, for several groupings in one analysis.
+    counted : str
+        What a row is. If no patient (a tumour, say), rows name where they stand in raw files, the variance takes those
+        of one patient together, and there is no test of groups, which Gray's would take as independent.
     """
+    of_patients = counted == "patients"
     shown = {
         key: value
         for key, value in causes.items()
@@ -349,10 +354,16 @@ def add_incidence(
         own, cause = rows[chosen], recoded[chosen]
         entry = np.full(len(own), start) if start > 0 else None
         fitted, why = attempt(
-            aalen_johansen, own["time"], cause, start=entry, n_causes=len(shown), level=plan.confidence_level
+            aalen_johansen,
+            own["time"],
+            cause,
+            start=entry,
+            cluster=None if of_patients else own["USUBJID"].to_numpy(dtype=object),
+            n_causes=len(shown),
+            level=plan.confidence_level,
         )
         for j, (key, (cause_label, _)) in enumerate(shown.items()):
-            members = own.loc[cause == j + 1, "USUBJID"]
+            members = own.loc[cause == j + 1, "USUBJID"] if of_patients else own[cause == j + 1]
             ard.add(
                 analysis,
                 "n",
@@ -360,7 +371,7 @@ def add_incidence(
                 unit="count",
                 group=group,
                 variable=prefix + key,
-                method=f"patients whose first event was: {cause_label}",
+                method=f"{counted} whose first event was: {cause_label}",
                 members=members,
                 **common,
             )
@@ -369,7 +380,7 @@ def add_incidence(
                 drawn.append(_incidence_frame(fitted, j + 1, group, label, key, cause_label, start))
     columns = ["group", "label", "cause", "cause_label", "time_months", "incidence", "ci_low", "ci_high", "n_risk"]
     curves = pd.concat(drawn, ignore_index=True)[columns] if drawn else pd.DataFrame(columns=columns)
-    if len(groups) == 1:
+    if len(groups) == 1 or not of_patients:
         return curves
     labels = np.full(len(rows), "", dtype=object)
     for group, (_, chosen) in groups.items():
@@ -428,7 +439,7 @@ def _add_incidence_at(
             group=group,
             variable=variable,
             level=horizon(month),
-            method=why or f"{words}; log-log interval, infinitesimal jackknife variance",
+            method=why or f"{words}; log-log interval, infinitesimal jackknife variance of patients",
             **common,
         )
 
