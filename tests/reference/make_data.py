@@ -53,5 +53,20 @@ def simulate(n: int = 240, seed: int = 20240229) -> pd.DataFrame:
     )
 
 
+def repeated(n: int = 70, seed: int = 20240301) -> pd.DataFrame:
+    """Return repeated measurements: one to eight a person at times of their own, with random intercept and slope."""
+    rng = np.random.default_rng(seed)
+    rows = []
+    for person in range(1, n + 1):
+        arm, base = int(rng.random() < 0.4), round(float(rng.normal(-2.5, 0.4)), 3)
+        intercept, slope = rng.multivariate_normal([0, 0], [[0.02, -0.004], [-0.004, 0.01]])
+        for months in np.sort(rng.uniform(2, 27, rng.integers(1, 9))).round(2):
+            mean = 0.03 + 0.05 * arm + 0.05 * np.log(months) + 0.02 * arm * months / 12 - 0.1 * (base + 2.5)
+            change = mean + intercept + slope * months / 12 + rng.normal(0, 0.15)
+            rows.append((person, arm, base, months, round(float(change), 4)))
+    return pd.DataFrame(rows, columns=["person", "arm", "base", "months", "change"])
+
+
 if __name__ == "__main__":
     simulate().to_csv(HERE / "data" / "simulated.csv", index=False, lineterminator="\n")
+    repeated().to_csv(HERE / "data" / "repeated.csv", index=False, lineterminator="\n")

@@ -105,7 +105,9 @@ def mixed_model(y: ArrayLike, x: ArrayLike, group: ArrayLike, z: ArrayLike) -> M
         If the search does not end at a maximum, or nothing is left unexplained.
     """
     outcome = as_float_vector(y, "outcome", InvalidCovariatesError)
-    fixed, random = (np.asarray(m, dtype=float).reshape(outcome.size, -1) for m in (x, z))
+    fixed, random = np.asarray(x, dtype=float), np.asarray(z, dtype=float)
+    if fixed.ndim != 2 or random.ndim != 2 or {len(fixed), len(random)} != {outcome.size}:
+        raise InvalidCovariatesError(f"effects of shapes {fixed.shape} and {random.shape} for {outcome.size} outcomes")
     if not all(np.isfinite(m).all() for m in (outcome, fixed, random)):
         raise InvalidCovariatesError("an outcome or covariate of the mixed model is missing or infinite")
     n, p = fixed.shape
