@@ -70,6 +70,14 @@ def _drawer(name: str) -> Drawer:
         from sorafenib_rfa.exhibits.figures.liver import draw_lab_shift
 
         return draw_lab_shift
+    if name == "benefit_risk":
+        from sorafenib_rfa.exhibits.figures.benefit_risk import draw_benefit_risk
+
+        return draw_benefit_risk
+    if name == "qtwist":
+        from sorafenib_rfa.exhibits.figures.benefit_risk import draw_qtwist
+
+        return draw_qtwist
     if name == "overlap":
         from sorafenib_rfa.exhibits.figures.propensity import draw_overlap
 

@@ -15,14 +15,15 @@ from sorafenib_rfa.errors import NotOfferedError, Problem
 from sorafenib_rfa.estimates.ard import slug
 from sorafenib_rfa.estimates.common import horizon
 from sorafenib_rfa.estimates.comparison import COMPARED, EMULATED, start_words
+from sorafenib_rfa.exhibits.ablation_table import ablation_table
+from sorafenib_rfa.exhibits.benefit_risk_table import benefit_risk_table
 from sorafenib_rfa.exhibits.draft import Cell, Draft, Number, Source, Table, with_n
+from sorafenib_rfa.exhibits.exposure_table import exposure_table
 from sorafenib_rfa.exhibits.format import present
 from sorafenib_rfa.exhibits.liver_tables import albi_table, liver_table
 from sorafenib_rfa.exhibits.safety_tables import (
-    ablation_table,
     ae_interest_table,
     ae_terms_table,
-    exposure_table,
     safety_table,
 )
 from sorafenib_rfa.files import write_csv
@@ -577,6 +578,7 @@ _MAKERS: Mapping[str, Callable[[Source, CohortConfig, Plan], Draft]] = {
     "exposure": exposure_table,
     "liver": liver_table,
     "albi": albi_table,
+    "benefit_risk": benefit_risk_table,
     "agreement": _agreement,
     "recovery": _recovery,
     "attrition": _attrition,
