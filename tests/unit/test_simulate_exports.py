@@ -14,6 +14,7 @@ import numpy as np
 import openpyxl
 import pytest
 
+from sorafenib_rfa.adam import build_adam
 from sorafenib_rfa.clean import clean_cohort
 from sorafenib_rfa.config.load import load_cohort
 from sorafenib_rfa.config.paths import raw_paths
@@ -346,6 +347,28 @@ def test_selection_keeps_only_the_truly_eligible_and_no_stage_is_taken_on_trust(
     wrong = study.dirt[study.dirt["kind"] == "wrong_bclc"]
     names = "synthetic-" + wrong["site"] + "-" + wrong["subject_id"]
     assert fates.set_index("USUBJID").loc[names, "fate"].eq("analysed").sum() > 20
+
+
+def test_tumours_and_sessions_of_adam_agree_with_patients_and_ledger(cleaned, cohort):
+    adam = build_adam(cleaned.tables, cohort, plan(), incomplete_ablations=cleaned.incomplete_ablations)
+    adsl, adtum, adproc = (adam[name] for name in ("adsl", "adtum", "adproc"))
+    # whoever recurred locally first has a tumour that progressed on that very day, and nobody has one before
+    local = adsl[adsl["RECSITE"].str.contains("LTP", regex=False).fillna(False)]
+    first = adtum.dropna(subset="LTPDT").groupby("USUBJID")["LTPDT"].min()
+    assert len(local) > 20
+    assert first.reindex(local["USUBJID"]).tolist() == local["RECDT"].tolist()
+    assert not (first < adsl.set_index("USUBJID")["RECDT"].reindex(first.index)).any()
+    # who is in ADTUM without being analysed left at the step that asks for complete ablation, and all of them are
+    fates = cleaned.fates.set_index("USUBJID")
+    assert set(adtum.loc[adtum["ANLFL"] == "N", "USUBJID"]) == set(fates.index[fates["step_id"] == "complete_rfa"])
+    index = adtum[adtum["INDEXFL"] == "Y"]
+    assert index[index["ANLFL"] == "Y"]["TECHEFFL"].eq("Y").all()
+    worst = index[index["ANLFL"] == "N"].groupby("USUBJID")["TECHEFFL"].agg(lambda flags: flags.eq("Y").all())
+    assert not worst.any()
+    # sessions and tumours count the same raw rows
+    tumours = adtum[adtum["ANLFL"] == "Y"].groupby(["USUBJID", "PROCSEQ"]).size()
+    assert tumours.tolist() == adproc["NTUM"].tolist()
+    assert len(cleaned.tables["ablations"]) == adproc["NTUM"].sum()
 
 
 def test_centres_say_that_they_are_fictional(cohort):

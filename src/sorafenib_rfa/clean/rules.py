@@ -501,20 +501,23 @@ def decisive_rows_lost(t: Tables) -> list[Fault]:
 
 
 def events_before_index(t: Tables) -> list[Fault]:
-    """Adverse events that began before the index RFA: kept, listed, never treatment-emergent."""
+    """Adverse events that began before the index RFA: kept, listed, never treatment-emergent.
+
+    Without a start, those that were over before it.
+    """
     events = t.tables["adverse_events"]
     index_date = events["USUBJID"].map(index_rfa(t.tables["ablations"]))
-    days = (index_date - events["start_date"]).dt.days
-    return [
-        Fault(
-            "adverse_events",
-            row,
-            "start_date",
-            f"the event began {number:.0f} days before the index RFA: it stays, and is never treatment-emergent",
-            "flag",
-        )
-        for row, number in days[days > 0].items()
-    ]
+    faults = []
+    for column, verb in (("start_date", "began"), ("end_date", "ended")):
+        days = (index_date - events[column]).dt.days
+        if column == "end_date":
+            days = days[events["start_date"].isna()]
+        for row, number in days[days > 0].items():
+            reason = (
+                f"the event {verb} {number:.0f} days before the index RFA: it stays, and is never treatment-emergent"
+            )
+            faults.append(Fault("adverse_events", row, column, reason, "flag"))
+    return faults
 
 
 def results_without_uln(t: Tables) -> list[Fault]:
