@@ -144,7 +144,7 @@ def test_an_event_before_the_rfa_is_flagged_listed_and_never_treatment_emergent(
 def test_an_event_of_unknown_start_that_was_over_before_the_rfa_is_flagged_too(centre):
     made = centre([["P1", "Fatigue", 2, None, "2015-02-28"], ["P1", "Fever", 1, None, "2015-03-01"]])
     assert made.entries() == [(EVENTS, "AE", 3, "End", "2015-02-28", "event_before_index", "flag")]
-    assert "the event ended 1 days before" in made.cleaned.quarantine["reason"][0]
+    assert "the event ended 1 day before the index RFA" in made.cleaned.quarantine["reason"][0]
     assert made.adam["adae"].set_index("AEDECOD")["PREFL"].to_dict() == {"Fatigue": "Y", "Fever": "N"}
 
 

@@ -513,9 +513,8 @@ def events_before_index(t: Tables) -> list[Fault]:
         if column == "end_date":
             days = days[events["start_date"].isna()]
         for row, number in days[days > 0].items():
-            reason = (
-                f"the event {verb} {number:.0f} days before the index RFA: it stays, and is never treatment-emergent"
-            )
+            span = f"{number:.0f} day{'' if number == 1 else 's'}"
+            reason = f"the event {verb} {span} before the index RFA: it stays, and is never treatment-emergent"
             faults.append(Fault("adverse_events", row, column, reason, "flag"))
     return faults
 
