@@ -32,8 +32,18 @@ def pytest_configure(config):
 
 
 def pytest_collection_modifyitems(items):
-    # a process that runs the real DAG is busy longest: it begins, and the other does the rest meanwhile
-    items.sort(key=lambda item: item.get_closest_marker("workflow") is None)
+    # one process builds the finished paper; the other does what is slow and does not need it meanwhile, and only then
+    # comes what would wait for it; many short files at the end let both stop at the same time
+    waiting = {item.path for item in items if "finished" in getattr(item, "fixturenames", ())}
+    slow = {item.path for item in items if any(item.get_closest_marker(name) for name in ("slow", "workflow"))}
+    builds = next((item.path for item in items if item.path in waiting), None)
+
+    def turn(item):
+        if item.path in waiting:
+            return 0 if item.path == builds else 2
+        return 1 if item.path in slow else 3
+
+    items.sort(key=turn)
 
 
 @pytest.hookimpl(hookwrapper=True)
