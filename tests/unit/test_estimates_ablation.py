@@ -13,8 +13,8 @@ import pytest
 from estimates_data import PLAN, SCALES, estimated, plan, small_adam, value
 
 from sorafenib_rfa.adam.schemas import empty
+from sorafenib_rfa.clinical.complications import SCALES as CLASSIFICATIONS
 from sorafenib_rfa.config.load import load_study
-from sorafenib_rfa.estimates.ablation import SCALES as CLASSIFICATIONS
 from sorafenib_rfa.estimates.ablation import estimate_ablation
 from sorafenib_rfa.estimates.parts import complication_scales
 from sorafenib_rfa.stats.proportions import clopper_pearson, clustered_proportion

@@ -7,20 +7,19 @@ own denominator, the sessions of the centres whose records have it.
 
 References
 ----------
-Dindo D, et al. Ann Surg 2004;240:205-213. Filippiadis DK, et al. Cardiovasc Intervent Radiol 2017;40:1141-1146 (CIRSE).
-Khalilzadeh O, et al. J Vasc Interv Radiol 2017;28:1432-1437 (SIR). Ahmed M, et al. Radiology 2014;273:241-260
+Ahmed M, et al. Radiology 2014;273:241-260
 (technique efficacy, local tumour progression; each to be reported by tumour and by patient).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 import pandas as pd
 
+from sorafenib_rfa.clinical.complications import SCALES
 from sorafenib_rfa.config.models import Plan
 from sorafenib_rfa.estimates.ard import Estimates, slug
 from sorafenib_rfa.estimates.common import NAN, attempt
@@ -35,53 +34,6 @@ COUNTED = "sorafenib_rfa.estimates.ablation"
 COMPLICATIONS = "S2_ABLATION"
 TUMOURS = "S6_TUMOUR"
 
-
-@dataclass(frozen=True)
-class Scale:
-    """A classification of complications.
-
-    Attributes
-    ----------
-    column : str
-        Of ADPROC.
-    label : str
-        Its name.
-    codes : tuple of str
-        In order of severity.
-    severe_from : str
-        The first code of the upper part that is reported in one line.
-    severe_key, severe_label : str
-        That part in ids and in words.
-    """
-
-    column: str
-    label: str
-    codes: tuple[str, ...]
-    severe_from: str
-    severe_key: str
-    severe_label: str
-
-
-SCALES: Final[Mapping[str, Scale]] = {
-    "clavien_dindo": Scale(
-        "CLAVIEN",
-        "Clavien-Dindo",
-        ("I", "II", "IIIa", "IIIb", "IVa", "IVb", "V"),
-        "IIIa",
-        "major",
-        "grade III or above (major)",
-    ),
-    "cirse": Scale("CIRSE", "CIRSE 2017", ("1", "2", "3", "4", "5", "6"), "3", "grade_3_6", "grade 3 or above"),
-    "sir": Scale(
-        "SIR",
-        "SIR 2017",
-        ("mild", "moderate", "severe", "life_threatening", "death"),
-        "severe",
-        "severe_or_worse",
-        "severe or worse",
-    ),
-}
-"""Scales, by the name of their raw column without ``complication_``; where they are divided is each one's own."""
 
 SIZES: Final[Mapping[str, tuple[str, float, float]]] = {
     "le_2_cm": ("2 cm or less", 0.0, 2.0),
@@ -115,7 +67,8 @@ def estimate_ablation(
     adproc, adtum, adae, adsl, adex : DataFrame
         ADaM datasets.
     complication_scales : mapping
-        Scale (key of :data:`SCALES`) -> sites whose records have it (:func:`.parts.complication_scales`).
+        Scale (key of :data:`sorafenib_rfa.clinical.complications.SCALES`) -> sites whose records have it
+        (:func:`sorafenib_rfa.estimates.parts.complication_scales`).
     plan : Plan
         Window of complications, horizons, landmark, confidence level.
     cohort_name : str

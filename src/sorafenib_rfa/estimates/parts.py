@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sorafenib_rfa.clinical.complications import SCALES
 from sorafenib_rfa.config.models import CohortConfig, SiteConfig
 
 if TYPE_CHECKING:
@@ -40,10 +41,6 @@ def compares_arms(cohort: CohortConfig) -> bool:
     return cohort.offers("treatment") or cohort.offers("assigned_treatment")
 
 
-COMPLICATION_SCALES = ("clavien_dindo", "cirse", "sir")
-"""Classifications of complications, as raw columns name them after ``complication_``."""
-
-
 def complication_scales(sites: Mapping[str, SiteConfig]) -> dict[str, list[str]]:
     """Return, for each classification of complications of ablation, the sites whose records have it.
 
@@ -52,8 +49,7 @@ def complication_scales(sites: Mapping[str, SiteConfig]) -> dict[str, list[str]]
     """
     own = {name: site.tables["ablations"].columns for name, site in sites.items() if "ablations" in site.tables}
     return {
-        scale: sorted(name for name, columns in own.items() if f"complication_{scale}" in columns)
-        for scale in COMPLICATION_SCALES
+        scale: sorted(name for name, columns in own.items() if f"complication_{scale}" in columns) for scale in SCALES
     }
 
 

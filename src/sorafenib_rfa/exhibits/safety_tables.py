@@ -1,10 +1,13 @@
-"""Tables on safety: adverse events, ablation, exposure; one function each."""
+"""Tables of adverse events, one function each, and what tables by exposure share."""
 
 from __future__ import annotations
+
+import pandas as pd
 
 from sorafenib_rfa.config.models import CohortConfig, Plan
 from sorafenib_rfa.estimates.common import horizon
 from sorafenib_rfa.exhibits.draft import Cell, Draft, Number, Source, with_n
+from sorafenib_rfa.exhibits.format import present
 
 GROUPS = {"exposed": "Any sorafenib", "unexposed": "No sorafenib"}
 
@@ -196,53 +199,16 @@ def ae_terms_table(source: Source, cohort: CohortConfig, plan: Plan) -> Draft:
 
 def _by_class(source: Source) -> dict[str, list[str]]:
     """Return the terms that somebody had by their class, the most frequent first."""
-    percents: dict[str, float] = {}
+    counts: dict[str, float] = {}
     classes: dict[str, str] = {}
     for row in source.rows.values():
-        if row["analysis_id"] == "term" and str(row["variable"]).endswith("=any"):
+        if row["analysis_id"] == "term" and row["stat_name"] == "n" and str(row["variable"]).endswith("=any"):
             term = str(row["variable"]).removesuffix("=any")
-            if row["stat_name"] == "percent":
-                percents[term] = max(percents.get(term, 0.0), float(row["value"]))
-            elif row["stat_name"] == "n":
-                said = str(row["method"])
-                classes[term] = said.removeprefix(f"patients with {term} (").removesuffix("), any grade")
-    found: dict[str, list[str]] = {soc: [] for soc in sorted(set(classes.values()))}
-    for term in sorted(percents, key=lambda name: (-percents[name], name)):
-        if percents[term] > 0:
-            found[classes[term]].append(term)
-    return {soc: terms for soc, terms in found.items() if terms}
-
-
-# --- ablation --------------------------------------------------------------------
-
-
-def ablation_table(source: Source, cohort: CohortConfig, plan: Plan) -> Draft:
-    """Return complications of ablation by exposure."""
-    draft = by_exposure(source)
-    draft.head("Complications of ablation")
-    count_line(draft, source, "Any", "ablation", "patient", "any")
-    count_line(draft, source, "Clavien-Dindo grade III or above", "ablation", "patient", "major")
-    return draft
-
-
-# --- exposure --------------------------------------------------------------------
-
-
-def exposure_table(source: Source, cohort: CohortConfig, plan: Plan) -> Draft:
-    """Return what is known of the drug taken."""
-    draft = Draft([["Exposure to sorafenib"], with_n("Any sorafenib", source, "safety", "population", "exposed", "n")])
-    draft.add(
-        "Months on the drug, median (95% CI)",
-        source.interval("exposure", "dosing", "exposed", "duration", "median"),
-        level=1,
-    )
-    mean = ("exposure", "dosing", "exposed", "daily_dose_mg", "mean")
-    draft.add("Daily dose, mg, mean (95% CI)", source.interval(*mean, digits=0), level=1)
-    for key, label in (
-        ("reduced", "Dose reduced"),
-        ("interrupted", "Dose interrupted"),
-        ("stopped_adverse_event", "Stopped for an adverse event"),
-        ("ongoing", "On the drug at last contact"),
-    ):
-        draft.add(label, source.count_percent("exposure", "dosing", "exposed", key), level=1)
-    return draft
+            said = str(row["method"])
+            classes[term] = said.removeprefix(f"patients with {term} (").removesuffix("), any grade")
+            if present(row):
+                counts[term] = counts.get(term, 0.0) + (0.0 if pd.isna(row["value"]) else float(row["value"]))
+    found: dict[str, list[str]] = {soc: [] for soc in sorted({classes[term] for term in counts})}
+    for term in sorted(counts, key=lambda name: (-counts[name], name)):
+        found[classes[term]].append(term)
+    return found
