@@ -68,6 +68,7 @@ def with_arms(wrong: str = "") -> Exhibits:
 
     from sorafenib_rfa.estimates.agreement import estimate_agreement
     from sorafenib_rfa.estimates.baseline import estimate_baseline
+    from sorafenib_rfa.estimates.benefit_risk import estimate_benefit_risk
     from sorafenib_rfa.estimates.efficacy import estimate_efficacy
     from sorafenib_rfa.estimates.repeat_rfa import estimate_repeat_rfa
     from sorafenib_rfa.estimates.sensitivity import estimate_sensitivity
@@ -86,7 +87,7 @@ def with_arms(wrong: str = "") -> Exhibits:
     ablations = _ablations(rng, adsl)
     adae = _adae(rng, adsl)
     adlb = laboratory(rng, adsl, np.full(len(adsl), 2400))
-    treated = {"adsl": adsl, "adae": adae, "adex": _adex(adsl), "adlb": adlb, "ablations": ablations}
+    treated = {"adsl": adsl, "adtte": adtte, "adae": adae, "adex": _adex(adsl), "adlb": adlb, "ablations": ablations}
     agreement = pd.read_csv(ROOT / "validation/agreement.csv", dtype=str, keep_default_na=False)
     config, name = cohort.config, "synthetic"
     baseline = estimate_baseline(adsl, plan, config, name, "records/baseline.json")
@@ -108,6 +109,7 @@ def with_arms(wrong: str = "") -> Exhibits:
             agreement.astype({"values": int}), name, "records/agreement.json", shown_as="validation/agreement.csv"
         ),
         *estimate_treated(treated, plan, name).values(),
+        estimate_benefit_risk(**timed, adae=adae, adlb=adlb, record="records/benefit_risk.json"),
     ]
     return _collected(parts, cohort, plan, ledgers)
 
@@ -292,7 +294,8 @@ def _adae(rng: np.random.Generator, adsl: pd.DataFrame) -> pd.DataFrame:
                         "TRTEMFL": "Y",
                     }
                 )
-    return pd.DataFrame(rows).assign(SRCFILE="events.csv", SRCSHEET=None, SRCROW=range(2, len(rows) + 2))
+    frame = pd.DataFrame(rows).assign(SRCFILE="events.csv", SRCSHEET=None, SRCROW=range(2, len(rows) + 2))
+    return frame.assign(AENDT=frame["ASTDT"] + pd.Timedelta(days=30))
 
 
 def _adex(adsl: pd.DataFrame) -> pd.DataFrame:

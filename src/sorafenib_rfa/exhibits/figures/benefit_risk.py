@@ -60,7 +60,7 @@ def draw_benefit_risk(inputs: Inputs) -> tuple[Figure, pd.DataFrame]:
         "difference": [inputs.number(line["row"].difference_id, "ci").replace("95% CI ", "") for line in lines],
     }
     month_in, risk_in = 0.5, 0.64
-    right_in = text_width_in(figure, [text.replace("%", "") for text in texts["difference"]], NUMBERS_PT) + 0.14
+    right_in = text_width_in(figure, texts["difference"], NUMBERS_PT) + 0.14
     left_in = names_in + month_in + 2 * risk_in
     ax = figure.add_axes(
         (
@@ -101,7 +101,7 @@ def draw_benefit_risk(inputs: Inputs) -> tuple[Figure, pd.DataFrame]:
         beside(columns["month"][1], y, f"{row.month:g}", fontsize=NUMBERS_PT, ha="center")
         beside(columns["treated"][1], y, one, fontsize=NUMBERS_PT, ha="right")
         beside(columns["control"][1], y, other, fontsize=NUMBERS_PT, ha="right")
-        beside(columns["difference"][1], y, difference.replace("%", ""), fontsize=NUMBERS_PT, ha="right")
+        beside(columns["difference"][1], y, difference, fontsize=NUMBERS_PT, ha="right")
         _draw_difference(ax, row, y, looks[row.month])
         drawn.add(
             "risk_difference", panel=_KINDS[row.kind], series=f"{row.label}, month {row.month:g}", x=row.difference,
