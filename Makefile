@@ -1,6 +1,7 @@
 # Set-up plus one command, nothing hidden. Needs python3 >= 3.11 and make; no root, conda, Quarto or R.
 #   make paper        regenerate the paper:  results/<cohort>/manuscript/paper.html|pdf|docx
 #   make audit        what a stranger checks it with: results/<cohort>/audit/index.html, crate, bag and paperwork
+#   make release      what may leave the house, small groups suppressed: results/<cohort>/release/ (docs/disclosure.md)
 #   make test         check the code
 #   make crosscheck   recompute the reference values in R (needs R with survival, cmprsk, MatchIt, metafor, mets and survey)
 #   make bench        measure
@@ -9,7 +10,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
-.PHONY: paper audit test lint schemas crosscheck bench clean lock environment environment-dev
+.PHONY: paper audit release test lint schemas crosscheck bench clean lock environment environment-dev
 
 PYTHON ?= python3
 VENV := .venv
@@ -25,7 +26,7 @@ export LC_ALL := C.UTF-8
 unexport PYTHONPATH
 
 # In a clone that came with results, those that match this tree are taken over instead of being made again.
-paper audit: environment
+paper audit release: environment
 	test -d .snakemake/metadata || test -z "$(wildcard results/*/records)" || $(BIN)/sorafenib-rfa adopt
 	$(BIN)/snakemake $@ $(ARGS)
 

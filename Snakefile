@@ -25,6 +25,7 @@ include: "workflow/rules/manuscript.smk"
 include: "workflow/rules/validation.smk"
 include: "workflow/rules/export.smk"
 include: "workflow/rules/audit.smk"
+include: "workflow/rules/release.smk"
 
 
 # --- targets: each for every cohort named in the configuration ---------------------------------------------------------
@@ -41,6 +42,12 @@ rule audit:
     """What a stranger checks the paper with: audit site, crate, paperwork, and the bag that carries and checks it all."""
     input:
         audit_targets(),
+
+
+rule release:
+    """What may leave the house, under disclosure control: public results, tables, figures and paper."""
+    input:
+        expand("results/{cohort}/release", cohort=COHORTS),
 
 
 rule data:

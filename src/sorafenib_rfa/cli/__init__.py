@@ -19,6 +19,7 @@ COMMANDS = {
     "diff": "Which numbers changed against a revision or a bundle, and by what.",
     "adopt": "Take over results made elsewhere whose digests match.",
     "attest": "Make a statement of a verification that can be signed.",
+    "disclosure": "What in a folder must not leave the house.",
 }
 """Command -> what the overview says of it; kept here so that the overview imports nothing."""
 

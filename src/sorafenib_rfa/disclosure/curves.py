@@ -20,6 +20,9 @@ from sorafenib_rfa.disclosure.suppression import HIDDEN, is_small, round_count
 from sorafenib_rfa.estimates.ard import NUMERIC
 from sorafenib_rfa.estimates.members import CountIndex
 
+YEAR: Final = 12.0
+"""Months; how long a curve would be is told in full years."""
+
 SHARE_STEP: Final = 0.05
 """Shares of a group that are not in the ARD are multiples of this."""
 
@@ -94,7 +97,7 @@ DECLARED: Final[Mapping[str, Rule]] = {
     "designs_rfs": Bound(),
     "designs_os": Bound(),
     # the largest weight is a single copy's and stays out
-    "ccw_weights": Bound(axes=("time_months",), counts=("copies",), model=("sum_of_weights", "effective_n")),
+    "ccw_weights": Bound(axes=("time_months",), counts=("copies", "sum_of_weights", "effective_n")),
     "effect_over_time": Bound(
         axes=("time_months", "end_months"), counts=("events_treated", "events_control"), model=("hr", "lo", "hi"),
         drop=(("kind", "event"),), regular=(("kind", "spline"),),
@@ -254,6 +257,12 @@ class _Release:
                 seen, shown = events[now], rounded
             else:  # nothing new is said but how many are at risk
                 kept.append({**kept[-1], "time_months": month, "n_risk": float(self._rounded(risk))})
+        if seen == events[0] and events[-1] > events[0]:
+            kept = kept[:1]  # a line without a step would say that nothing happened
+        # the curve goes on, unseen: who draws numbers at risk must not take its end for nobody left
+        unknown = dict.fromkeys((rule.value, "ci_low", "ci_high", "n_risk"), math.nan)
+        end = max(YEAR * (time[-1] // YEAR), kept[-1]["time_months"])
+        kept += [{**kept[-1], **unknown}, {**kept[-1], **unknown, "time_months": float(end)}]
         return pd.DataFrame(kept)
 
     def _point(
@@ -362,8 +371,11 @@ class _Release:
         return self.roles[identifier]
 
     def _count(self, value: float) -> float:
-        """Return a count that no row of the ARD is known to state; one as large as a hidden count may be that count."""
-        if math.isnan(value) or is_small(value, self.rules.threshold) or value in self.hidden_sizes:
+        """Return a count, or a sum of weights, that no row of the ARD is known to state.
+
+        One as large as a hidden count may be that count.
+        """
+        if math.isnan(value) or 0 < value < self.rules.threshold or value in self.hidden_sizes:
             return math.nan
         return float(self._rounded(value))
 

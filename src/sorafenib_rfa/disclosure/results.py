@@ -142,10 +142,10 @@ def coarse(value: Any, digits: int) -> float:
     return float(f"{number:.{digits}g}")
 
 
-def coarse_p(value: Any) -> float:
-    """Return a p value with two significant digits, at least :data:`SMALLEST_P`."""
+def coarse_p(value: Any, digits: int) -> float:
+    """Return a p value rounded to significant digits, at least :data:`SMALLEST_P`."""
     number = float(value)
-    return number if math.isnan(number) else max(coarse(number, 2), SMALLEST_P)
+    return number if math.isnan(number) else max(coarse(number, digits), SMALLEST_P)
 
 
 def public_words(text: str, rules: Disclosure) -> str:
@@ -233,7 +233,9 @@ class _Release:
     def _coarse(self, row: dict[str, Any]) -> dict[str, Any]:
         digits = self.rules.significant_digits
         numbers = {name: coarse(row[name], digits) for name in ("value", "ci_low", "ci_high")}
-        return self._as({**row, **numbers, "p_value": coarse_p(row["p_value"])}, "coarsened")
+        return self._as(
+            {**row, **numbers, "p_value": coarse_p(row["p_value"], self.rules.significant_digits)}, "coarsened"
+        )
 
     def _stated(self, row: dict[str, Any], identifier: str, resting: set[str]) -> dict[str, Any]:
         """Release what no count of patients states the size of, if a curve does or it counts analyses."""
@@ -265,7 +267,9 @@ class _Release:
             bound = {name: coarse(round(each / step) * step, 6) for name, each in limits.items() if math.isfinite(each)}
             if row["stat_name"] != "difference":
                 bound = {name: min(max(each, 0.0), 100.0) for name, each in bound.items()}
-            return self._as({**row, **bound, "p_value": coarse_p(row["p_value"])}, "multiple")
+            return self._as(
+                {**row, **bound, "p_value": coarse_p(row["p_value"], self.rules.significant_digits)}, "multiple"
+            )
         return self._coarse(row)
 
     def _smallest(self, roles: Mapping[str, str]) -> int:
