@@ -137,7 +137,7 @@ def planned_items(plan: Plan) -> Iterator[Planned]:
     )
     yield Planned(
         "rfa_complication_days", f"Complications of RFA within {plan.rfa_complication_days} days",
-        ["safety.rfa_session.*", "safety.rfa_related_event.*"],
+        ["ablation.session.*", "ablation.related_event.*"],
     )  # fmt: skip
     yield Planned("ctcae_version", f"Grades by CTCAE v{plan.ctcae_version}", ["safety.term_worst_grade.*"])
     yield Planned(
@@ -167,11 +167,52 @@ def planned_items(plan: Plan) -> Iterator[Planned]:
         )  # fmt: skip
     if plan.sensitivity is not None:
         yield from _sensitivity(plan)
+    yield from _safety(plan)
+
+
+def _safety(plan: Plan) -> Iterator[Planned]:
+    for key, query in plan.events_of_interest.items():
+        yield Planned(
+            f"events_of_interest.{key}",
+            f"Adverse events counted together as {query.label}: " + ", ".join(query.terms),
+            [f"safety.interest.*.{slug(key)}.any.percent"],
+        )
     yield Planned(
-        "events_of_interest",
-        "Adverse events of interest: " + ", ".join(query.label for query in plan.events_of_interest.values()),
-        ["safety.term.*.any.percent"],
+        "liver.albi_months",
+        "Mean ALBI at " + ", ".join(f"{month:g}" for month in plan.liver.albi_months) + " months",
+        [f"liver.albi_course.contrast.m{slug(f'{month:g}')}.difference" for month in plan.liver.albi_months],
     )
+    full = plan.exposure.full_dose_mg_per_day
+    yield Planned(
+        "exposure.full_dose_mg_per_day", f"Dose intensity relative to {full:g} mg a day",
+        ["exposure.dosing.*.relative_dose_intensity.mean"],
+    )  # fmt: skip
+    yield Planned(
+        "exposure.duration_landmarks_months",
+        "Effect by achieved duration from months "
+        + ", ".join(f"{month:g}" for month in plan.exposure.duration_landmarks_months),
+        [
+            f"exposure.landmark_m{slug(f'{month:g}')}.contrast.adjusted.hr"
+            for month in plan.exposure.duration_landmarks_months
+        ],
+    )
+    weighed = plan.benefit_risk
+    if weighed is None:
+        return
+    months = [f"m{slug(f'{month:g}')}" for month in weighed.horizons_months]
+    for effect in weighed.effects:
+        yield Planned(
+            f"benefit_risk.effects.{effect.id}",
+            f"{effect.kind.capitalize()} to be weighed: {effect.label}",
+            [f"benefit_risk.{effect.id}.contrast.{month}.risk_difference" for month in months],
+        )
+    for name, worth in (("toxicity", weighed.utility_toxicity), ("relapse", weighed.utility_relapse)):
+        yield Planned(
+            f"benefit_risk.utility_{name}",
+            f"Worth of a month with {name}: {worth:g}, beside all others from 0 to 1",
+            [f"benefit_risk.qtwist.{name}.utility", "benefit_risk.qtwist.contrast.utilities.*"],
+            agrees=lambda values, key=f"benefit_risk.qtwist.{name}.utility", worth=worth: values[key] == worth,
+        )
 
 
 def _sensitivity(plan: Plan) -> Iterator[Planned]:
