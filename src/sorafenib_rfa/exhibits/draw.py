@@ -78,6 +78,18 @@ def _drawer(name: str) -> Drawer:
         from sorafenib_rfa.exhibits.figures.benefit_risk import draw_qtwist
 
         return draw_qtwist
+    if name == "swimmer":
+        from sorafenib_rfa.exhibits.figures.exposure import draw_swimmer
+
+        return draw_swimmer
+    if name == "duration":
+        from sorafenib_rfa.exhibits.figures.exposure import draw_duration
+
+        return draw_duration
+    if name == "ltp_tumour":
+        from sorafenib_rfa.exhibits.figures.ablation import draw_ltp_tumour
+
+        return draw_ltp_tumour
     if name == "overlap":
         from sorafenib_rfa.exhibits.figures.propensity import draw_overlap
 
