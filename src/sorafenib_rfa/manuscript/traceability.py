@@ -178,6 +178,11 @@ def _safety(plan: Plan) -> Iterator[Planned]:
             [f"safety.interest.*.{slug(key)}.any.percent"],
         )
     yield Planned(
+        "adverse_event_months",
+        "Incidence of adverse events by " + ", ".join(f"{month:g}" for month in plan.adverse_event_months) + " months",
+        [f"safety.incidence_*.m{slug(f'{month:g}')}.incidence" for month in plan.adverse_event_months],
+    )
+    yield Planned(
         "liver.albi_months",
         "Mean ALBI at " + ", ".join(f"{month:g}" for month in plan.liver.albi_months) + " months",
         [f"liver.albi_course.contrast.m{slug(f'{month:g}')}.difference" for month in plan.liver.albi_months],
