@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +37,12 @@ def draw(which: str, name: str, **changes):
     data = exhibits(which)
     given = {"ard": data.ard, "curves": data.curves, "cohort": data.cohort.config, "plan": data.plan} | changes
     return draw_figure(name, **given)
+
+
+@cache
+def drawn_once(which: str, name: str):
+    """Return a figure as it is drawn for the paper, for tests that only look at it."""
+    return draw(which, name)
 
 
 def shown_texts(figure) -> list[Text]:
@@ -100,7 +107,7 @@ def test_risk_table_counts_patients_and_sums_weights():
 # what the other two print is held against the ARD in test_figures_sensitivity.py
 @pytest.mark.parametrize(("which", "name"), [one for one in ALL if one[1] not in ("specifications", "tipping")])
 def test_every_number_printed_is_the_ard_row_it_names(which, name):
-    figure, drawn = draw(which, name)
+    figure, drawn = drawn_once(which, name)
     rows = exhibits(which).ard.set_index("ard_id", drop=False)
     printed = " ".join(plain(text.get_text()) for text in shown_texts(figure))
     drawn = drawn[drawn["ard_id"].fillna("").ne("") & drawn["text"].fillna("").ne("")]
@@ -211,7 +218,7 @@ def test_ae_plot_says_how_many_terms_it_leaves_out():
 
 @pytest.mark.parametrize(("which", "name"), ALL)
 def test_nothing_is_clipped_by_the_edge_of_the_figure(which, name):
-    figure, _ = draw(which, name)
+    figure, _ = drawn_once(which, name)
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
     renderer = canvas.get_renderer()
@@ -280,7 +287,7 @@ def test_published_percentages_are_marked_where_they_were_published():
 
 @pytest.mark.parametrize(("which", "name"), ALL)
 def test_synthetic_data_are_marked_in_every_panel_and_real_data_never(which, name):
-    figure, _ = draw(which, name)
+    figure, _ = drawn_once(which, name)
     marks = [text for text in shown_texts(figure) if text.get_gid() == "synthetic"]
     if exhibits(which).cohort.config.synthetic:
         assert {mark.get_text() for mark in marks} == {"Synthetic data"}
