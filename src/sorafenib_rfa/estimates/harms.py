@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from sorafenib_rfa.clinical.liver import albi_grade, albi_score
+from sorafenib_rfa.clinical.liver import albi_grade
 from sorafenib_rfa.config.models import EventFilter, Plan
 from sorafenib_rfa.estimates.covariates import numbers, texts
 from sorafenib_rfa.vocabulary import DAYS_PER_MONTH
@@ -145,28 +145,20 @@ def first_albi_worsening(
         ``results`` (days after RFA with albumin and bilirubin). Follow-up without an event ends with the last result;
         who has none, or no grade at baseline, is followed for half a day.
     """
-    day = numbers(adlb["ADY"]) - 1  # day 1 is the day of RFA
-    kept = (day > 0) & (texts(adlb["PERIRFFL"]) != "Y").fillna(True).astype(bool) & (numbers(adlb["AVAL"]) > 0)
-    rows = pd.DataFrame(
-        {
-            "USUBJID": texts(adlb["USUBJID"]).astype(object),
-            "test": texts(adlb["PARAMCD"]),
-            "day": day,
-            "value": numbers(adlb["AVAL"]),
-        }
-    )[kept]
-    bilirubin, albumin = (
-        rows[rows["test"] == test].groupby(["USUBJID", "day"])["value"].last() for test in ("BILI", "ALB")
+    # the mixed model beside it is not for those who only ask for events
+    from sorafenib_rfa.estimates.albi import albi_scores
+
+    by_subject = adsl.assign(USUBJID=texts(adsl["USUBJID"]).astype(object)).set_index("USUBJID")
+    before = numbers(albi_grade(by_subject["ALBISC"]))
+    scores = albi_scores(adlb)
+    scores = scores[~scores["near_rfa"]]
+    subject = scores["USUBJID"]
+    scores = scores.assign(
+        day=_days(scores["date"], subject.map(pd.to_datetime(by_subject["TRTSDT"]))), before=subject.map(before)
     )
-    pairs = pd.DataFrame({"bilirubin": bilirubin, "albumin": albumin}).dropna().reset_index()
-    grade = numbers(albi_grade(albi_score(pairs["bilirubin"], pairs["albumin"]))) if len(pairs) else pairs["day"]
-    score = adsl.assign(USUBJID=texts(adsl["USUBJID"]).astype(object)).set_index("USUBJID")["ALBISC"]
-    before = numbers(albi_grade(score))
-    pairs = pairs[pairs["USUBJID"].map(before).notna()]
-    by_patient = pairs.groupby("USUBJID")["day"]
-    worse = (
-        pairs[grade.loc[pairs.index] > pairs["USUBJID"].map(before)].groupby("USUBJID")["day"].min().reindex(subjects)
-    )
+    scores = scores[(scores["day"] > 0) & scores["before"].notna()]
+    by_patient = scores.groupby("USUBJID")["day"]
+    worse = scores[scores["grade"] > scores["before"]].groupby("USUBJID")["day"].min().reindex(subjects)
     own = followed.loc[subjects]
     known = before.reindex(subjects).notna()
     end = own["last_day"].where(own["died"] & known, by_patient.max().reindex(subjects)).fillna(HALF_DAY)

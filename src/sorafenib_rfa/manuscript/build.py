@@ -94,6 +94,7 @@ def facts(sites: Mapping[str, Mapping], plan: Plan, checklists: Sequence[Checkli
 def printed_words(cohorts: Mapping[str, CohortConfig], plan: Plan, ards: Mapping[str, pd.DataFrame]) -> list[str]:
     """Return the texts with numbers that tables print as the configuration or the ARD has them."""
     words: set[str] = {*planned_words(plan)}
+    words |= {effect.label for effect in plan.benefit_risk.effects} if plan.benefit_risk else set()
     for covariate in plan.covariates.values():
         words |= {covariate.label, *(covariate.levels or ())}
     for config in cohorts.values():
