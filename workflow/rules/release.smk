@@ -29,7 +29,10 @@ def released_papers(wildcards):
 
 def released_validation(wildcards):
     """What is true of a simulated cohort, which its paper shows."""
-    return VALIDATION_EXHIBITS if wildcards.cohort == "synthetic" else []
+    if wildcards.cohort != "synthetic":
+        return []
+    made = rules.publish_validation.output
+    return [made.ard, *made.table, *made.figure, made.drawn]
 
 
 rule control_disclosure:

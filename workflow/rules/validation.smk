@@ -119,6 +119,41 @@ rule draw_truth:
         "../scripts/draw_truth.py"
 
 
+rule publish_validation:
+    """Put what is true of the simulated cohort beside its public results, with the figure that shows both."""
+    input:
+        ard="results/synthetic/disclosure/ard/ard.parquet",
+        curves="results/synthetic/disclosure/curves",
+        truth="results/synthetic/validation/ard/ard.parquet",
+        table=multiext("results/synthetic/validation/tables/recovery", ".md", ".csv"),
+    output:
+        ard="results/synthetic/disclosure/validation/ard/ard.parquet",
+        table=multiext("results/synthetic/disclosure/validation/tables/recovery", ".md", ".csv"),
+        figure=multiext("results/synthetic/disclosure/validation/figures/truth_designs", ".svg", ".pdf", ".png"),
+        drawn="results/synthetic/disclosure/validation/figures/truth_designs.csv",
+        record="results/synthetic/records/publish_validation/synthetic.json",
+    log:
+        "logs/synthetic/publish_validation.log",
+    benchmark:
+        "benchmarks/rules/synthetic/publish_validation.tsv"
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=800,
+        runtime=10,
+    params:
+        code=code("publish_validation"),
+        environment=environment("publish_validation"),
+        seed=STUDY.run.seed,
+        source_date_epoch=SOURCE_DATE_EPOCH,
+        cohort="synthetic",
+        cohort_config=lambda wildcards: STUDY.cohorts["synthetic"].config.model_dump(mode="json"),
+        plan=lambda wildcards: STUDY.plans["synthetic"].model_dump(mode="json"),
+    script:
+        "../scripts/publish_validation.py"
+
+
 rule simulate_recovery:
     """Simulate cohorts of one scenario and analyse each by every design."""
     input:

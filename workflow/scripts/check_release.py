@@ -10,7 +10,6 @@ with job(snakemake) as this:
 
     from sorafenib_rfa.config.models import Disclosure
     from sorafenib_rfa.disclosure.release import PublicPart, identifiers, read_figures_withheld, write_release
-    from sorafenib_rfa.disclosure.results import outside_results
 
     parts = []
     for path in snakemake.input.ard:
@@ -25,13 +24,14 @@ with job(snakemake) as this:
                 withheld_figures=read_figures_withheld(folder / "withheld_figures.csv"),
             )
         )
-    truth = next((Path(path) for path in snakemake.input.validation if path.endswith("ard.parquet")), None)
+    truth = [Path(path) for path in snakemake.input.validation if path.endswith(".parquet")]
+    shown = [Path(path) for path in snakemake.input.validation if not path.endswith(".parquet")]
     write_release(
         parts,
         [Path(path) for path in snakemake.input.papers],
         Path(snakemake.output.release),
         rules=Disclosure.model_validate(snakemake.params.disclosure),
-        validation=None if truth is None else (outside_results(pd.read_parquet(truth)), truth.parents[1]),
+        validation=(pd.read_parquet(truth[0]), shown) if truth else None,
         publication_date=snakemake.params.publication_date,
         secrets=identifiers(pd.read_parquet(path, columns=["USUBJID"]) for path in snakemake.input.members),
     )

@@ -54,6 +54,7 @@ _IDENTIFIERS: Final = re.compile(
 )
 _SPOKEN_IDENTIFIER: Final = re.compile(r"\b(?:USUBJID|SUBJID)\b")
 _MONTHS: Final = "jan|feb|mar|apr|may|jun|jul|aug|sep|sept|oct|nov|dec"
+_MONTH_NUMBERS: Final = {name: j for j, name in enumerate("jan feb mar apr may jun jul aug sep oct nov dec".split(), 1)}
 _DATE: Final = re.compile(
     rf"(?<![\w.-])(?:(?P<iso>(?:19|20)\d\d[-/.](?:0?[1-9]|1[0-2])[-/.](?:0?[1-9]|[12]\d|3[01]))"
     rf"|(?:0?[1-9]|[12]\d|3[01])[/.](?:0?[1-9]|[12]\d|3[01])[/.](?:19|20)\d\d"
@@ -241,7 +242,7 @@ def _text(state: _Checked, file: str, where: str, text: str) -> None:
     if not text.strip():
         return
     for match in _DATE.finditer(text):
-        if match["iso"] is None or match["iso"].replace("/", "-").replace(".", "-") not in state.dates:
+        if _iso(match[0]) not in state.dates:
             state.add(file, where, match[0], "exact_date")
     for match in _SPOKEN_IDENTIFIER.finditer(text):
         state.add(file, where, match[0], "identifier")
@@ -261,6 +262,16 @@ def _text(state: _Checked, file: str, where: str, text: str) -> None:
     _typed_counts(state, file, where, text)
 
 
+def _iso(text: str) -> str:
+    """Return a date as ``YYYY-MM-DD`` where its order is plain; as it stands otherwise."""
+    numbers = [int(each) for each in re.findall(r"\d+", text)]
+    named = re.search(rf"({_MONTHS})", text, re.IGNORECASE)
+    if named and len(numbers) == 2:
+        day, year = numbers
+        return f"{year:04d}-{_MONTH_NUMBERS[named[1].lower()[:3]]:02d}-{day:02d}"
+    return "{:04d}-{:02d}-{:02d}".format(*numbers) if len(numbers) == 3 and numbers[0] > 31 else text
+
+
 def _typed_counts(state: _Checked, file: str, where: str, text: str) -> None:
     least = state.rules.threshold
     words = "|".join(_SMALL_WORDS[: least - 1])
@@ -269,7 +280,7 @@ def _typed_counts(state: _Checked, file: str, where: str, text: str) -> None:
         rf"\bn\s*=\s*(?:{digits})(?![\d.,]*\d)",
         rf"(?<![\w.,<\u2212-])(?:{digits})\s*\(\s*\d+(?:\.\d+)?\s*%\s*\)",
         rf"(?<![\w.,<\u2212/-])(?:{digits})\s*/\s*\d+(?![\w./])(?=\s*(?:{_PEOPLE})?)",
-        rf"(?<![\w.,<\u2212-])(?:{digits}|{words})\s+(?:of\s+(?:the\s+)?\d+\s+)?(?:[a-z-]+\s+)?{_PEOPLE}\b(?!-)",
+        rf"(?<![\w.,<\u2212-])(?:{digits}|{words})\s+(?:of\s+(?:the\s+)?\d+\s+)?(?:(?!(?:the|an?|of|in|to|and)\b)[a-z-]+\s+)?{_PEOPLE}\b(?!-)",
         rf"(?<![\w.,<\u2212-])(?:{digits})\s+(?:of|out of)\s+(?:the\s+)?\d+(?![\w.%])",
     )
     for pattern in patterns:

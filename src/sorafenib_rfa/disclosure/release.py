@@ -109,7 +109,7 @@ def write_release(
     destination: Path,
     *,
     rules: Disclosure,
-    validation: tuple[pd.DataFrame, Path] | None,
+    validation: tuple[pd.DataFrame, Sequence[Path]] | None,
     publication_date: str,
     secrets: Iterable[str],
 ) -> None:
@@ -124,8 +124,8 @@ def write_release(
     destination : Path
         Folder to make; one that is there is replaced.
     rules : Disclosure
-    validation : (DataFrame, Path), optional
-        ARD (in the public form) and folder of what is true of a simulated cohort.
+    validation : (DataFrame, sequence of Path), optional
+        ARD (in the public form) and exhibits of what is true of a simulated cohort.
     publication_date : str
         The one date that may stand.
     secrets : iterable of str
@@ -144,8 +144,9 @@ def write_release(
         ard = part.ard
         if part is main and validation is not None:
             ard = pd.concat([ard, validation[0]]).sort_values("ard_id", ignore_index=True)
-            _copy(validation[1] / "tables", folder / "tables")
-            _copy(validation[1] / "figures", folder / "figures")
+            for path in validation[1]:
+                (folder / path.parent.name).mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(path, folder / path.parent.name / path.name)
         write_csv(ard, folder / "ard.csv")
         _copy(part.tables, folder / "tables")
         _copy(part.figures, folder / "figures")
