@@ -63,9 +63,9 @@ def of(found: pd.Series, name: str) -> float:
 def test_exposure_by_hand():
     made = estimate(small_adam())
     assert value(made.ard, "exposure.dosing.exposed.duration.median")["value"] == pytest.approx(31 / 30.4375)
-    assert value(made.ard, "exposure.dosing.exposed.daily_dose_mg.mean")["value"] == pytest.approx(600)
-    assert value(made.ard, "exposure.dosing.exposed.relative_dose_intensity.mean")["value"] == pytest.approx(75)
-    assert value(made.ard, "exposure.dosing.exposed.cumulative_dose_g.mean")["value"] == pytest.approx(31 * 0.6)
+    assert value(made.ard, "exposure.dose.exposed.daily_dose_mg.mean")["value"] == pytest.approx(600)
+    assert value(made.ard, "exposure.dose.exposed.relative_dose_intensity.mean")["value"] == pytest.approx(75)
+    assert value(made.ard, "exposure.dose.exposed.cumulative_dose_g.mean")["value"] == pytest.approx(31 * 0.6)
     assert value(made.ard, "exposure.dosing.exposed.stopped_adverse_event.n")["value"] == 1
     assert value(made.ard, "exposure.dosing.exposed.ongoing.n")["value"] == 0
     classes = ("ge_90", "ge_70_lt_90", "ge_50_lt_70", "lt_50")
@@ -89,7 +89,9 @@ def test_an_interruption_is_a_record_of_0_mg_or_a_gap_and_no_stop():
     assert of(found, "interrupted_adverse_event.n") == of(found, "reduced_adverse_event.n") == 2
     assert found["exposure.interruption.exposed.days.mean"] == 5
     assert of(found, "duration.median") == pytest.approx(25 / DAYS_PER_MONTH)
-    assert of(found, "relative_dose_intensity.mean") == pytest.approx(100 * (10 * 800 + 10 * 400) / (25 * 800))
+    assert found["exposure.dose.exposed.relative_dose_intensity.mean"] == pytest.approx(
+        100 * (10 * 800 + 10 * 400) / (25 * 800)
+    )
     assert of(found, "stopped_patient_choice.n") == 2
 
 
@@ -127,15 +129,19 @@ def test_drug_started_again_after_a_recurrence_is_no_part_of_the_course():
 def test_where_intervals_overlap_the_later_record_holds():
     adex = dosing([("A", 0, 30, 800, "adverse_event"), ("A", 20, 39, 400, "planned")])
     found = described(adex, people("A"))
-    assert of(found, "cumulative_dose_g.mean") == pytest.approx((20 * 800 + 20 * 400) / 1000)
+    assert found["exposure.dose.exposed.cumulative_dose_g.mean"] == pytest.approx((20 * 800 + 20 * 400) / 1000)
     assert of(found, "interrupted.n") == 0
 
 
 def test_a_dose_that_is_not_recorded_leaves_the_patient_out_of_dose_but_not_of_duration():
     adex = dosing([("A", 0, 9, None, "planned"), ("B", 0, 9, 400, "planned")])
     found = described(adex, people("AB"))
-    assert (of(found, "dose_unknown.n"), of(found, "with_dosing_records.n"), of(found, "dose_known.n")) == (1, 2, 1)
-    assert of(found, "daily_dose_mg.mean") == 400
+    assert (of(found, "dose_unknown.n"), of(found, "with_dosing_records.n"), found["exposure.dose.exposed.n"]) == (
+        1,
+        2,
+        1,
+    )
+    assert found["exposure.dose.exposed.daily_dose_mg.mean"] == 400
     assert of(found, "started_below_full.n") == 1
 
 
@@ -211,8 +217,12 @@ def test_counts_and_doses_are_those_of_sql(seed):
             date_diff('day', min(EXSTDT), max(EXENDT)) + 1 AS days, arg_max(EXADJ, EXSTDT) AS reason,
             sum(greatest(off, 0)) AS off FROM step GROUP BY USUBJID"""
         )
-        assert of(found, "daily_dose_mg.mean") == pytest.approx(ask("SELECT avg(mg / days) FROM course"))
-        assert of(found, "cumulative_dose_g.mean") == pytest.approx(ask("SELECT avg(mg) / 1000 FROM course"))
+        assert found["exposure.dose.exposed.daily_dose_mg.mean"] == pytest.approx(
+            ask("SELECT avg(mg / days) FROM course")
+        )
+        assert found["exposure.dose.exposed.cumulative_dose_g.mean"] == pytest.approx(
+            ask("SELECT avg(mg) / 1000 FROM course")
+        )
         assert of(found, "stopped_patient_choice.n") == ask(
             "SELECT count(*) FROM course WHERE reason = 'patient_choice'"
         )

@@ -350,21 +350,21 @@ def _add_dose(context: SafetyContext, courses: Courses) -> None:
         patients.index.intersection(unknown),
         "patients with an interval of unknown dose, who are left out of what is said of doses",
     )
-    _add_size(context, "dosing", known.index, "exposed patients all of whose doses are recorded", variable="dose_known")
+    _add_size(context, "dose", known.index, "exposed patients all of whose doses are recorded")
     total = (taken["dose"] * taken["days"]).groupby(taken["USUBJID"]).sum().reindex(known.index)
     daily = total / known["days"]
     intensity = 100 * daily / full
     over = "each patient's dose taken over the days from first to last dose, interruptions counted as 0 mg"
-    _add_mean(context, "dosing", "daily_dose_mg", daily, unit="measure", said=over)
+    _add_mean(context, "dose", "daily_dose_mg", daily, unit="measure", said=over)
     _add_mean(
         context,
-        "dosing",
+        "dose",
         "relative_dose_intensity",
         intensity,
         unit="percent",
         said=f"mean daily dose relative to {full:.0f} mg; {over}",
     )
-    _add_mean(context, "dosing", "cumulative_dose_g", total / 1000, unit="measure", said="grams taken by each patient")
+    _add_mean(context, "dose", "cumulative_dose_g", total / 1000, unit="measure", said="grams taken by each patient")
     for key, (label, low, high) in DOSE_CLASSES.items():
         members = known.index[((intensity >= low) & (intensity < high)).to_numpy(dtype=bool)]
         context.proportion(

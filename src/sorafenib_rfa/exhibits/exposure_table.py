@@ -41,7 +41,7 @@ _BY_DURATION = {
 
 def exposure_table(source: Source, cohort: CohortConfig, plan: Plan) -> Draft:
     """Return what is known of the drug taken, and the comparisons by its duration."""
-    dosing = ("exposure", "dosing", "exposed")
+    dosing, dose = ("exposure", "dosing", "exposed"), ("exposure", "dose", "exposed")
     draft = Draft([["Exposure to sorafenib"], with_n("Any sorafenib", source, *dosing, "with_dosing_records", "n")])
     draft.head("Duration (95% CI)")
     draft.add("Months to permanent stop, median", source.interval(*dosing, "duration", "median"), level=1)
@@ -53,9 +53,9 @@ def exposure_table(source: Source, cohort: CohortConfig, plan: Plan) -> Draft:
     for key, label in _STOPS.items():
         draft.add(label, source.count_percent(*dosing, key), level=1)
     draft.head("Dose (95% CI)")
-    draft.add("Daily dose, mg, mean", source.interval(*dosing, "daily_dose_mg", "mean", digits=0), level=1)
-    draft.add("Cumulative dose, g, mean", source.interval(*dosing, "cumulative_dose_g", "mean", digits=0), level=1)
-    draft.add("Relative dose intensity, mean", source.interval(*dosing, "relative_dose_intensity", "mean"), level=1)
+    draft.add("Daily dose, mg, mean", source.interval(*dose, "daily_dose_mg", "mean", digits=0), level=1)
+    draft.add("Cumulative dose, g, mean", source.interval(*dose, "cumulative_dose_g", "mean", digits=0), level=1)
+    draft.add("Relative dose intensity, mean", source.interval(*dose, "relative_dose_intensity", "mean"), level=1)
     means = [row for row in source.starting("exposure", "dose_by_period", "exposed") if row["stat_name"] == "mean"]
     for begin, end, row in sorted((*_period(row), row) for row in means):
         draft.add(f"Months {begin} to {end}", source.with_interval(row), level=2)

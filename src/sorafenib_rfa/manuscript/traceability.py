@@ -190,7 +190,7 @@ def _safety(plan: Plan) -> Iterator[Planned]:
     full = plan.exposure.full_dose_mg_per_day
     yield Planned(
         "exposure.full_dose_mg_per_day", f"Dose intensity relative to {full:g} mg a day",
-        ["exposure.dosing.*.relative_dose_intensity.mean"],
+        ["exposure.dose.*.relative_dose_intensity.mean"],
     )  # fmt: skip
     yield Planned(
         "exposure.duration_landmarks_months",
