@@ -200,6 +200,14 @@ def test_words_of_the_configuration_pass_in_generated_tables_only(paper):
     assert paper.faults() == [(paper.line(RESULTS_FILE, "of Stage T2"), UNBOUND)]
 
 
+def test_a_word_of_the_configuration_is_found_however_its_marks_are_escaped():
+    words = Words(["hand_foot_grade_3_5"])
+    line = "| hand\\_foot\\_grade\\_3\\_5 | Harm |"
+    start, end = line.index("3"), line.index("5") + 1
+    assert words.hold(line, start, end)
+    assert not words.hold(line.replace("3", "4"), start, end)
+
+
 def test_what_shortcodes_print_passes(paper):
     paper.change(RESULTS_FILE, "patients, see", "patients on day {{< meta days >}}, see")
     assert '[60]{.meta data-meta="days"}' in paper.expand().text

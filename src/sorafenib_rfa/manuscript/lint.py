@@ -52,8 +52,11 @@ class Words:
     def hold(self, line: str, start: int, end: int) -> bool:
         """Return whether ``line[start:end]`` of a pipe table lies within one of the words, or the row is called so."""
         low, high = line.rfind("|", 0, start) + 1, line.find("|", end)
-        before, number = _ESCAPE.sub(r"\1", line[low:start]), line[start:end]
-        cell = before + number + _ESCAPE.sub(r"\1", line[end : high if high >= 0 else len(line)])
+        before, number, after = (
+            _ESCAPE.sub(r"\1", part)
+            for part in (line[low:start], line[start:end], line[end : high if high >= 0 else len(line)])
+        )
+        cell = before + number + after
         label = line.count("|", 0, start) == 1 and cell.replace("&nbsp;", " ").strip(" \u00a0*")
         if label and label in self.whole:
             return True
