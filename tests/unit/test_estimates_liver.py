@@ -113,6 +113,25 @@ def test_signal_by_the_patients_own_baseline():
     assert made.curves["liver_peaks"]["aminotransferase_baseline"].tolist() == [4.0]
 
 
+@pytest.mark.parametrize(("bilirubin_day", "alp_day"), [(50, 20), (51, 21), (19, 11), (20, 11)])
+def test_thirty_days_are_the_bound(bilirubin_day, alp_day):
+    """Bilirubin from the day of the aminotransferase to 30 days after; before it, and later, is no signal."""
+    adlb = labs(
+        ("A", "ALT", 20, 4.0, 0.5, 2, False),
+        ("A", "BILI", bilirubin_day, 2.5, 0.5, 2, False),
+    )
+    assert n(estimate(small_adam(), adlb), "hy.exposed.uln.concurrent") == (bilirubin_day in (20, 50))
+    # alkaline phosphatase up to 30 days before the aminotransferase
+    adlb = labs(
+        ("A", "ALT", alp_day + 30, 4.0, 0.5, 2, False),
+        ("A", "BILI", alp_day + 30, 2.5, 0.5, 2, False),
+        ("A", "ALP", alp_day, 1.0, 0.5, 0, False),
+    )
+    assert n(estimate(small_adam(), adlb), "hy.exposed.uln.without_cholestasis") == 1
+    adlb["ADT"] = adlb["ADT"].mask(adlb["PARAMCD"] == "ALP", adlb["ADT"] - DAY)
+    assert n(estimate(small_adam(), adlb), "hy.exposed.uln.alp_unknown") == 1
+
+
 @pytest.mark.parametrize(
     ("alp", "day", "expected"),
     [

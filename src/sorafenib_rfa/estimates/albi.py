@@ -20,7 +20,7 @@ from sorafenib_rfa.config.models import Plan
 from sorafenib_rfa.estimates.ard import ArdBuilder
 from sorafenib_rfa.estimates.common import NAN, attempt, horizon, untested
 from sorafenib_rfa.estimates.covariates import numbers, texts
-from sorafenib_rfa.stats.errors import EstimationError
+from sorafenib_rfa.stats.errors import EmptyGroupError, EstimationError
 from sorafenib_rfa.stats.mixed_model import MixedModelFit, mixed_model
 from sorafenib_rfa.stats.propensity import harrell_knots, restricted_cubic_spline
 from sorafenib_rfa.vocabulary import ARM_SLUGS, ARMS, DAYS_PER_MONTH
@@ -234,6 +234,9 @@ def _fit_course(scores: pd.DataFrame) -> _Course:
     EstimationError
         If not even the simplest can be fitted.
     """
+    none = [label for label in ARMS if not (scores["arm"] == ARM_SLUGS[label]).any()]
+    if none:
+        raise EmptyGroupError(f"no score from the landmark on in {', '.join(none)}")
     treated = (scores["arm"] == ARM_SLUGS[ARMS[0]]).to_numpy(dtype=float)
     months, change = scores["months"].to_numpy(float), (scores["score"] - scores["base"]).to_numpy(float)
     base_by_patient = scores.drop_duplicates("USUBJID")["base"]

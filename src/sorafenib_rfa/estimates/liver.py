@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 
 from sorafenib_rfa.clinical.ctcae import LAB_TERMS, grade
 from sorafenib_rfa.config.models import Plan
 from sorafenib_rfa.estimates.albi import ORIGIN, add_albi, albi_scores
 from sorafenib_rfa.estimates.ard import Estimates
+from sorafenib_rfa.estimates.counted import Members
 from sorafenib_rfa.estimates.covariates import numbers, texts
 from sorafenib_rfa.estimates.liver_injury import add_liver_injury
 from sorafenib_rfa.estimates.safety_context import BY_EXPOSURE, COUNTED, GROUPS, SafetyContext
 from sorafenib_rfa.vocabulary import LAB_TESTS
 
 ESTIMAND = "S3_LIVER"
-GRADES = range(5)
-MISSING = "missing"
+GRADES = (0.0, 1.0, 2.0, 3.0, 4.0, float("nan"))
+"""Rows and columns of a shift table; NaN: no grade."""
 
 _AWAY = "results within the plan's days after an ablation left out"
 _BY_LIMIT = "CTCAE v5.0 grades by the limits of normal before and after"
@@ -110,7 +113,7 @@ def _add_count(
     context: SafetyContext,
     analysis: str,
     stat: str,
-    members: pd.Series | pd.DataFrame,
+    members: Members,
     *,
     group: str,
     variable: str,
@@ -190,7 +193,7 @@ def _add_worst_grades(context: SafetyContext, results: pd.DataFrame) -> None:
 
 
 def _add_totals(
-    context: SafetyContext, analysis: str, variable: str, members: Mapping[str, pd.Series], what: str, population: str
+    context: SafetyContext, analysis: str, variable: str, members: Mapping[str, Members], what: str, population: str
 ) -> None:
     """Add the denominators of percentages."""
     for group, who in members.items():
@@ -200,37 +203,41 @@ def _add_totals(
 # --- shifts from baseline ------------------------------------------------------------------------------------------
 
 
-def shifts(results: pd.DataFrame, adlb: pd.DataFrame, test: str, patients: pd.Series) -> pd.DataFrame:
-    """Return each patient's grade at baseline and worst grade while at risk away from ablations, by limits of normal.
+@dataclass(frozen=True, eq=False)
+class Shift:
+    """Grades of one test in one group, an element a patient: at baseline, and the worst while at risk; NaN if unknown.
 
     CTCAE v5.0 grades a result after an abnormal baseline in multiples of that baseline, but the baseline itself by the
     limit of normal: between the two a patient whose result does not move would improve. Here both are by the limit.
-
-    Parameters
-    ----------
-    results : DataFrame
-        As :func:`results_at_risk` returns them.
-    adlb : DataFrame
-        ADaM laboratory results, of which the baseline grade is read.
-    test : str
-        PARAMCD.
-    patients : Series of USUBJID
-
-    Returns
-    -------
-    DataFrame
-        ``USUBJID, base, worst``, a row a patient; NaN where there is no graded result.
     """
-    own = adlb[(texts(adlb["PARAMCD"]) == test).fillna(False).to_numpy(dtype=bool)]
-    base = numbers(own["BTOXGR"]).groupby(texts(own["USUBJID"]).to_numpy(dtype=object)).max()
-    rows = results[(results["test"] == test).fillna(False) & ~results["near_rfa"]]
-    worst = rows.groupby("USUBJID")["grade_by_limit"].max()
-    subject = texts(patients).reset_index(drop=True)
-    return pd.DataFrame({"USUBJID": subject, "base": subject.map(base), "worst": subject.map(worst)})
 
+    subjects: pd.Index
+    base: np.ndarray
+    worst: np.ndarray
 
-def _grade_slug(at: object) -> str:
-    return MISSING if pd.isna(at) else f"g{at:g}"
+    @classmethod
+    def of(cls, base: pd.Series, worst: pd.Series, patients: pd.Series) -> Shift:
+        """Return the shifts of `patients` from grades by USUBJID."""
+        subjects = pd.Index(texts(patients).astype(object))
+        return cls(subjects, *(grades.reindex(subjects).to_numpy(dtype=float) for grades in (base, worst)))
+
+    @property
+    def rise(self) -> np.ndarray:
+        """Grades gained; NaN where one is unknown."""
+        return self.worst - self.base
+
+    @property
+    def both(self) -> pd.Index:
+        """Patients with both grades."""
+        return self.subjects[~np.isnan(self.rise)]
+
+    def who(self, *, base: float | None = None, worst: float | None = None) -> pd.Index:
+        """Return the patients with these grades; NaN: without a grade, None: with any or none."""
+        chosen = np.ones(len(self.subjects), dtype=bool)
+        for grades, wanted in ((self.base, base), (self.worst, worst)):
+            if wanted is not None:
+                chosen &= np.isnan(grades) if np.isnan(wanted) else grades == wanted
+        return self.subjects[chosen]
 
 
 def _add_shifts(context: SafetyContext, results: pd.DataFrame, adlb: pd.DataFrame) -> pd.DataFrame:
@@ -239,46 +246,51 @@ def _add_shifts(context: SafetyContext, results: pd.DataFrame, adlb: pd.DataFram
     A test that nobody has while at risk has no shifts: its total of zero says so.
     """
     curve = []
-    measured = set(texts(adlb["PARAMCD"]).dropna())
-    for test in (name for name in LAB_TESTS if name in LAB_TERMS and name in measured):
-        tables = {group: shifts(results, adlb, test, frame["USUBJID"]) for group, frame in context.patients.items()}
-        both = {group: table.loc[table[["base", "worst"]].notna().all(axis=1)] for group, table in tables.items()}
+    subject, recorded = (texts(adlb[name]).astype(object) for name in ("USUBJID", "PARAMCD"))
+    base = numbers(adlb["BTOXGR"]).groupby([recorded, subject]).max()
+    away = results[~results["near_rfa"]]
+    worst = away["grade_by_limit"].groupby([away["test"].astype(object), away["USUBJID"].astype(object)]).max()
+    for test in (name for name in LAB_TESTS if name in LAB_TERMS and name in set(recorded)):
+        own = [
+            grades.xs(test) if test in grades.index.get_level_values(0) else grades.iloc[:0] for grades in (base, worst)
+        ]
+        shifts = {group: Shift.of(*own, frame["USUBJID"]) for group, frame in context.patients.items()}
         _add_totals(
             context,
             "shift",
             test,
-            {group: table["USUBJID"] for group, table in both.items()},
+            {group: shift.both for group, shift in shifts.items()},
             f"patients with a grade of {LAB_TESTS[test][0]} at baseline and while at risk, {_AWAY}",
             _SHIFT_POPULATION,
         )
-        if not any(table["worst"].notna().any() for table in tables.values()):
+        if all(np.isnan(shift.worst).all() for shift in shifts.values()):
             continue
-        _add_margins(context, test, tables)
-        _add_directions(context, test, both)
-        for base in (*GRADES, float("nan")):
-            for worst in (*GRADES, float("nan")):
-                curve += _add_cell(context, test, tables, both, base, worst)
+        _add_margins(context, test, shifts)
+        _add_directions(context, test, shifts)
+        for before in GRADES:
+            for after in GRADES:
+                curve += _add_cell(context, test, shifts, before, after)
     columns = ["test", "test_label", "group", "label", "base_grade", "worst_grade", "n", "total", "percent", "ard_id"]
     return pd.DataFrame(curve, columns=columns)
 
 
-def _at(table: pd.DataFrame, column: str, at: float) -> pd.Series:
-    return table[column].isna() if pd.isna(at) else table[column] == at
+def _grade_slug(at: float) -> str:
+    return "missing" if np.isnan(at) else f"g{at:g}"
 
 
-def _add_margins(context: SafetyContext, test: str, tables: Mapping[str, pd.DataFrame]) -> None:
+def _add_margins(context: SafetyContext, test: str, shifts: Mapping[str, Shift]) -> None:
     """Add the totals of rows and of columns of a shift table."""
     label = LAB_TESTS[test][0]
-    margins = {"base": ("from", "at baseline"), "worst": ("to", f"as the worst while at risk, {_AWAY}")}
-    for group, table in tables.items():
+    margins = {"base": ("from", "at baseline"), "worst": ("to", f"as the worst while at risk, {_AWAY}; {_BY_LIMIT}")}
+    for group, shift in shifts.items():
         for column, (side, when) in margins.items():
-            for at in (*GRADES, float("nan")):
-                which = "without a grade" if pd.isna(at) else f"with grade {at:g}"
+            for at in GRADES:
+                which = "without a grade" if np.isnan(at) else f"with grade {at:g}"
                 _add_count(
                     context,
                     "shift",
                     "n",
-                    table.loc[_at(table, column, at), "USUBJID"],
+                    shift.who(**{column: at}),
                     group=group,
                     variable=test,
                     level=f"{side}_{_grade_slug(at)}",
@@ -286,10 +298,9 @@ def _add_margins(context: SafetyContext, test: str, tables: Mapping[str, pd.Data
                 )
 
 
-def _add_directions(context: SafetyContext, test: str, both: Mapping[str, pd.DataFrame]) -> None:
+def _add_directions(context: SafetyContext, test: str, shifts: Mapping[str, Shift]) -> None:
     """Add how many ended up worse, the same, or better than at baseline."""
     label = LAB_TESTS[test][0]
-    by = {group: table["worst"] - table["base"] for group, table in both.items()}
     lines = {
         "worse_1": (lambda rise: rise >= 1, "at least one grade above that at baseline"),
         "worse_2": (lambda rise: rise >= 2, "at least two grades above that at baseline"),
@@ -299,44 +310,27 @@ def _add_directions(context: SafetyContext, test: str, both: Mapping[str, pd.Dat
     for level, (chosen, what) in lines.items():
         context.proportion(
             "shift",
-            {group: table.loc[chosen(by[group]), "USUBJID"] for group, table in both.items()},
+            {group: shift.subjects[chosen(shift.rise)] for group, shift in shifts.items()},
             variable=test,
             level=level,
             what=f"patients with a worst {label} while at risk {what}, {_AWAY}; {_BY_LIMIT}",
             population=_SHIFT_POPULATION,
-            denominators={group: table["USUBJID"] for group, table in both.items()},
+            denominators={group: shift.both for group, shift in shifts.items()},
             contrast=level.startswith("worse"),
         )
 
 
-def _add_cell(
-    context: SafetyContext,
-    test: str,
-    tables: Mapping[str, pd.DataFrame],
-    both: Mapping[str, pd.DataFrame],
-    base: float,
-    worst: float,
-) -> list[dict]:
+def _add_cell(context: SafetyContext, test: str, shifts: Mapping[str, Shift], base: float, worst: float) -> list[dict]:
     """Add one cell of a shift table for both groups; return its rows of the curve."""
     label = LAB_TESTS[test][0]
     level = f"{_grade_slug(base)}_to_{_grade_slug(worst)}"
-    said = [f"grade {at:g}" if pd.notna(at) else "no grade" for at in (base, worst)]
+    said = ["no grade" if np.isnan(at) else f"grade {at:g}" for at in (base, worst)]
     what = (
         f"patients with {said[0]} of {label} at baseline and {said[1]} as the worst while at risk, {_AWAY}; {_BY_LIMIT}"
     )
-    members = {g: t.loc[_at(t, "base", base) & _at(t, "worst", worst), "USUBJID"] for g, t in tables.items()}
-    if pd.notna(base) and pd.notna(worst):
-        drawn = context.proportion(
-            "shift",
-            members,
-            variable=test,
-            level=level,
-            what=what,
-            population=_SHIFT_POPULATION,
-            denominators={group: table["USUBJID"] for group, table in both.items()},
-            contrast=False,
-        )
-    else:
+    members = {group: shift.who(base=base, worst=worst) for group, shift in shifts.items()}
+    drawn: dict[str, dict]
+    if np.isnan(base) or np.isnan(worst):
         drawn = {
             group: {
                 "n": len(who),
@@ -347,6 +341,17 @@ def _add_cell(
             }
             for group, who in members.items()
         }
+    else:
+        drawn = context.proportion(
+            "shift",
+            members,
+            variable=test,
+            level=level,
+            what=what,
+            population=_SHIFT_POPULATION,
+            denominators={group: shift.both for group, shift in shifts.items()},
+            contrast=False,
+        )
     return [
         {
             "test": test,
@@ -356,7 +361,7 @@ def _add_cell(
             "base_grade": _grade_slug(base).removeprefix("g"),
             "worst_grade": _grade_slug(worst).removeprefix("g"),
             "n": line["n"],
-            "total": len(both[group]),
+            "total": len(shifts[group].both),
             "percent": line["percent"],
             "ard_id": line["count_id"],
         }
