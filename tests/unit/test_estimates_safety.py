@@ -5,18 +5,22 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from estimates_data import PLAN, estimated, make_adam, small_adam, value
+from estimates_data import PLAN, cohort, make_adam, small_adam, value
 
 from sorafenib_rfa.estimates.safety import estimate_safety
-
-ADAM, PARTS = estimated()
-SAFETY = PARTS["safety"]
-ARD = SAFETY.ard
-DAY = pd.Timedelta(days=1)
+from sorafenib_rfa.exhibits.draw import draw_figure
+from sorafenib_rfa.exhibits.tables import make_table
+from sorafenib_rfa.vocabulary import DAYS_PER_MONTH
 
 
 def estimate(adam):
     return estimate_safety(adam["adae"], adam["adsl"], adam["adex"], PLAN, "synthetic", "r")
+
+
+ADAM = make_adam()
+SAFETY = estimate(ADAM)
+ARD = SAFETY.ard
+DAY = pd.Timedelta(days=1)
 
 
 def test_patients_with_an_event_recounted():
@@ -149,8 +153,9 @@ def test_nobody_exposed_gives_reasons_not_a_crash():
     row = value(made.ard, "safety.summary.exposed.any.percent")
     assert np.isnan(row["value"])
     assert row["method"].startswith("not estimable")
-    assert np.isnan(value(made.ard, "exposure.dosing.exposed.duration.median")["value"])
-    assert np.isnan(value(made.ard, "exposure.dosing.exposed.daily_dose_mg.mean")["value"])
+    assert np.isnan(value(made.ard, "safety.incidence_hand_foot.exposed.m6.incidence")["value"])
+    assert np.isnan(value(made.ard, "safety.recurrent_any.exposed.events_per_patient_year")["value"])
+    shown(made)
 
 
 def test_no_adverse_events_at_all():
@@ -158,11 +163,212 @@ def test_no_adverse_events_at_all():
     assert value(made.ard, "safety.summary.exposed.any.n")["value"] == 0
     assert value(made.ard, "safety.summary.exposed.any.percent")["ci_high"] > 0
     drawn = made.curves["ae_dot"]
-    assert set(drawn["term"]) == set(PLAN.events_of_interest)
+    assert set(drawn["term"]) == set(PLAN.query_of())
     assert (drawn["n"] == 0).all()
+    for group in ("exposed", "unexposed"):
+        none = value(made.ard, f"safety.recurrent_any.{group}.events_per_patient_year")
+        assert none["value"] == none["ci_low"] == 0 < none["ci_high"]
+    shown(made)
+
+
+def shown(made) -> None:
+    """Assert that the tables and figures of adverse events can be made."""
+    for name in ("safety", "ae_interest", "ae_terms"):
+        assert make_table(name, ard=made.ard, cohort=cohort(), plan=PLAN).markdown
+    for name in ("ae_dot", "ae_butterfly", "ae_incidence"):
+        draw_figure(name, ard=made.ard, curves=made.curves, cohort=cohort(), plan=PLAN)
 
 
 def test_small_groups_are_described_and_not_compared():
     row = value(estimate(small_adam()).ard, "safety.summary.contrast.any.risk_difference")
     assert np.isnan(row["value"])
     assert row["method"].startswith("not tested: fewer than 10 patients in exposed (n = 2), unexposed (n = 1)")
+    assert np.isnan(value(estimate(small_adam()).ard, "safety.summary.contrast.any.rate_ratio")["value"])
+
+
+# --- events of interest --------------------------------------------------------------------
+
+
+def test_a_patient_with_several_terms_of_an_event_of_interest_counts_once():
+    adam = small_adam()
+    event = adam["adae"].iloc[:1]
+    rashes = [event.assign(AEDECOD=term) for term in ("Rash maculo-papular", "Rash acneiform")]
+    adam["adae"] = pd.concat([*rashes, *rashes[:1]], ignore_index=True).astype({"AEDECOD": "string"})
+    ard = estimate(adam).ard
+    assert value(ard, "safety.interest.exposed.rash.any.n")["value"] == 1
+    assert value(ard, "safety.summary.exposed.any.events")["value"] == 3
+    assert value(ard, "safety.term.exposed.rash_acneiform.any.n")["value"] == 1
+
+
+def test_difference_and_ratio_of_risks_and_rates_agree_with_their_counts():
+    n = {group: value(ARD, f"safety.interest.{group}.hand_foot.any.n")["value"] for group in ("exposed", "unexposed")}
+    size = {group: value(ARD, f"safety.population.{group}.n")["value"] for group in n}
+    risk = {group: n[group] / size[group] for group in n}
+    where = "safety.interest.contrast.hand_foot.any"
+    assert value(ARD, f"{where}.risk_ratio")["value"] == pytest.approx(risk["exposed"] / risk["unexposed"])
+    assert value(ARD, f"{where}.risk_difference")["value"] == pytest.approx(100 * (risk["exposed"] - risk["unexposed"]))
+    rate = {
+        group: value(ARD, f"safety.interest.{group}.hand_foot.any.rate_per_100_patient_years")["value"] for group in n
+    }
+    row = value(ARD, f"{where}.rate_ratio")
+    assert row["value"] == pytest.approx(rate["exposed"] / rate["unexposed"])
+    assert row["ci_low"] < row["value"] < row["ci_high"]
+
+
+def test_no_difference_is_made_of_what_the_unexposed_cannot_have():
+    kinds = ("drug_related", "drug_related_grade_3_5", "dose_changed", "stopped")
+    assert not ARD["ard_id"].str.contains(rf"\.contrast\.(?:.*\.)?(?:{'|'.join(kinds)})\.").any()
+
+
+# --- over time --------------------------------------------------------------------
+
+
+def test_stopping_the_drug_competes_with_a_first_event():
+    """A: event on day 20 at risk; B stops the drug and is free of events to the end of the window, day 61."""
+    ard = estimate(small_adam()).ard
+    counts = {stat: value(ard, f"safety.incidence_grade_3_5.exposed.{stat}")["value"] for stat in ("n", "events")}
+    assert counts == {"n": 2, "events": 1}
+    assert value(ard, "safety.incidence_grade_3_5.exposed.off_drug_before")["value"] == 1
+    # one of two by the first month, and the same for ever: nobody can have a first event after both have left
+    for month in (1, 3, 6, 12):
+        assert value(ard, f"safety.incidence_grade_3_5.exposed.m{month}.incidence")["value"] == pytest.approx(50)
+
+
+def test_incidence_without_censoring_is_a_proportion():
+    """Where every window ended by an event, death or stopping, the estimate is the share with the event by then."""
+    adam = {name: frame.copy() for name, frame in ADAM.items()}
+    kept = adam["adsl"]["EXPOSFL"] == "N"
+    last = pd.to_datetime(adam["adex"].groupby("USUBJID")["EXENDT"].max())
+    seen = adam["adsl"]["USUBJID"].map(last) + 60 * DAY
+    adam["adsl"] = adam["adsl"].assign(LSTALVDT=seen.fillna(adam["adsl"]["LSTALVDT"]), DTHDT=pd.NaT)
+    adam["adsl"] = adam["adsl"][~kept].reset_index(drop=True)
+    ard = estimate(adam).ard
+    emergent = adam["adae"][(adam["adae"]["TRTEMFL"] == "Y") & (adam["adae"]["ATOXGR"] >= 3)]
+    emergent = emergent[emergent["USUBJID"].isin(adam["adsl"]["USUBJID"])]
+    began = emergent["USUBJID"].map(pd.to_datetime(adam["adex"].groupby("USUBJID")["EXSTDT"].min()))
+    first = ((emergent["ASTDT"] - began).dt.days + 1).groupby(emergent["USUBJID"]).min() / DAYS_PER_MONTH
+    for month in PLAN.adverse_event_months:
+        row = value(ard, f"safety.incidence_grade_3_5.exposed.m{month:g}.incidence")
+        assert row["value"] == pytest.approx(100 * (first <= month).sum() / len(adam["adsl"]))
+        assert row["ci_low"] < row["value"] < row["ci_high"]
+
+
+def test_nobody_with_the_event_yet_has_an_exact_upper_limit():
+    row = value(
+        estimate({**ADAM, "adae": ADAM["adae"].iloc[:0]}).ard, "safety.incidence_alopecia.unexposed.m6.incidence"
+    )
+    # all 464 unexposed but those censored before are known to be free of it: 0 of n, two-sided 95%
+    followed = ADAM["adsl"][ADAM["adsl"]["EXPOSFL"] == "N"]
+    months = ((followed["DTHDT"].fillna(followed["LSTALVDT"]) - followed["TRTSDT"]).dt.days + 1) / DAYS_PER_MONTH
+    known = int(((months >= 6) | followed["DTHDT"].notna()).sum())
+    assert row["value"] == row["ci_low"] == 0
+    assert row["ci_high"] == pytest.approx(100 * (1 - 0.025 ** (1 / known)), rel=1e-9)
+
+
+def test_recurrent_events_recounted():
+    emergent = ADAM["adae"][ADAM["adae"]["TRTEMFL"] == "Y"]
+    for group, flag in (("exposed", "Y"), ("unexposed", "N")):
+        people = ADAM["adsl"].loc[ADAM["adsl"]["EXPOSFL"] == flag, "USUBJID"]
+        number = emergent["USUBJID"].value_counts().reindex(people).fillna(0)
+        for level, expected in (("0", number == 0), ("1", number == 1), ("2", number == 2), ("3_or_more", number >= 3)):
+            assert value(ARD, f"safety.events_per_patient.{group}.any.{level}.n")["value"] == expected.sum()
+        row = value(ARD, f"safety.recurrent_any.{group}.events_per_patient_year")
+        years = value(ARD, f"safety.population.{group}.patient_years")["value"]
+        assert row["value"] == pytest.approx(number.sum() / years)
+        # the sandwich variance of a Poisson rate, in closed form
+        error = np.sqrt(((number - row["value"] * _years_at_risk(people)) ** 2).sum()) / number.sum()
+        assert row["ci_high"] == pytest.approx(row["value"] * np.exp(1.959963984540054 * error))
+
+
+def _years_at_risk(people: pd.Series) -> pd.Series:
+    subjects = ADAM["adsl"].set_index("USUBJID").loc[people]
+    seen = subjects["DTHDT"].fillna(subjects["LSTALVDT"])
+    doses = ADAM["adex"].groupby("USUBJID").agg(first=("EXSTDT", "min"), last=("EXENDT", "max")).reindex(people)
+    exposed = subjects["EXPOSFL"] == "Y"
+    start = doses["first"].where(exposed, subjects["TRTSDT"])
+    end = (doses["last"] + 30 * DAY).where(exposed, seen)
+    return ((end.where(end < seen, seen) - start).dt.days + 1) / 365.25
+
+
+def test_mean_number_of_events_ends_where_the_drug_did():
+    """Nobody censored: the mean number by a month is the number of events by then over all who started."""
+    ard = estimate(small_adam()).ard
+    row = value(ard, "safety.recurrent_grade_3_5.exposed.m12.mean_events")
+    assert row["value"] == pytest.approx(0.5)
+    curves = SAFETY.curves["ae_mcf"]
+    for _, curve in curves.groupby("group"):
+        assert curve["mcf"].is_monotonic_increasing
+        assert curve["n_risk"].is_monotonic_decreasing
+
+
+def test_several_events_of_one_day_are_several_events():
+    adam = small_adam()
+    event = adam["adae"][adam["adae"]["USUBJID"] == "A"].iloc[:1]
+    adam["adae"] = pd.concat(
+        [event, event.assign(AEDECOD="Nausea"), event.assign(AEDECOD="Fatigue")], ignore_index=True
+    )
+    ard = estimate(adam).ard
+    assert value(ard, "safety.events_per_patient.exposed.grade_3_5.3_or_more.n")["value"] == 1
+    assert value(ard, "safety.recurrent_grade_3_5.exposed.m12.mean_events")["value"] == pytest.approx(1.5)
+
+
+def test_curves_print_what_the_ard_says():
+    curves = SAFETY.curves["ae_incidence"]
+    assert set(curves["event"]) == {"grade_3_5", *(key.lower() for key in PLAN.events_of_interest)}
+    for (event, group), curve in curves.groupby(["event", "group"]):
+        for month in PLAN.adverse_event_months:
+            last = curve[curve["time_months"] <= month].iloc[-1]
+            row = value(ARD, f"safety.incidence_{event}.{group}.m{month:g}.incidence")
+            assert row["value"] == pytest.approx(100 * last["incidence"])
+
+
+# --- odd input --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "column", ["ATOXGR", "ASTDT", "AEDECOD", "AEBODSYS", "AESER", "AREL", "ARELRFA", "AEACN", "AEOUT"]
+)
+def test_a_column_that_nobody_filled_in_stops_nothing(column):
+    adam = {name: frame.copy() for name, frame in ADAM.items()}
+    adam["adae"][column] = pd.Series(pd.NA, index=adam["adae"].index).astype(adam["adae"][column].dtype)
+    made = estimate(adam)
+    emergent = adam["adae"][adam["adae"]["TRTEMFL"] == "Y"]
+    events = [value(made.ard, f"safety.summary.{group}.any.events")["value"] for group in ("exposed", "unexposed")]
+    assert sum(events) == len(emergent)
+    said = {"ATOXGR": "grade_unknown", "ASTDT": "start_unknown", "AEDECOD": "term_unknown"}.get(column)
+    if said:
+        unknown = [
+            value(made.ard, f"safety.summary.{group}.{said}.events")["value"] for group in ("exposed", "unexposed")
+        ]
+        assert unknown == events
+    if column == "AEBODSYS":
+        assert value(made.ard, "safety.soc.exposed.not_classified.any.n")["value"] > 0
+    shown(made)
+
+
+def test_an_exposed_patient_without_dosing_records_is_counted_and_has_no_time_at_risk():
+    adam = small_adam()
+    adam["adex"] = adam["adex"][adam["adex"]["USUBJID"] != "A"].reset_index(drop=True)
+    made = estimate(adam)
+    assert value(made.ard, "safety.population.exposed.n")["value"] == 2
+    assert value(made.ard, "safety.summary.exposed.grade_3_5.n")["value"] == 1
+    assert value(made.ard, "safety.population.exposed.patient_years")["value"] == pytest.approx(61 / 365.25)
+
+
+def test_days_of_interruption_after_the_last_dose_are_not_at_risk():
+    """As in ADAE, a last interval of 0 mg is no dose: the window ends 30 days after the dose before it."""
+    adam = small_adam()
+    rest = (
+        adam["adex"]
+        .iloc[:1]
+        .assign(
+            EXSEQ=2,
+            EXSTDT=adam["adex"]["EXENDT"].iloc[0] + DAY,
+            EXENDT=adam["adex"]["EXENDT"].iloc[0] + 40 * DAY,
+            EXDOSE=0.0,
+        )
+    )
+    adam["adex"] = pd.concat([adam["adex"], rest], ignore_index=True).astype(adam["adex"].dtypes.to_dict())
+    assert value(estimate(adam).ard, "safety.population.exposed.patient_years")["value"] == pytest.approx(
+        2 * 61 / 365.25
+    )

@@ -80,8 +80,11 @@ def add_course(
     for key, (words, patient, day) in recurring.items():
         _add_distribution(context, key, words, patient)
         means[key] = _add_recurrent(context, key, words, patient, day)
+    columns = ["event", "event_label", "group", "label", "time_months", "incidence", "ci_low", "ci_high", "n_risk"]
+    known = [curve for curve in incidence if curve]
+    curves = pd.DataFrame({name: np.concatenate([curve[name] for curve in known]) for name in columns if known})
     return {
-        "ae_incidence": pd.concat(incidence, ignore_index=True),
+        "ae_incidence": curves.reindex(columns=columns),
         "ae_mcf": _mean_curves(context, means["grade_3_5"]),
     }
 
@@ -89,8 +92,10 @@ def add_course(
 # --- the first event --------------------------------------------------------------------
 
 
-def _add_incidence(context: SafetyContext, key: str, label: str, first: np.ndarray, group: str) -> pd.DataFrame:
-    """Add the cumulative incidence of one event in one group; return its curve."""
+def _add_incidence(
+    context: SafetyContext, key: str, label: str, first: np.ndarray, group: str
+) -> dict[str, np.ndarray]:
+    """Add the cumulative incidence of one event in one group; return the columns of its curve."""
     inside = context.inside[group]
     subjects, first = context.subjects[inside], first[inside]
     last = np.maximum(context.window.days.to_numpy()[inside], SHORTEST_DAYS)
@@ -161,22 +166,20 @@ def _incidence_at(
     return Interval(value, float(at.ci_low[0]), float(at.ci_high[0])), ""
 
 
-def _incidence_curve(curve: CumulativeIncidence | None, key: str, label: str, group: str) -> pd.DataFrame:
-    """Return the curve of one event in one group, from time zero."""
-    rows: dict[str, np.ndarray] = {name: np.empty(0) for name in ("time_months", "incidence", "ci_low", "ci_high")}
-    rows["n_risk"] = np.empty(0)
-    if curve is not None:
-        zero = np.zeros(1)
-        column = EVENT - 1
-        rows = {
-            "time_months": np.concatenate([zero, curve.time]),
-            "incidence": np.concatenate([zero, curve.incidence[:, column]]),
-            "ci_low": np.concatenate([[NAN], curve.ci_low[:, column]]),
-            "ci_high": np.concatenate([[NAN], curve.ci_high[:, column]]),
-            "n_risk": np.concatenate([[float(curve.n)], curve.n_risk]),
-        }
-    head = {"event": key, "event_label": label, "group": group, "label": GROUPS[group]}
-    return pd.DataFrame(rows).assign(**head)[[*head, *rows]]
+def _incidence_curve(curve: CumulativeIncidence | None, key: str, label: str, group: str) -> dict[str, np.ndarray]:
+    """Return the columns of the curve of one event in one group, from time zero."""
+    if curve is None:
+        return {}
+    column = EVENT - 1
+    numbers = {
+        "time_months": np.concatenate([[0.0], curve.time]),
+        "incidence": np.concatenate([[0.0], curve.incidence[:, column]]),
+        "ci_low": np.concatenate([[NAN], curve.ci_low[:, column]]),
+        "ci_high": np.concatenate([[NAN], curve.ci_high[:, column]]),
+        "n_risk": np.concatenate([[float(curve.n)], curve.n_risk]),
+    }
+    words = {"event": key, "event_label": label, "group": group, "label": GROUPS[group]}
+    return {name: np.full(len(curve.time) + 1, word, dtype=object) for name, word in words.items()} | numbers
 
 
 # --- recurrent events --------------------------------------------------------------------

@@ -202,7 +202,8 @@ class MeanCumulativeFunction:
     survival : ndarray, shape (k,)
         Kaplan-Meier estimate of survival just before.
     last_exit : float
-        The longest observation: beyond it nothing is known.
+        The longest observation: beyond it nothing is known. Infinite where it ended in the deaths of all who were left:
+        nobody can have an event any more.
     level : float
     """
 
@@ -322,7 +323,18 @@ def mean_cumulative_function(
     std_err = np.sqrt(np.sum((w[:, None] * influence) ** 2, axis=0))
     low, high = log_limits(mean, std_err, level)
     return MeanCumulativeFunction(
-        time, mean, std_err, low, high, n_risk, n_event, just_before, float(leaves.max()), level, leaves, w
+        time,
+        mean,
+        std_err,
+        low,
+        high,
+        n_risk,
+        n_event,
+        just_before,
+        float("inf") if survival[-1] == 0 else float(leaves.max()),
+        level,
+        leaves,
+        w,
     )
 
 

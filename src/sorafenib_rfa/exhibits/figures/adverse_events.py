@@ -224,7 +224,7 @@ def draw_ae_butterfly(inputs: Inputs) -> tuple[Figure, pd.DataFrame]:
         ((edge_in + side_in + middle_in) / WIDTH_IN, bottom, side_in / WIDTH_IN, top - bottom), sharey=left
     )
     numbers_pt_room = 1.22
-    highest = float(rows.groupby(["term", "group"])["percent"].sum().max()) if rows["percent"].notna().any() else 1.0
+    highest = max(float(rows.groupby(["term", "group"])["percent"].sum().max()), 1.0)
     for ax, group in ((left, "exposed"), (right, "unexposed")):
         own = rows[rows["group"] == group]
         label = str(own["label"].iloc[0])
