@@ -321,8 +321,16 @@ def _tables() -> Values:
     for a, t, b, u in ((5, 100, 10, 250), (0, 30, 4, 40), (12, 33.5, 7, 41.25)):
         r = proportions.rate_ratio(a, t, b, u)
         out[f"rate_ratio.{a}_{b}"] = [r.estimate, r.ci_low, r.ci_high]
-    r = proportions.risk_ratio(18, 64, 9, 71)
-    out["risk_ratio.18_of_64_9_of_71"] = [r.estimate, r.ci_low, r.ci_high]
+    for x, n, y, m in (
+        (18, 64, 9, 71),
+        (0, 30, 4, 40),
+        (4, 40, 0, 30),
+        (20, 40, 30, 30),
+        (335, 339, 306, 339),
+        (80, 339, 0, 339),
+    ):
+        r = proportions.risk_ratio(x, n, y, m)
+        out[f"risk_ratio.{x}_of_{n}_{y}_of_{m}"] = [v for v in (r.estimate, r.ci_low, r.ci_high) if np.isfinite(v)]
 
     both = colon()
     for name, x, cluster, level in (

@@ -18,11 +18,25 @@ for (v in list(c(5, 100, 10, 250), c(0, 30, 4, 40), c(12, 33.5, 7, 41.25))) {
   t <- poisson.test(v[c(1, 3)], v[c(2, 4)])
   record(paste0("rate_ratio.", v[1], "_", v[3]), c(t$estimate, t$conf.int), "stats::poisson.test", "counts")
 }
-# Katz's interval is the Wald interval of the saturated log-binomial model
-two_by_two <- data.frame(arm = c(1, 0), events = c(18, 9), total = c(64, 71))
-m <- glm(cbind(events, total - events) ~ arm, binomial(log), two_by_two, control = glm.control(epsilon = 1e-12, maxit = 100))
-s <- summary(m)$coefficients["arm", ]
-record("risk_ratio.18_of_64_9_of_71", exp(s[1] + c(0, -1, 1) * qnorm(0.975) * s[2]), "stats::glm(binomial(log))", "counts")
+# Koopman's interval: ratios at which prop.test, about the proportions likeliest under the ratio, is at its critical value
+score <- function(log_ratio, events, total) {
+  ratio <- exp(log_ratio)
+  likelier <- function(p) sum(events) / p - ratio * (total - events)[1] / (1 - ratio * p) - (total - events)[2] / (1 - p)
+  largest <- min(1, 1 / ratio)
+  p <- if (likelier(largest * (1 - 1e-12)) >= 0) largest else uniroot(likelier, largest * c(1e-12, 1 - 1e-12), tol = 1e-17, maxiter = 1e4)$root
+  expected <- c(ratio * p, p)
+  if (any(expected >= 1)) return(sum(((events - total * expected)^2 / (total * expected * (1 - expected)))[expected < 1]))
+  unname(suppressWarnings(prop.test(events, total, expected, correct = FALSE))$statistic)
+}
+for (v in list(c(18, 64, 9, 71), c(0, 30, 4, 40), c(4, 40, 0, 30), c(20, 40, 30, 30), c(335, 339, 306, 339), c(80, 339, 0, 339))) {
+  events <- v[c(1, 3)]; total <- v[c(2, 4)]
+  ratio <- (v[1] / v[2]) / (v[3] / v[4])
+  middle <- log((v[1] + 0.5) / (v[2] + 0.5) * (v[4] + 0.5) / (v[3] + 0.5))
+  edge <- function(far) exp(uniroot(function(l) score(l, events, total) - qchisq(0.95, 1), sort(c(middle, far)), tol = 1e-14, maxiter = 1e4)$root)
+  limits <- c(if (v[1] > 0) edge(middle - 6) else 0, if (v[3] > 0) edge(middle + 6) else Inf)
+  record(paste0("risk_ratio.", v[1], "_of_", v[2], "_", v[3], "_of_", v[4]), Filter(is.finite, c(ratio, limits)),
+         "stats::prop.test, inverted", "counts")
+}
 
 # a proportion of clustered observations; no cluster sample counts for more than its observations (Korn and Graubard 1998)
 record_clustered <- function(id, x, cluster, source, level = 0.95) {
