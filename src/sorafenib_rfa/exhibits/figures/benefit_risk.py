@@ -99,16 +99,18 @@ def draw_benefit_risk(inputs: Inputs) -> tuple[Figure, pd.DataFrame]:
     for line, one, other, difference in zip(lines, *texts.values(), strict=True):
         row, y = line["row"], line["y"]
         beside(columns["month"][1], y, f"{row.month:g}", fontsize=NUMBERS_PT, ha="center")
-        beside(columns["treated"][1], y, one, fontsize=NUMBERS_PT, ha="right")
-        beside(columns["control"][1], y, other, fontsize=NUMBERS_PT, ha="right")
         beside(columns["difference"][1], y, difference, fontsize=NUMBERS_PT, ha="right")
         _draw_difference(ax, row, y, looks[row.month])
         drawn.add(
             "risk_difference", panel=_KINDS[row.kind], series=f"{row.label}, month {row.month:g}", x=row.difference,
             y=y, low=row.difference_low, high=row.difference_high, text=difference, ard_id=row.difference_id,
         )  # fmt: skip
-        for text, identifier, arm in ((one, row.treated_id, arms.treated), (other, row.control_id, arms.control)):
-            drawn.add("risk", panel=_KINDS[row.kind], series=arm, y=y, text=text, ard_id=identifier)
+        for column, text, arm in (("treated", one, arms.treated), ("control", other, arms.control)):
+            # the difference says that there is none
+            if np.isfinite(getattr(row, f"{column}_risk")):
+                beside(columns[column][1], y, text, fontsize=NUMBERS_PT, ha="right")
+                identifier = getattr(row, f"{column}_id")
+                drawn.add("risk", panel=_KINDS[row.kind], series=arm, y=y, text=text, ard_id=identifier)
     _finish_effects(inputs, figure, ax, looks)
     if inputs.cohort.synthetic:
         mark_synthetic(figure, [ax], size=15)
@@ -252,8 +254,12 @@ def _draw_states(inputs: Inputs, ax: Axes, own: pd.DataFrame, group: str, drawn:
     ax.set_xticks([tick for tick in month_ticks(tau) if tick <= tau])
     ax.set_xlabel(months_label(inputs.cohort))
     month = horizon(inputs.plan.rmst_horizon_months)
-    at = int(np.searchsorted(time, 0.84 * tau, side="right")) - 1
-    places = {"tox": (0.62, 9.0, " "), "twist": (0.3, 62.0, " "), "rel": (0.84, (free[at] + alive[at]) / 2, "\n")}
+    early, at = (int(np.searchsorted(time, share * tau, side="right")) - 1 for share in (0.3, 0.84))
+    places = {
+        "tox": (0.62, 9.0, " "),
+        "twist": (0.3, 0.62 * free[early], " "),
+        "rel": (0.84, (free[at] + alive[at]) / 2, "\n"),
+    }
     for key, label, *_ in _STATES:
         identifier = f"benefit_risk.partition.{group}.{month}.{key}.months"
         text = inputs.number(identifier, unit=True)
@@ -288,12 +294,11 @@ def _draw_threshold(inputs: Inputs, ax: Axes, grid: pd.DataFrame, drawn: Drawn) 
     ax.set_ylabel("Utility after recurrence")
     for spine in ("top", "right"):
         ax.spines[spine].set_visible(True)
-    for zone, colour, hatch in (("favours", "#d9ead3", "\\\\\\\\"), ("against", "#f4cccc", "////")):
-        inside = grid.assign(inside=(grid["zone"] == zone).astype(float)).pivot(
-            index="utility_relapse", columns="utility_toxicity", values="inside"
-        )
-        if inside.to_numpy().any():
-            ax.contourf(x, y, inside.to_numpy(), levels=[0.5, 1.5], colors=[colour], hatches=[hatch], zorder=0)
+    for limit, sign, colour, hatch in (("ci_low", 1, "#dfeeda", "\\\\"), ("ci_high", -1, "#f6dad8", "//")):
+        beyond = sign * grid.pivot(index="utility_relapse", columns="utility_toxicity", values=limit).to_numpy()
+        if (beyond > 0).any():
+            area = ax.contourf(x, y, beyond, levels=[0, np.inf], colors=[colour], hatches=[hatch], zorder=0)
+            area.set(edgecolor="#a9a9a9", linewidth=0)
     span = float(z.max() - z.min())
     if not np.isfinite(span):
         not_estimable(ax)
@@ -305,7 +310,9 @@ def _draw_threshold(inputs: Inputs, ax: Axes, grid: pd.DataFrame, drawn: Drawn) 
             x, y, z, levels=levels, colors=INK, linewidths=[1.6 if abs(level) < 1e-9 else 0.7 for level in levels],
             linestyles=["-" if level >= 0 else (0, (4, 2)) for level in levels],
         )  # fmt: skip
-        ax.clabel(lines, fontsize=6.5, fmt=lambda level: f"{level:+g}".replace("-", "\u2212").replace("+0", "0"))
+        named = ax.clabel(lines, fontsize=6.5, fmt=_signed)
+        for text in named:
+            text.set_bbox({"facecolor": "white", "edgecolor": "none", "pad": 0.6})
     settings = inputs.plan.benefit_risk
     if settings is not None:
         here = (settings.utility_toxicity, settings.utility_relapse)
@@ -326,6 +333,11 @@ def _draw_threshold(inputs: Inputs, ax: Axes, grid: pd.DataFrame, drawn: Drawn) 
         y=grid["utility_relapse"].to_numpy(), low=grid["ci_low"].to_numpy(), high=grid["ci_high"].to_numpy(),
         text=[f"{value:.6g}" for value in grid["difference"]],
     )  # fmt: skip
+
+
+def _signed(level: float) -> str:
+    """Return the months of a line."""
+    return f"{level + 0.0:g}".replace("-", "\u2212")
 
 
 def _zones(grid: pd.DataFrame) -> str:
