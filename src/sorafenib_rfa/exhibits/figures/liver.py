@@ -145,8 +145,8 @@ def _quadrants(ax: Axes, inputs: Inputs, scale: str, panel: str, labels: dict[st
         for group, label in labels.items():
             ard_id = f"liver.edish.{group}.{scale}.{name}.n"
             lines.append(f"{label}: {inputs.number(ard_id)}")
-            drawn.add("count", panel=panel, series=label, y=inputs.rows[ard_id]["value"], text=said.replace("\n", " "),
-                      ard_id=ard_id)  # fmt: skip
+            drawn.add("count", panel=panel, series=said.replace("\n", " "), y=inputs.rows[ard_id]["value"],
+                      text=lines[-1], ard_id=ard_id)  # fmt: skip
         ax.text(
             x, y, "\n".join(lines), transform=ax.transAxes, ha=ha, va=va, fontsize=6.5, linespacing=1.25, color=INK,
             zorder=5, bbox={"facecolor": "white", "alpha": 0.8, "edgecolor": "none", "pad": 1.2},
