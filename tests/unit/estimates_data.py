@@ -40,8 +40,12 @@ def plan(**changes: object) -> Plan:
     return PLAN.model_copy(update=changes)
 
 
-SCALES = {"clavien_dindo": ["alpha", "beta", "gamma"], "cirse": ["beta", "gamma"], "sir": ["alpha", "gamma"]}
-"""Sites of :func:`make_adam` that record each classification of complications, as :mod:`ablation_data` makes them."""
+SCALES = {
+    "clavien_dindo": ["alpha", "beta", "gamma", "s0", "s1", "s2"],
+    "cirse": ["beta", "gamma", "s0", "s1"],
+    "sir": ["alpha", "gamma", "s2"],
+}
+"""Sites of made-up cohorts that record each classification of complications, as :mod:`ablation_data` makes them."""
 
 
 @cache
@@ -68,7 +72,7 @@ def estimate_treated(adam: Mapping[str, pd.DataFrame], the_plan: Plan, name: str
         "ablation": estimate_ablation(
             **given,
             adproc=adproc(adam["adsl"]),
-            adtum=adtum(adam["adsl"]),
+            adtum=adtum(adam["adsl"]) if "adtum" not in adam else adam["adtum"],
             complication_scales=SCALES,
             record="records/ablation.json",
         ),

@@ -17,7 +17,7 @@ from sorafenib_rfa.config.load import Cohort, load_plan, load_study, read_yaml, 
 from sorafenib_rfa.config.models import CohortConfig, Plan
 from sorafenib_rfa.estimates.ard import as_ard
 from sorafenib_rfa.estimates.flow import estimate_flow
-from sorafenib_rfa.vocabulary import CONTROL, SORAFENIB
+from sorafenib_rfa.vocabulary import CONTROL, DAYS_PER_MONTH, SORAFENIB
 
 ROOT = Path(__file__).parents[2]
 RFA = pd.Timestamp("2012-03-01")
@@ -64,6 +64,7 @@ def with_arms(wrong: str = "") -> Exhibits:
 
     `wrong` is what :func:`estimates_data.break_cohort` does to it.
     """
+    from ablation_data import adtum
     from estimates_data import adrecur, break_cohort, estimate_treated, laboratory, sessions
 
     from sorafenib_rfa.estimates.agreement import estimate_agreement
@@ -87,7 +88,8 @@ def with_arms(wrong: str = "") -> Exhibits:
     ablations = _ablations(rng, adsl)
     adae = _adae(rng, adsl)
     adlb = laboratory(rng, adsl, np.full(len(adsl), 2400))
-    treated = {"adsl": adsl, "adtte": adtte, "adae": adae, "adex": _adex(adsl), "adlb": adlb, "ablations": ablations}
+    treated = {"adsl": adsl, "adtte": adtte, "adae": adae, "adex": _adex(adsl), "adlb": adlb}
+    treated["adtum"] = adtum(_recurred(adsl, adtte))
     agreement = pd.read_csv(ROOT / "validation/agreement.csv", dtype=str, keep_default_na=False)
     config, name = cohort.config, "synthetic"
     baseline = estimate_baseline(adsl, plan, config, name, "records/baseline.json")
@@ -270,6 +272,15 @@ def _adtte(rng: np.random.Generator, adsl: pd.DataFrame) -> pd.DataFrame:
         for frame in (rfs, ttr, os)
     ]
     return pd.concat(frames, ignore_index=True).sort_values(["USUBJID", "PARAMCD"], ignore_index=True)
+
+
+def _recurred(adsl: pd.DataFrame, adtte: pd.DataFrame) -> pd.DataFrame:
+    """Return ADSL with the recurrences of ADTTE, which the drug's analyses do without."""
+    first = adtte[adtte["PARAMCD"] == "RFS"].set_index("USUBJID").reindex(adsl["USUBJID"])
+    site = first["EVNTCD"].map({1: "LTP", 2: "IDR", 3: "EHS"})
+    day = np.ceil(first["AVAL"].astype(float) * DAYS_PER_MONTH)
+    when = pd.Series(RFA + pd.to_timedelta(day, "D").to_numpy()).where(site.notna().to_numpy())
+    return adsl.assign(RECSITE=pd.array(site, dtype="string"), RECDT=when.astype("datetime64[s]"))
 
 
 def _adae(rng: np.random.Generator, adsl: pd.DataFrame) -> pd.DataFrame:

@@ -427,8 +427,9 @@ def _add_incidence_at(
                 why = f"not estimable: follow-up of the group ends at {fitted.time[-1]:.1f} months"  # type: ignore[union-attr]
             else:
                 values = [100 * float(v) for v in (at.incidence[j], at.ci_low[j], at.ci_high[j])]
-                if np.isnan(values[1]):
-                    why = f"{words}; no interval: {'nobody has' if at.incidence[j] == 0 else 'all have'} had the event"
+                if np.isnan(values[1]) or values[0] == 0:
+                    values[1:] = [NAN, NAN]
+                    why = f"{words}; no interval: {'nobody has' if values[0] == 0 else 'all have'} had the event"
         ard.add(
             analysis,
             "incidence",

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from sorafenib_rfa.arms import arms_of
+from sorafenib_rfa.estimates.common import horizon
 from sorafenib_rfa.exhibits.figures.canvas import (
     FEWEST_AT_RISK,
     LOOKS,
@@ -66,7 +70,7 @@ def draw_ltp_tumour(inputs: Inputs) -> tuple[Figure, pd.DataFrame]:
                 incidence(ax, own, looks[group], labels[group], title, drawn)
         axis_of_months(ax, inputs, longest, landmark=panel == "landmark")
         if panel == "landmark":
-            landmark_text(ax, inputs, top=0.97)
+            landmark_text(ax, inputs, top=0.7)
         if not mine.empty:
             months = [float(month) for month in range(0, int(longest) + 1, _RISK_STEP_MONTHS)]
             asked = pd.DataFrame([{"group": group, "time_months": month} for group in groups for month in months])
@@ -75,9 +79,11 @@ def draw_ltp_tumour(inputs: Inputs) -> tuple[Figure, pd.DataFrame]:
             asked["time_months"] = asked["time_months"].where(asked["time_months"] > 0, start)
             table = weighted_risk(mine, asked)
             draw_risk_table(ax, table, groups, looks, labels, "Tumours at risk", title, drawn, names=True)
+        _at_horizon(ax, inputs, panel, title, {group: labels[group] for group in groups}, drawn)
         legend += [(labels[group], looks[group]) for group in groups]
     highest = 100 * np.nanmax([*seen["ci_high"].astype(float), 0.02])
-    axes[0].set_ylim(0, min(np.ceil(highest / 5) * 5, 102))
+    # room above the curves for the numbers
+    axes[0].set_ylim(0, min(np.ceil(1.25 * highest / 5) * 5, 102))
     axes[0].set_ylabel("Local progression (%)")
     figure.text(
         0.985, 0.012, f"Death competes. Curves end where fewer than {FEWEST_AT_RISK} tumours are at risk.", ha="right",
@@ -87,3 +93,18 @@ def draw_ltp_tumour(inputs: Inputs) -> tuple[Figure, pd.DataFrame]:
     if inputs.cohort.synthetic:
         mark_synthetic(figure, axes, size=16)
     return figure, drawn.frame()
+
+
+def _at_horizon(ax: Axes, inputs: Inputs, panel: str, title: str, labels: Mapping[str, str], drawn: Drawn) -> None:
+    """Print the incidence at the last horizon that the plan reports, top left, where the curves leave room."""
+    months = [month for month in inputs.plan.horizons_months if month <= inputs.plan.rmst_horizon_months]
+    month = months[-1] if months else inputs.plan.horizons_months[0]
+    for line, (group, label) in enumerate(labels.items()):
+        analysis = "ltp" if panel == "all" else f"ltp_landmark.{group}"
+        ard_id = f"ablation.{analysis}.ltp.{horizon(month)}.incidence"
+        text = f"{label}, month {month:g}:\n{inputs.number(ard_id, 'ci')}"
+        ax.text(
+            0.1, 0.97 - 0.125 * line, text, transform=ax.transAxes, fontsize=6.5, va="top", zorder=4, linespacing=1.15,
+            bbox={"facecolor": "white", "alpha": 0.75, "edgecolor": "none", "pad": 1.0},
+        )  # fmt: skip
+        drawn.add("text", panel=title, series=label, text=text.replace("\n", " "), ard_id=ard_id)

@@ -32,6 +32,7 @@ from sorafenib_rfa.exhibits.figures.canvas import (
 from sorafenib_rfa.exhibits.figures.forest import MARKERS, axis_limits, draw_interval, ratio_ticks
 from sorafenib_rfa.exhibits.figures.survival import draw_risk_table, draw_survival, weighted_risk
 
+_ALL_COURSES = "exposure.dosing.exposed.with_dosing_records.n"
 LANE_IN = 0.1
 """Height of a patient's lane."""
 
@@ -67,15 +68,15 @@ def draw_swimmer(inputs: Inputs) -> tuple[Figure, pd.DataFrame]:
     ax.set_yticks([])
     ax.spines["left"].set_visible(False)
     ax.set_ylabel("Patients, from the longest course to the shortest", labelpad=4)
-    of = int(rows["of"].iloc[0])
+    of = inputs.number(_ALL_COURSES)
     shown = (
-        f"All {count_text(of)} patients with any sorafenib before recurrence."
-        if lanes == of
-        else f"{count_text(lanes)} of {count_text(of)} patients, at even steps from the longest course to the shortest."
+        f"All {of} patients with any sorafenib before recurrence."
+        if lanes == int(rows["of"].iloc[0])
+        else f"{count_text(lanes)} of {of} patients, at even steps from the longest course to the shortest."
     )
     note = f"{shown}\nNothing is drawn after month {longest:g}, nor drug that was started again after a recurrence."
     figure.text(0.035, 1 - 0.62 / height, note, fontsize=6.5, color=MUTED, va="top", linespacing=1.25)
-    drawn.add("text", text=note.replace("\n", " "))
+    drawn.add("text", text=note.replace("\n", " "), ard_id=_ALL_COURSES)
     _swimmer_legends(figure, shades, height)
     if inputs.cohort.synthetic:
         mark_synthetic(figure, [ax])
