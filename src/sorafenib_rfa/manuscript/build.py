@@ -77,6 +77,7 @@ def facts(sites: Mapping[str, Mapping], plan: Plan, checklists: Sequence[Checkli
         "confidence": [f"{100 * plan.confidence_level:g}%"],
         "horizons": [f"{month:g}" for month in plan.horizons_months],
         "horizon": [f"{plan.rmst_horizon_months:g}"],
+        "adverse_event_months": [f"{month:g}" for month in plan.adverse_event_months],
         "albi_months": [f"{month:g}" for month in plan.liver.albi_months],
         "horizon_years": [number_word(int(years)) if years == int(years) else f"{years:g}"],
         "sites": [number_word(len(sites))],
