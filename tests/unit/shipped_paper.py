@@ -17,7 +17,7 @@ from sorafenib_rfa.manuscript.claims import load_claims
 from sorafenib_rfa.manuscript.lint import Rules, Words
 from sorafenib_rfa.manuscript.traceability import load_deviations, plan_table, trace_plan
 from sorafenib_rfa.manuscript.unbound import load_unbound_numbers
-from sorafenib_rfa.simulate import load_parameters, true_estimands
+from sorafenib_rfa.simulate import load_parameters, true_benefit_risk, true_estimands
 from sorafenib_rfa.validation.results import validation_ard
 from sorafenib_rfa.validation.stored import recovery_ard
 
@@ -28,7 +28,7 @@ REAL = "hcc_resection"
 @functools.cache
 def truth() -> pd.DataFrame:
     parameters = load_parameters(ROOT / "config/cohorts/synthetic/simulation.yaml")
-    return true_estimands(parameters, 1, 4_000)
+    return pd.concat([true_estimands(parameters, 1, 4_000), true_benefit_risk(parameters, 1, 1_000)], ignore_index=True)
 
 
 @functools.cache

@@ -10,7 +10,9 @@ import pandas as pd
 import pytest
 from estimates_data import ROOT, cohort, plan
 
+from sorafenib_rfa.estimates.ard import ArdBuilder
 from sorafenib_rfa.estimates.benefit_risk import estimate_benefit_risk
+from sorafenib_rfa.estimates.collect import collect_ard
 from sorafenib_rfa.simulate import load_parameters
 from sorafenib_rfa.simulate.clinical_records import _adverse_events, _dose_intervals, _sessions_and_findings
 from sorafenib_rfa.simulate.estimands import COLUMNS
@@ -18,6 +20,7 @@ from sorafenib_rfa.simulate.population import draw_centre_log_hazards
 from sorafenib_rfa.simulate.true_harms import true_benefit_risk
 from sorafenib_rfa.simulate.truth import simulate_patients
 from sorafenib_rfa.validation.recovery import observed_cohort
+from sorafenib_rfa.validation.results import _add_harms
 from sorafenib_rfa.vocabulary import DAYS_PER_MONTH
 
 PARAMETERS = ROOT / "config/cohorts/synthetic/simulation.yaml"
@@ -118,6 +121,31 @@ def test_the_truth_adds_up():
     contrast = few[few["strategy"] == "contrast"].set_index(["endpoint", "population", "month"])["value"]
     arms = few.pivot_table(index=["endpoint", "population", "month"], columns="strategy", values="value")
     np.testing.assert_allclose(contrast.sort_index(), (arms["sorafenib"] - arms["control"]).sort_index())
+
+
+def test_errors_are_the_estimates_minus_their_truth():
+    few = true_benefit_risk(load_parameters(Path(PARAMETERS)), 3, 1_000)
+    builder = ArdBuilder("synthetic", "validation", "records/v.json")
+    row = {
+        "ard_id": "benefit_risk.grade_3_5.contrast.m12.risk_difference", "value": 30.0, "ci_low": 20.0, "ci_high": 40.0,
+        "method": "as estimated",
+    }  # fmt: skip
+    tox = {"ard_id": "benefit_risk.partition.contrast.m36.tox.difference", "value": np.nan, "ci_low": np.nan,
+           "ci_high": np.nan, "method": "not estimable: too few"}  # fmt: skip
+    _add_harms(builder, {one["ard_id"]: one for one in (row, tox)}, few, FEW, 1.96)
+    ard = collect_ard([builder.frame()]).set_index("ard_id")
+    own = few[(few["population"] == "overlap") & (few["strategy"] == "contrast")].set_index(["endpoint", "month"])
+    value = 100 * own.loc[("GRADE_3_5", 12.0), "value"]
+    assert ard.loc["validation.truth_benefit_risk.contrast.grade_3_5_m12.risk_difference", "value"] == pytest.approx(
+        value
+    )
+    error = ard.loc["validation.error_benefit_risk.contrast.grade_3_5_m12.risk_difference"]
+    assert error[["value", "ci_low", "ci_high"]].tolist() == pytest.approx([30 - value, 20 - value, 40 - value])
+    missing = ard.loc["validation.error_benefit_risk.contrast.tox_m36.difference"]
+    assert np.isnan(missing["value"])
+    assert missing["method"] == "not estimable: too few"
+    # the other truths stand without an estimate
+    assert len(ard) == 6 + 2
 
 
 @pytest.mark.slow

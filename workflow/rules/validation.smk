@@ -50,6 +50,8 @@ rule true_estimands:
         source_date_epoch=SOURCE_DATE_EPOCH,
         cohort="synthetic",
         screened=40000,
+        # adverse events are simulated patient by patient
+        screened_for_harms=10000,
     script:
         "../scripts/true_estimands.py"
 

@@ -6,7 +6,14 @@ Nothing made here says anything about real patients.
 from sorafenib_rfa.simulate.parameters import SimulationParameters, load_parameters
 from sorafenib_rfa.simulate.study import SimulatedStudy, simulate_raw
 
-__all__ = ["SimulatedStudy", "SimulationParameters", "load_parameters", "simulate_raw", "true_estimands"]
+__all__ = [
+    "SimulatedStudy",
+    "SimulationParameters",
+    "load_parameters",
+    "simulate_raw",
+    "true_benefit_risk",
+    "true_estimands",
+]
 
 
 def __getattr__(name: str) -> object:
@@ -15,4 +22,8 @@ def __getattr__(name: str) -> object:
         from sorafenib_rfa.simulate.estimands import true_estimands
 
         return true_estimands
+    if name == "true_benefit_risk":
+        from sorafenib_rfa.simulate.true_harms import true_benefit_risk
+
+        return true_benefit_risk
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

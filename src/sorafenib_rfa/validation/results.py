@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 ENGINE = "sorafenib_rfa.simulate.estimands"
+HARMS = "sorafenib_rfa.simulate.true_harms"
 POPULATIONS = {
     "overlap": "Eligible patients, weighted by e(1 - e) with the true propensity e",
     "all": "All eligible patients",
@@ -57,7 +58,10 @@ def validation_ard(
         ``truth_<endpoint>_<basis>.contrast.<population>.hr`` (interval: Monte Carlo error of the simulation);
         ``error_<endpoint>_<design>.contrast.<month>.difference`` (estimate minus truth) and
         ``error_<endpoint>_<design>.contrast.hr_ratio`` (estimate over truth), each with the estimate's own interval
-        moved by the truth, which covers 0 (1) when the estimate's interval covers the truth.
+        moved by the truth, which covers 0 (1) when the estimate's interval covers the truth. Where `truth` holds those
+        of :func:`sorafenib_rfa.simulate.true_harms.true_benefit_risk` too:
+        ``truth_benefit_risk.contrast.grade_3_5_<month>.risk_difference`` and
+        ``truth_benefit_risk.contrast.<state>_<month>.difference``, and ``error_benefit_risk`` in the same way.
     """
     from scipy.special import ndtri
 
@@ -96,7 +100,56 @@ def validation_ard(
         for design, (basis, population, analyses) in DESIGNS.items():
             chosen = own[(own["basis"] == basis) & (own["population"] == population)]
             _add_errors(builder, rows, chosen, endpoint, design, analyses, plan, POPULATIONS[population], BASES[basis])
+    _add_harms(builder, rows, truth, plan, z)
     return builder.frame()
+
+
+def _add_harms(builder: ArdBuilder, rows: dict[str, dict], truth: pd.DataFrame, plan: Plan, z: float) -> None:
+    """Add the true risk differences of a severe adverse event and months in each state, and the estimates' errors."""
+    own = truth[
+        (truth["basis"] == "time_zero") & (truth["population"] == "overlap") & (truth["strategy"] == "contrast")
+    ]
+    tau = float(plan.rmst_horizon_months)
+    months = plan.benefit_risk.horizons_months if plan.benefit_risk else []
+    sought = [("GRADE_3_5", "risk", month, "percent", 100.0, "risk_difference") for month in months]
+    sought += [(state, "rmst_months", tau, "months", 1.0, "difference") for state in ("TOX", "TWIST", "REL")]
+    for endpoint, stat, month, unit, scale, name in sought:
+        found = own[(own["endpoint"] == endpoint) & (own["stat"] == stat) & (own["month"] == month)]
+        if found.empty:
+            continue
+        value, error = (scale * float(found.iloc[0][column]) for column in ("value", "mc_se"))
+        level = f"{endpoint.lower()}_{horizon(month)}"
+        shared = {"unit": unit, "group": "contrast", "variable": level, "population": POPULATIONS["overlap"]}
+        builder.add(
+            "truth_benefit_risk",
+            name,
+            value,
+            ci_low=value - z * error,
+            ci_high=value + z * error,
+            method=f"true value {BASES['time_zero']}: both potential courses of {int(found.iloc[0]['n'])} simulated "
+            f"patients, nobody lost; Monte Carlo standard error {error:.2g}",
+            engine=HARMS,
+            **shared,
+        )
+        place = f"{horizon(month)}" if stat == "risk" else f"{horizon(month)}.{endpoint.lower()}"
+        row = rows.get(f"benefit_risk.{endpoint.lower() if stat == 'risk' else 'partition'}.contrast.{place}.{name}")
+        if row is None:  # an effect that the plan does not weigh
+            continue
+        missing = not np.isfinite(float(row["value"]))
+        moved = [NAN if missing else float(row[key]) - value for key in ("value", "ci_low", "ci_high")]
+        builder.add(
+            "error_benefit_risk",
+            name,
+            moved[0],
+            ci_low=moved[1],
+            ci_high=moved[2],
+            method=str(row["method"])
+            if missing
+            else f"{row['ard_id']} minus the truth {BASES['time_zero']} (Monte Carlo standard error {error:.2g}); the "
+            "estimate's own interval",
+            engine=HARMS,
+            **shared,
+        )
 
 
 def _value(chosen: pd.DataFrame, stat: str, plan: Plan) -> tuple[float, float, int]:
