@@ -187,7 +187,7 @@ def test_love_plot_is_ordered_by_imbalance_before_weighting():
 def test_ae_plot_puts_events_of_interest_first_and_each_part_by_difference():
     _, drawn = draw("arms", "ae_dot")
     differences = drawn[drawn["element"] == "risk_difference"]
-    interest = differences["series"].isin(exhibits("arms").plan.events_of_interest).to_numpy()
+    interest = differences["series"].isin(exhibits("arms").plan.query_of()).to_numpy()
     assert interest[: interest.sum()].all()
     for part in (differences[interest], differences[~interest]):
         assert part["x"].is_monotonic_decreasing
@@ -209,10 +209,38 @@ def test_ae_plot_says_how_many_terms_it_leaves_out():
     fever = frame[frame["term"] == "Fever"]
     many = pd.concat([frame, *(fever.assign(term=f"Fever {i:02d}", percent=0.1) for i in range(14))])
     figure, drawn = draw("arms", "ae_dot", curves=data.curves | {"ae_dot": many})
-    assert "3 less frequent terms are not shown" in [text.get_text() for text in shown_texts(figure)]
-    # all events of interest, had or not, and the fourteen most frequent others
-    assert (
-        drawn.loc[drawn["element"] == "risk_difference", "series"].nunique() == len(data.plan.events_of_interest) + 14
+    unseen = sorted(set(data.plan.query_of()) - set(frame.loc[frame["n"] > 0, "term"]))
+    said = f"3 less frequent terms are not shown. Of interest, and had by nobody: {', '.join(unseen)}."
+    assert said in [text.get_text().replace("\n", " ") for text in shown_texts(figure)]
+    # the events of interest that somebody had, and the fourteen most frequent others
+    shown = drawn.loc[drawn["element"] == "risk_difference", "series"].nunique()
+    assert shown == len(data.plan.query_of()) - len(unseen) + 14
+
+
+def test_butterfly_stacks_patients_by_worst_grade_and_ends_at_all_who_had_the_event():
+    _, drawn = draw("arms", "ae_butterfly")
+    rows = exhibits("arms").ard.set_index("ard_id")["value"]
+    bars = drawn[drawn["element"] == "bar"]
+    assert set(bars["panel"]) == {"Any sorafenib", "No sorafenib"}
+    for number in drawn[drawn["element"] == "text"].itertuples():
+        own = bars[(bars["panel"] == number.panel) & (bars["text"] == number.series)]
+        assert own["high"].max() == pytest.approx(rows[number.ard_id])
+        assert own["low"].iloc[1:].tolist() == own["high"].iloc[:-1].tolist()
+        severe = own[own["series"].isin(["Grade 3", "Grade 4", "Grade 5"])]
+        widest = rows[number.ard_id.replace(".any.", ".grade_3_5.")]
+        assert (severe["high"] - severe["low"]).sum() == pytest.approx(widest)
+
+
+def test_adverse_events_over_time_show_the_curves_and_who_is_at_risk():
+    _, drawn = draw("arms", "ae_incidence")
+    data = exhibits("arms")
+    for (event, label), frame in data.curves["ae_incidence"].groupby(["event_label", "label"]):
+        shown = drawn[(drawn["element"] == "curve") & (drawn["panel"] == event) & (drawn["series"] == label)]
+        seen = frame[(frame["n_risk"] >= 10) & (frame["time_months"] <= data.plan.rmst_horizon_months)]
+        np.testing.assert_allclose(shown["y"], 100 * seen["incidence"])
+    at_risk = drawn[(drawn["element"] == "at_risk") & (drawn["x"] == 0)]
+    assert set(at_risk["y"]) == set(
+        data.ard.set_index("ard_id").loc[[f"safety.population.{g}.n" for g in ("exposed", "unexposed")], "value"]
     )
 
 

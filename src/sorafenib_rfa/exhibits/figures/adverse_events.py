@@ -14,6 +14,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
 from sorafenib_rfa.estimates.ard import ard_id
+from sorafenib_rfa.estimates.common import NAN, horizon
 from sorafenib_rfa.exhibits.figures.canvas import (
     FEWEST_AT_RISK,
     INK,
@@ -39,6 +40,9 @@ MOST_OTHER_TERMS = 14
 
 NUMBERS_PT = 6.3
 
+_NOTE_IN = 0.13
+"""Height of one line of the notes below a figure."""
+
 SINCE_START = "Months since the first dose (no sorafenib: since RFA)"
 
 
@@ -60,10 +64,11 @@ def draw_ae_dot(inputs: Inputs) -> tuple[Figure, pd.DataFrame]:
 
     names = [textwrap.fill(term, 34) for term, _ in order]
     last = max(place.values())
-    height = 1.37 + 0.27 * (last + 1)
+    below = 0.61 + _NOTE_IN * (1 + left_out.count("\n"))
+    height = 0.63 + below + 0.27 * (last + 1)
     figure, drawn = new_figure(height), Drawn()
     left = text_width_in(figure, names, 7.5) + 0.2
-    bottom, top = 0.74 / height, 1 - 0.5 / height
+    bottom, top = below / height, 1 - 0.5 / height
     contrast = any_grade.drop_duplicates("term").sort_values("place")
     numbers = {row.term: inputs.number(row.contrast_id, "ci").replace("95% CI ", "") for row in contrast.itertuples()}
     right = text_width_in(figure, list(numbers.values()), NUMBERS_PT) + 0.15
@@ -143,7 +148,7 @@ def _terms(rows: pd.DataFrame) -> tuple[list[tuple[str, bool]], str]:
     words = [f"{left_out} less frequent term{' is' if left_out == 1 else 's are'} not shown."] if left_out else []
     if len(unseen):
         words.append(f"Of interest, and had by nobody: {', '.join(unseen)}.")
-    return order, " ".join(words)
+    return order, textwrap.fill(" ".join(words), 120)
 
 
 def _finish_ae(
@@ -214,11 +219,12 @@ def draw_ae_butterfly(inputs: Inputs) -> tuple[Figure, pd.DataFrame]:
     place = {term: number + (0.6 if not interest else 0.0) for number, (term, interest) in enumerate(order)}
     rows = rows[rows["term"].isin(list(place))]
     names = [textwrap.fill(term, 30) for term in place]
-    height = 1.4 + 0.27 * (max(place.values()) + 1)
+    below = 0.64 + _NOTE_IN * (1 + left_out.count("\n"))
+    height = 0.63 + below + 0.27 * (max(place.values()) + 1)
     figure, drawn = new_figure(height), Drawn()
     middle_in = text_width_in(figure, names, 7.5) + 0.3
     side_in, edge_in = (WIDTH_IN - middle_in - 0.16) / 2, 0.08
-    bottom, top = 0.77 / height, 1 - 0.62 / height
+    bottom, top = below / height, 1 - 0.62 / height
     left = figure.add_axes((edge_in / WIDTH_IN, bottom, side_in / WIDTH_IN, top - bottom))
     right = figure.add_axes(
         ((edge_in + side_in + middle_in) / WIDTH_IN, bottom, side_in / WIDTH_IN, top - bottom), sharey=left
@@ -303,14 +309,16 @@ def draw_ae_incidence(inputs: Inputs) -> tuple[Figure, pd.DataFrame]:
     fewer than :data:`~sorafenib_rfa.exhibits.figures.canvas.FEWEST_AT_RISK` are at risk, or at the horizon of the
     restricted mean.
     """
-    curves, means = inputs.curve("ae_incidence"), inputs.curves["ae_mcf"]
+    curves, means = inputs.curve("ae_incidence"), inputs.curves.get("ae_mcf")
+    if means is None or means.empty:  # nobody had an event
+        means = curves.iloc[:0].assign(mcf=NAN)
     events = dict(zip(curves["event"], curves["event_label"], strict=True))
     main, *others = events
     labels = dict(zip(curves["group"], curves["label"], strict=True))
     looks = dict(zip(labels, looks_of(labels.values()).values(), strict=True))
     longest = min(float(curves["time_months"].max()), inputs.plan.rmst_horizon_months)
     lines = -(-len(others) // _COLUMNS)
-    top_in, main_in, small_in, gap_in, small_gap_in = 0.5, 1.75, 0.95, 1.5, 0.42
+    top_in, main_in, small_in, gap_in, small_gap_in = 0.76, 1.75, 0.95, 1.5, 0.42
     height = top_in + main_in + gap_in + lines * (small_in + small_gap_in) + 0.42
     figure, drawn = new_figure(height), Drawn()
     names_in = text_width_in(figure, list(labels.values()), 7) + 0.19
@@ -320,8 +328,15 @@ def draw_ae_incidence(inputs: Inputs) -> tuple[Figure, pd.DataFrame]:
         x = (names_in + number * (width_in + 0.5)) / WIDTH_IN
         axes.append(figure.add_axes((x, 1 - (top_in + main_in) / height, width_in / WIDTH_IN, main_in / height)))
     first, mean = axes
-    first.set_title(f"First {_lower(events[main])}")
-    mean.set_title("All such events, mean number per patient")
+    first.set_title(f"First {_lower(events[main])}", pad=26)
+    mean.set_title("All such events, mean number per patient", pad=26)
+    month = inputs.plan.adverse_event_months[-1]
+    for line, (group, look) in enumerate(looks.items()):
+        identifier = ard_id("safety", f"incidence_{main}", group, horizon(month), "incidence")
+        text = f"{labels[group]}, month {month:g}: {inputs.number(identifier, 'ci')}"
+        _above(first, text, 1 - line, look.colour, events[main], identifier, drawn)
+    identifier = ard_id("safety", f"recurrent_{main}", "contrast", "rate_ratio")
+    _above(mean, f"Rate ratio: {inputs.number(identifier, 'ci')}", 1, INK, "mean number", identifier, drawn)
     for group, look in looks.items():
         own = enough_at_risk(curves[(curves["event"] == main) & (curves["group"] == group)])
         _incidence(first, own, look, labels[group], events[main], drawn, longest)
@@ -372,6 +387,15 @@ def draw_ae_incidence(inputs: Inputs) -> tuple[Figure, pd.DataFrame]:
         for ax in axes[2:]:
             mark_synthetic_small(ax)
     return figure, drawn.frame()
+
+
+def _above(ax: Axes, text: str, line: int, colour: str, panel: str, identifier: str, drawn: Drawn) -> None:
+    """Print a number of the ARD above a panel, `line` lines up."""
+    ax.annotate(
+        text, (0, 1), xycoords="axes fraction", xytext=(0, 4 + 10 * line), textcoords="offset points", fontsize=6.5,
+        color=colour, va="bottom",
+    )  # fmt: skip
+    drawn.add("text", panel=panel, text=text, ard_id=identifier)
 
 
 def mark_synthetic_small(ax: Axes) -> None:
