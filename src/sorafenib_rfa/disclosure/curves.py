@@ -77,11 +77,27 @@ class Bound:
 
 
 @dataclass(frozen=True)
+class Shares:
+    """Weighted curves without numbers at risk, all of one population.
+
+    Attributes
+    ----------
+    values : tuple of str
+        Columns of shares between 0 and 1.
+    size : str
+        ARD id of how many patients they are shares of: a step shows at least a threshold of them.
+    """
+
+    values: tuple[str, ...]
+    size: str
+
+
+@dataclass(frozen=True)
 class Bins:
     """A histogram: bins are joined until none holds a small number."""
 
 
-Rule = Steps | AtRisk | Bound | Bins
+Rule = Steps | AtRisk | Bound | Shares | Bins
 
 _FOREST: Final = Bound(counts=("n", "events"))
 DECLARED: Final[Mapping[str, Rule]] = {
@@ -117,6 +133,22 @@ DECLARED: Final[Mapping[str, Rule]] = {
     ),
     "ae_dot": Bound(counts=("n", "total")),
     "ae_grade": Bound(axes=("grade",), counts=("n", "total")),
+    "ae_incidence": Steps("incidence", "incidence"),
+    "ae_mcf": Steps("mcf", "mean"),
+    "km_stop": Steps("survival", "survival"),
+    "duration_landmark": Bound(
+        axes=("months",), counts=("n_longer", "n_shorter", "events_longer", "events_shorter"), model=("hr", "lo", "hi")
+    ),
+    "lab_shift": Bound(axes=("base_grade", "worst_grade"), counts=("n", "total")),
+    "albi_course": Bound(
+        axes=("months",), model=("change", "change_low", "change_high", "albi", "albi_low", "albi_high")
+    ),
+    "albi_worsening": Steps("incidence", "incidence"),
+    "benefit_risk_effects": Bound(axes=("month",)),
+    "partitioned_survival": Shares(("relapse_free", "alive", "toxic"), "target_trial.cloning.patients"),
+    "utility_threshold": Bound(
+        axes=("utility_toxicity", "utility_relapse"), model=("difference", "ci_low", "ci_high")
+    ),
     "calibration": Bound(axes=("month", "risk_group"), counts=("n",), model=("predicted",)),
 }  # fmt: skip
 """Curves that are released, and how. Whatever is not here is not."""
@@ -190,6 +222,13 @@ def public_curves(
         elif isinstance(rule, AtRisk):
             made.frames[name] = release.at_risk(frame)
             made.notes[name] = "numbers at risk rounded, small ones left out"
+        elif isinstance(rule, Shares):
+            made.frames[name] = release.shares(frame, rule)
+            made.notes[name] = (
+                f"steps at multiples of {rules.curve_step_months:g} months by {rules.threshold} patients or more"
+            )
+            if made.frames[name].empty:
+                made.withheld[name] = "of how many patients it speaks is not released"
         elif isinstance(rule, Bins):
             joined = release.bins(frame)
             if joined is None:
@@ -287,6 +326,25 @@ class _Release:
             made[name] = math.nan
         return made
 
+    def shares(self, frame: pd.DataFrame, rule: Shares) -> pd.DataFrame:
+        """Return curves of shares at multiples of the step of months, each step at least a threshold of patients."""
+        size = float(self.public.get(rule.size, {}).get("value", math.nan))
+        if not size > 0:
+            return pd.DataFrame()
+        unit, step = self.rules.threshold / size, self.rules.curve_step_months
+        keys = [name for name in frame.columns if not pd.api.types.is_numeric_dtype(frame[name])]
+        made = []
+        for _, curve in frame.groupby(keys, sort=False, dropna=False):
+            curve = curve.sort_values("time_months", kind="stable")
+            time = curve["time_months"].to_numpy(dtype=float)
+            months = np.append(step * np.arange(math.ceil(time[0] / step), math.ceil(time[-1] / step)), time[-1])
+            at = np.searchsorted(time, months, side="right") - 1
+            again = curve.iloc[at].assign(time_months=months)
+            for name in rule.values:
+                again[name] = [coarse(round(each / unit) * unit, 6) for each in again[name].astype(float)]
+            made.append(again)
+        return pd.concat(made, ignore_index=True)
+
     def bins(self, frame: pd.DataFrame) -> pd.DataFrame | None:
         """Return a histogram with classes wide enough; None when there is no such width."""
         own = frame[frame["weighting"] == "none"]
@@ -320,7 +378,7 @@ class _Release:
             frame = frame[frame[column] != value]
         for column, value in rule.regular:
             frame = _regular(frame, column, value, self.rules.curve_step_months)
-        ids = [name for name in ("ard_id", "contrast_id") if name in frame]
+        ids = [name for name in frame if name.endswith("_id")]
         numeric = [
             name for name in frame.columns
             if pd.api.types.is_numeric_dtype(frame[name]) and not pd.api.types.is_bool_dtype(frame[name])

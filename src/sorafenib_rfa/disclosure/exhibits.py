@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from sorafenib_rfa.config.models import CohortConfig, Plan
-from sorafenib_rfa.errors import UserError
+from sorafenib_rfa.errors import NotOfferedError, UserError
 from sorafenib_rfa.vocabulary import FIGURES
 
 
@@ -49,6 +49,7 @@ def write_public_exhibits(
     -----
     A figure that cannot be drawn from what is left of its curves is withheld too, and said to be.
     """
+    from sorafenib_rfa.exhibits.draw import _drawer as drawer
     from sorafenib_rfa.exhibits.draw import draw_figure, save_figure, styled
     from sorafenib_rfa.exhibits.figures.canvas import Inputs, draw_withheld
     from sorafenib_rfa.exhibits.tables import make_table, write_table
@@ -63,12 +64,17 @@ def write_public_exhibits(
     reasons: dict[str, str] = {}
     for name in cohort.figures:
         inputs = Inputs(name, ard, curves, cohort, plan)
-        why = withheld.get(FIGURES[name])
-        if why is None:
-            try:
+        why = None
+        try:
+            if FIGURES[name] in withheld:  # its other curves may still show something
+                with styled():
+                    figure, drawn = drawer(name)(inputs)
+            else:
                 figure, drawn = draw_figure(name, ard=ard, curves=curves, cohort=cohort, plan=plan)
-            except (ArithmeticError, LookupError, TypeError, ValueError, UserError) as error:
-                why = f"it cannot be drawn from what is released ({type(error).__name__})"
+        except NotOfferedError:
+            why = withheld.get(FIGURES[name], "a curve that it needs is withheld")
+        except (ArithmeticError, LookupError, TypeError, ValueError, UserError) as error:
+            why = f"it cannot be drawn from what is released ({type(error).__name__})"
         if why is not None:
             reasons[name] = why
             with styled():

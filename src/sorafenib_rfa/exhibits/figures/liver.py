@@ -163,8 +163,11 @@ def draw_albi_course(inputs: Inputs) -> tuple[Figure, pd.DataFrame]:
     and ``liver.albi_course.<arm>.<month>.n``. Incidence ends where fewer than
     :data:`~sorafenib_rfa.exhibits.figures.canvas.FEWEST_AT_RISK` are at risk.
     """
-    patients, course = inputs.curve("albi_patients"), inputs.curve("albi_course")
-    labels = dict(zip(patients["group"], patients["label"], strict=True))
+    course = inputs.curve("albi_course")
+    patients = inputs.curves.get("albi_patients")
+    if patients is None or patients.empty:  # a public release shows no single patient
+        patients = course.iloc[:0].assign(line=0)
+    labels = dict(zip(course["group"], course["label"], strict=True))
     looks = looks_of(["sorafenib", "control"])
     last = max(inputs.plan.liver.albi_months)
     figure, drawn = new_figure(6.3), Drawn()
@@ -176,6 +179,8 @@ def draw_albi_course(inputs: Inputs) -> tuple[Figure, pd.DataFrame]:
         _spaghetti(ax, inputs, patients, course, arm, labels.get(arm, ""), looks[arm], last, drawn)
     # wide enough for nearly all: one value far off must not flatten the others
     shown = patients.loc[patients["months"] <= last, "albi"]
+    if shown.empty:
+        shown = course[["albi_low", "albi_high"]].stack()
     low, high = np.quantile(shown, [0.002, 0.998])
     for ax in top:
         ax.set_ylim(min(low, -3.6), max(high, ALBI_GRADE_2_AT_MOST) + 0.35)
