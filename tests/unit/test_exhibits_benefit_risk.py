@@ -13,7 +13,8 @@ from matplotlib.contour import QuadContourSet
 from test_estimates_benefit_risk import FEW, estimate, result, simulated
 
 from sorafenib_rfa.exhibits.draw import draw_figure
-from sorafenib_rfa.exhibits.tables import make_table
+from sorafenib_rfa.exhibits.tables import make_table, write_table
+from sorafenib_rfa.notebooks.show import Results
 
 RD = "benefit_risk.{}.contrast.m{}.risk_difference"
 
@@ -140,3 +141,12 @@ def test_the_notes_say_what_is_assumed():
     markdown = make_table("benefit_risk", ard=result().ard, cohort=cohort(), plan=FEW).markdown
     assert "by assumption" in markdown
     assert "compatible with both" in markdown
+
+
+def test_a_notebook_shows_the_notes_without_the_marks_that_bind_their_numbers(tmp_path):
+    made = make_table("benefit_risk", ard=result().ard, cohort=cohort(), plan=FEW)
+    (tmp_path / "tables").mkdir()
+    write_table(made, str(tmp_path / "tables/benefit_risk.md"), str(tmp_path / "tables/benefit_risk.csv"))
+    page = Results(str(tmp_path)).table("benefit_risk", "Benefits and harms.")._repr_mimebundle_()["text/html"]
+    assert "counts 0.5 and a month after recurrence 0.5 of a month" in page
+    assert "{.val" not in page

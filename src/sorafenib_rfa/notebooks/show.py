@@ -25,6 +25,9 @@ GROUPS: Final = {slug: arm for arm, slug in ARM_SLUGS.items()} | {
     "exposed": "Any sorafenib",
     "unexposed": "No sorafenib",
 }
+_BOUND: Final = re.compile(r"\[((?:[^\]\\]|\\.)*)\]\{\.val data-ard=\"[^\"]*\"\}")
+"""A number in the notes of an exhibit, with the id it is bound to."""
+
 _NUMBER: Final = re.compile(r"\{([a-z0-9_.]+)(?:\|(value|ci|interval|p))?\}")
 
 
@@ -93,6 +96,7 @@ class Results:
         ]
         # the Markdown of the exhibit holds the notes, after the table
         _, _, notes = (self.folder / "tables" / f"{name}.md").read_text(encoding="utf-8").partition("\n\n")
+        notes = _BOUND.sub(r"\1", notes)
         plain = re.sub(r"\[@([\w-]+)\]", r"\1", re.sub(r"\\(.)", r"\1", notes)).strip()
         return _table(rows[0], rows[1:], caption, plain)
 
@@ -141,8 +145,7 @@ class Results:
         counts = self._quarantine.groupby(["rule", "scope", "site"], sort=True).size().unstack("site", fill_value=0)
         header = [("Rule", ""), ("What left", ""), *((str(site), "") for site in counts.columns), ("All", "")]
         body = [
-            [(str(rule), ""), (_LOST[str(scope)], "")]
-            + [(_count(n), "") for n in [*row.to_numpy(), row.sum()]]
+            [(str(rule), ""), (_LOST[str(scope)], "")] + [(_count(n), "") for n in [*row.to_numpy(), row.sum()]]
             for (rule, scope), row in counts.iterrows()
         ]
         return _table(header, body, caption, "" if body else "Nothing was quarantined.")
