@@ -19,7 +19,7 @@ from sorafenib_rfa.exhibits.tables import make_table
 FLOW = estimate_flow(ATTRITION, FATES, QUARANTINE, cohort(), "synthetic", "records/flow.json")
 ARD = collect_ard([*(part.ard for part in estimated()[1].values()), FLOW.ard])
 ROWS = ARD.set_index("ard_id", drop=False)
-NAMES = ["baseline", "efficacy", "safety", "attrition", "sites"]
+NAMES = ["baseline", "efficacy", "safety", "liver", "albi", "attrition", "sites"]
 SPAN = re.compile(r'\[((?:[^\]\\]|\\.)*)\]\{\.val data-ard="([^"]+)"\}')
 
 

@@ -12,6 +12,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import FixedLocator, NullLocator
 
+from sorafenib_rfa.arms import arms_of
 from sorafenib_rfa.clinical.liver import ALBI_GRADE_1_AT_MOST, ALBI_GRADE_2_AT_MOST
 from sorafenib_rfa.estimates.common import horizon
 from sorafenib_rfa.exhibits.figures.canvas import (
@@ -155,6 +156,8 @@ def _quadrants(ax: Axes, inputs: Inputs, scale: str, panel: str, labels: dict[st
 
 # --- course of ALBI ------------------------------------------------------------------------------------------------
 
+_COURSE_NUMBERS = ("months", "change", "change_low", "change_high", "albi", "albi_low", "albi_high")
+
 
 def draw_albi_course(inputs: Inputs) -> tuple[Figure, pd.DataFrame]:
     """Draw ALBI of each patient with the model's means by arm; below, the difference, and time to a worse grade.
@@ -163,11 +166,15 @@ def draw_albi_course(inputs: Inputs) -> tuple[Figure, pd.DataFrame]:
     and ``liver.albi_course.<arm>.<month>.n``. Incidence ends where fewer than
     :data:`~sorafenib_rfa.exhibits.figures.canvas.FEWEST_AT_RISK` are at risk.
     """
-    course = inputs.curve("albi_course")
-    patients = inputs.curves.get("albi_patients")
+    patients, course = inputs.curves.get("albi_patients"), inputs.curves.get("albi_course")
     if patients is None or patients.empty:  # a public release shows no single patient
+        course = inputs.curve("albi_course")
         patients = course.iloc[:0].assign(line=0)
-    labels = dict(zip(course["group"], course["label"], strict=True))
+    if course is None or course.empty:  # too few patients for a model
+        course = pd.DataFrame(columns=["group", "label", *_COURSE_NUMBERS]).astype(
+            dict.fromkeys(_COURSE_NUMBERS, float)
+        )
+    labels = {slug: label for label, slug in arms_of(inputs.cohort).slugs.items()}
     looks = looks_of(["sorafenib", "control"])
     last = max(inputs.plan.liver.albi_months)
     figure, drawn = new_figure(6.3), Drawn()
@@ -176,12 +183,12 @@ def draw_albi_course(inputs: Inputs) -> tuple[Figure, pd.DataFrame]:
     )
     top = [figure.add_subplot(grid[0, column]) for column in range(2)]
     for ax, arm in zip(top, ("sorafenib", "control"), strict=True):
-        _spaghetti(ax, inputs, patients, course, arm, labels.get(arm, ""), looks[arm], last, drawn)
+        _spaghetti(ax, inputs, patients, course, arm, labels[arm], looks[arm], last, drawn)
     # wide enough for nearly all: one value far off must not flatten the others
     shown = patients.loc[patients["months"] <= last, "albi"]
     if shown.empty:
         shown = course[["albi_low", "albi_high"]].stack()
-    low, high = np.quantile(shown, [0.002, 0.998])
+    low, high = np.quantile(shown, [0.002, 0.998]) if len(shown) else (-3.6, ALBI_GRADE_2_AT_MOST)
     for ax in top:
         ax.set_ylim(min(low, -3.6), max(high, ALBI_GRADE_2_AT_MOST) + 0.35)
         _name_grades(ax)
@@ -214,7 +221,7 @@ def _spaghetti(
 ) -> None:
     """Draw the lines of patients, thin, and the model's mean with its band."""
     own = patients[patients["group"] == arm]
-    title = label or arm
+    title = label
     ax.set_title(title)
     for number, line in own.groupby("line", sort=True):
         ax.plot(line["months"], line["albi"], color="#8c939b", linewidth=0.35, alpha=0.45, zorder=1)
