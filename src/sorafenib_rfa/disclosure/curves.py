@@ -341,7 +341,7 @@ class _Release:
             at = np.searchsorted(time, months, side="right") - 1
             again = curve.iloc[at].assign(time_months=months)
             for name in rule.values:
-                again[name] = [coarse(round(each / unit) * unit, 6) for each in again[name].astype(float)]
+                again[name] = [coarse(min(round(each / unit) * unit, 1.0), 6) for each in again[name].astype(float)]
             made.append(again)
         return pd.concat(made, ignore_index=True)
 

@@ -21,6 +21,7 @@ from sorafenib_rfa.disclosure.suppression import State, Suppressed, hidden_ids, 
 from sorafenib_rfa.estimates.ard import ARD_COLUMNS, NUMERIC
 from sorafenib_rfa.estimates.counted import has_members
 from sorafenib_rfa.estimates.members import QUOTED, CountIndex
+from sorafenib_rfa.stats.errors import EstimationError
 from sorafenib_rfa.stats.proportions import (
     Interval,
     clopper_pearson,
@@ -322,10 +323,12 @@ class _Release:
         shares, totals = exact[::2], exact[1::2]
         if not all(np.isfinite(exact)) or min(totals) <= 0 or any(x > n for x, n in zip(shares, totals, strict=True)):
             return None
-        made = function(*(int(each) for each in exact))
-        if not _close(made[0].estimate * scale, row["value"]):
+        try:
+            made, again = function(*(int(each) for each in exact)), function(*rounded)
+        except EstimationError:
             return None
-        again = function(*rounded)
+        if math.isnan(row["value"]) or not _close(made[0].estimate * scale, row["value"]):
+            return None
         digits = 10  # of what rounded counts alone give, nothing needs to be hidden
         result = {"value": coarse(again[0].estimate * scale, digits), "ci_low": math.nan, "ci_high": math.nan}
         for ours, new in zip(made, again, strict=True):
