@@ -123,6 +123,11 @@ def test_events_of_worsening_by_hand():
     # of three with sorafenib one dies on day 90, then one of two is worse on day 120, the other on day 150
     at = {m: value(made.ard, f"liver.albi_worsening.sorafenib.m{m}.incidence")["value"] for m in (3, 6)}
     assert at == pytest.approx({3: 0.0, 6: 100 * 2 / 3})
+    # of none, the exact limit of the patients still followed: 1 - (alpha / 2) ** (1 / n); death has taken one of three
+    none = value(made.ard, "liver.albi_worsening.sorafenib.m3.incidence")
+    assert (none["ci_low"], none["ci_high"]) == pytest.approx((0.0, 100 * (1 - 0.025 ** (1 / 2))))
+    nobody = value(made.ard, "liver.albi_worsening.contrast.m6.risk_difference")
+    assert nobody["method"] == "not estimable: no event by then in RFA alone"
     curve = made.curves["albi_worsening"]
     first = curve[(curve["group"] == "sorafenib") & (curve["definition"] == "first")]
     steps = first.loc[first["incidence"].diff() > 0, "time_months"]

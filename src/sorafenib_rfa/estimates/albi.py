@@ -23,6 +23,7 @@ from sorafenib_rfa.estimates.covariates import numbers, texts
 from sorafenib_rfa.stats.errors import EmptyGroupError, EstimationError
 from sorafenib_rfa.stats.mixed_model import MixedModelFit, mixed_model
 from sorafenib_rfa.stats.propensity import harrell_knots, restricted_cubic_spline
+from sorafenib_rfa.stats.proportions import clopper_pearson
 from sorafenib_rfa.vocabulary import ARM_SLUGS, ARMS, DAYS_PER_MONTH
 
 ENGINE = "sorafenib_rfa.stats.mixed_model"
@@ -521,7 +522,11 @@ def _add_incidence(lines: _Lines, analysis: str, definition: str, what: str, tim
                 variable=horizon(month),
                 method=why
                 or f"{what} by month {month:g}: {note}; "
-                + ("log-log limits, jackknife variance" if low == low else "no limits, since there is no event by then"),
+                + (
+                    "log-log limits, jackknife variance"
+                    if value > 0
+                    else "no event by then: exact (Clopper-Pearson) upper limit of the patients followed as long"
+                ),
                 engine=INCIDENCE_ENGINE,
             )
         (first, *_, se_first, why_first), (second, *_, se_second, why_second) = at.values()
@@ -558,7 +563,10 @@ def _half_width(std_err: float, level: float) -> float:
 
 
 def _at(fit: object, why: str, month: float, begin: float) -> tuple[float, float, float, float, str]:
-    """Return incidence, limits and standard error at a month since RFA, or why there are none."""
+    """Return incidence, limits and standard error at a month since RFA, or why there are none.
+
+    Of no event at all there is no standard error; the limit then is that of as many patients as are followed as long.
+    """
     if fit is None:
         return NAN, NAN, NAN, NAN, why
     if month <= begin:
@@ -567,4 +575,9 @@ def _at(fit: object, why: str, month: float, begin: float) -> tuple[float, float
     value, low, high, se = (float(a[0]) for a in (read.incidence, read.ci_low, read.ci_high, read.std_err))
     if np.isnan(value):
         return NAN, NAN, NAN, NAN, "not estimable: nobody is followed as long"
+    if value == 0:
+        later = fit.time >= month - begin  # type: ignore[attr-defined]
+        followed = int(fit.n_risk[later][0]) if later.any() else 0  # type: ignore[attr-defined]
+        exact, why = attempt(clopper_pearson, 0, followed, fit.level)  # type: ignore[attr-defined]
+        return (NAN, NAN, NAN, NAN, why) if exact is None else (0.0, exact.ci_low, exact.ci_high, 0.0, "")
     return value, low, high, se, ""
