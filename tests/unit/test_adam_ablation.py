@@ -87,6 +87,26 @@ def test_of_several_complications_the_worst_is_shown_with_its_row(rows, shown):
     assert as_rows(adproc, ["PROCSEQ", "NTUM", "COMPDAY", "SRCROW"])[1] == (2, 2, shown, 3 + days.index(shown))
 
 
+def graded(n: int, clavien: str | None, cirse: int | None, sir: str | None) -> dict:
+    return complication(n, term="Pain", clavien=clavien, cirse=cirse, sir=sir)
+
+
+@pytest.mark.parametrize(
+    ("rows", "grades"),
+    [
+        # a scale is not judged by another one: the graver complication may be graded on it alone
+        ([graded(1, "I", 1, "mild"), graded(2, None, 5, "life_threatening")], ("I", 5, "life_threatening")),
+        ([graded(1, "II", 2, "moderate"), graded(2, "I", 4, "severe")], ("II", 4, "severe")),
+        ([graded(1, "IVb", None, None), graded(2, "IVa", None, "severe")], ("IVb", None, "severe")),
+        # what came later stays apart
+        ([graded(5, "I", 1, "mild"), graded(40, "IIIa", 3, "severe")], ("I", 1, "mild")),
+        ([graded(40, "I", 3, "mild"), graded(50, "II", 2, "severe")], ("II", 3, "severe")),
+    ],
+)
+def test_each_scale_has_the_worst_grade_of_the_session(rows, grades):
+    assert as_rows(build_sessions(*rows), ["CLAVIEN", "CIRSE", "SIR"])[1] == grades
+
+
 # --- ADTUM -------------------------------------------------------------------------------------------------------
 
 MONTHS = {n: n / DAYS_PER_MONTH for n in (30, 90, 120, 180, 210, 270, 400)}

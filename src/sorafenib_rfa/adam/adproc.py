@@ -24,8 +24,9 @@ def build_adproc(adsl: pd.DataFrame, ablations: pd.DataFrame, plan: Plan) -> pd.
     """Return one row a session of the patients of `adsl`.
 
     A session is a day on which RFA was done; its raw rows are the tumours treated, each of which may name a
-    complication. The row shows the worst of them by Clavien-Dindo, then CIRSE, then SIR; one that came later than
-    ``plan.rfa_complication_days`` is shown only where the session has none within them, so that what is counted
+    complication. Each classification has the worst grade by its own order among them; term, date and origin are those
+    of the worst by Clavien-Dindo, then CIRSE, then SIR. Complications that came later than
+    ``plan.rfa_complication_days`` are looked at only where the session has none within them, so that what is counted
     within that time never hides behind something later.
 
     Parameters
@@ -53,7 +54,9 @@ def build_adproc(adsl: pd.DataFrame, ablations: pd.DataFrame, plan: Plan) -> pd.
         ascending=[True, True, False, False, *[False] * len(_SEVERITY), True, True],
         kind="stable",
     ).drop_duplicates(["USUBJID", "ablation_date"])
+    session = pd.MultiIndex.from_frame(worst[["USUBJID", "ablation_date"]])
     treated = rows.groupby(["USUBJID", "ablation_date"]).size()
+    looked_at = rows[rows["early"] | ~rows.groupby(["USUBJID", "ablation_date"])["early"].transform("any")]
     subject = worst["USUBJID"]
     zero = subject.map(subjects["TRTSDT"])
     sequence = worst.groupby("USUBJID").cumcount() + 1
@@ -65,15 +68,15 @@ def build_adproc(adsl: pd.DataFrame, ablations: pd.DataFrame, plan: Plan) -> pd.
             "PROCDT": worst["ablation_date"],
             "PROCDY": study_day(worst["ablation_date"], zero),
             "INDEXFL": (worst["ablation_date"] == zero).map({True: "Y", False: "N"}),
-            "NTUM": treated.reindex(pd.MultiIndex.from_frame(worst[["USUBJID", "ablation_date"]])).to_numpy(),
+            "NTUM": treated.reindex(session).to_numpy(),
             "COMPFL": worst["recorded"].map({True: "Y", False: "N"}),
             "COMPTERM": worst["complication_term"],
             "COMPDT": worst["complication_date"],
             "COMPDAY": worst["day"],
             "COMP30FL": worst["early"].map({True: "Y", False: "N"}),
-            "CLAVIEN": worst["complication_clavien_dindo"],
-            "CIRSE": worst["complication_cirse"],
-            "SIR": worst["complication_sir"],
+            "CLAVIEN": _worst(looked_at, "clavien_dindo", session).set_axis(worst.index),
+            "CIRSE": _worst(looked_at, "cirse", session).set_axis(worst.index),
+            "SIR": _worst(looked_at, "sir", session).set_axis(worst.index),
             "SRCFILE": worst["src_file"],
             "SRCSHEET": worst["src_sheet"],
             "SRCROW": worst["src_row"],
@@ -81,18 +84,27 @@ def build_adproc(adsl: pd.DataFrame, ablations: pd.DataFrame, plan: Plan) -> pd.
     )
 
 
-_SEVERITY: Final = ("clavien_rank", "cirse_rank", "sir_rank")
+def _worst(rows: pd.DataFrame, scale: str, session: pd.MultiIndex) -> pd.Series:
+    """Return the worst grade of each session on one scale; missing where no row has a grade on it."""
+    column = f"complication_{scale}"
+    graded = rows.sort_values(f"{scale}_rank", ascending=False, kind="stable")
+    return (
+        graded.drop_duplicates(["USUBJID", "ablation_date"])
+        .set_index(["USUBJID", "ablation_date"])[column]
+        .reindex(session)
+    )
+
+
+_SCALES: Final = ("clavien_dindo", "cirse", "sir")
+_SEVERITY: Final = tuple(f"{scale}_rank" for scale in _SCALES)
 
 
 def _severity(rows: pd.DataFrame) -> dict[str, pd.Series]:
     """Return rank columns by which the worst complication comes first: the codes' order, -1 for not graded."""
-    ablations = TABLES["ablations"]
-    ranks = {
-        name: {code: rank for rank, code in enumerate(ablations[f"complication_{name}"].codes)}
-        for name in ("clavien_dindo", "sir")
-    }
-    return {
-        "clavien_rank": rows["complication_clavien_dindo"].map(ranks["clavien_dindo"]).fillna(-1).astype("int64"),
-        "cirse_rank": rows["complication_cirse"].fillna(-1).astype("int64"),
-        "sir_rank": rows["complication_sir"].map(ranks["sir"]).fillna(-1).astype("int64"),
-    }
+    ranks = {}
+    for scale, name in zip(_SCALES, _SEVERITY, strict=True):
+        grade = rows[f"complication_{scale}"]
+        codes = TABLES["ablations"][f"complication_{scale}"].codes
+        rank = grade.map({code: rank for rank, code in enumerate(codes)}) if codes else grade
+        ranks[name] = rank.fillna(-1).astype("int64")
+    return ranks

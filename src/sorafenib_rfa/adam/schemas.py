@@ -114,8 +114,17 @@ def _flag(name: str, label: str, derivation: str, source: str, *, required: bool
 def _copied(name: str, label: str, kind: Kind, source: str, **more: object) -> Variable:
     """Return a variable taken over unchanged; its codes are those that ingest allows in `source`."""
     table, column = source.split(".")
-    codes = TABLES[table][column].codes or None
-    return Variable(name, label, kind, "As recorded", source, codelist=more.pop("codelist", codes), **more)  # type: ignore[arg-type]
+    codes = more.pop("codelist", TABLES[table][column].codes or None)
+    return Variable(name, label, kind, str(more.pop("derivation", "As recorded")), source, codelist=codes, **more)  # type: ignore[arg-type]
+
+
+def _graded(name: str, label: str, kind: Kind, source: str, **more: object) -> Variable:
+    """Return the worst grade of a session's complications on one scale."""
+    words = (
+        "Worst grade on this scale of the complications within plan.rfa_complication_days, of later ones only "
+        "where there is none within them; it may be another complication than COMPTERM"
+    )
+    return _copied(name, label, kind, source, derivation=words, **more)
 
 
 # --- variables of several datasets ----------------------------------------------------------------------------------
@@ -707,9 +716,9 @@ _ADPROC = Dataset(
             "ADPROC.COMPDAY, plan.rfa_complication_days",
             required=True,
         ),
-        _copied("CLAVIEN", "Clavien-Dindo grade", "text", "ablations.complication_clavien_dindo"),
-        _copied("CIRSE", "CIRSE grade", "integer", "ablations.complication_cirse", codelist=(1, 2, 3, 4, 5, 6)),
-        _copied("SIR", "SIR 2017 severity", "text", "ablations.complication_sir"),
+        _graded("CLAVIEN", "Clavien-Dindo grade", "text", "ablations.complication_clavien_dindo"),
+        _graded("CIRSE", "CIRSE grade", "integer", "ablations.complication_cirse", codelist=(1, 2, 3, 4, 5, 6)),
+        _graded("SIR", "SIR 2017 severity", "text", "ablations.complication_sir"),
         _SRCFILE,
         _SRCSHEET,
         _SRCROW,
