@@ -19,7 +19,7 @@ from sorafenib_rfa.exhibits.tables import make_table
 FLOW = estimate_flow(ATTRITION, FATES, QUARANTINE, cohort(), "synthetic", "records/flow.json")
 ARD = collect_ard([*(part.ard for part in estimated()[1].values()), FLOW.ard])
 ROWS = ARD.set_index("ard_id", drop=False)
-NAMES = ["baseline", "efficacy", "safety", "liver", "albi", "attrition", "sites"]
+NAMES = ["baseline", "efficacy", "safety", "ae_interest", "ae_terms", "liver", "albi", "attrition", "sites"]
 SPAN = re.compile(r'\[((?:[^\]\\]|\\.)*)\]\{\.val data-ard="([^"]+)"\}')
 
 
@@ -56,7 +56,7 @@ def test_every_printed_number_is_its_row_through_the_formatter(name):
         row = ROWS.loc[identifier.removeprefix("synthetic:")]
         allowed = {format_value(row, digits=digits) for digits in (None, 0, 1, 2)}
         if row["unit"] != "p":
-            allowed |= {format_value(row, form="interval", digits=digits) for digits in (None, 0)}
+            allowed |= {format_value(row, form="interval", digits=digits) for digits in (None, 0, 2)}
         if pd.notna(row["p_value"]):
             allowed.add(re.sub(r"^p (= )?", "", format_value(row, form="p")).replace("< ", "<"))
         assert re.sub(r"\\(.)", r"\1", text) in allowed
