@@ -152,7 +152,8 @@ def add_curve(
                 why = f"not estimable: follow-up of the group ends at {curve.time[-1]:.1f} months"  # type: ignore[union-attr]
             else:
                 values = [100 * float(v) for v in (at.survival[j], at.ci_low[j], at.ci_high[j])]
-                if np.isnan(values[1]):
+                if np.isnan(values[1]) or at.survival[j] == 1:
+                    values[1:] = [NAN, NAN]
                     why = f"{method}; no interval: {'nobody has' if at.survival[j] == 1 else 'all have'} had an event"
         place = {"variable": variable or horizon(month), "level": horizon(month) if variable else None}
         ard.add(
