@@ -9,6 +9,10 @@ for _library in ("OPENBLAS", "MKL", "OMP"):
 
 import pytest  # noqa: E402
 
+from sorafenib_rfa.notebooks.iri_grammar import leave_out_iri_grammar  # noqa: E402
+
+leave_out_iri_grammar()  # as the workflow does: each process of a test run would compile it for three seconds
+
 from tests.checkout import copy_of_checkout, finished_tiny  # noqa: E402
 
 
