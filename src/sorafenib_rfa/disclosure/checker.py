@@ -288,6 +288,8 @@ def _typed_counts(state: _Checked, file: str, where: str, text: str) -> None:
             before = text[max(0, match.start() - 16) : match.start()].lower()
             if re.search(r"(fewer than|less than|below|at least|under|grades?|stage|class|child-pugh|of)\s*$", before):
                 continue
+            if re.match(r"\s*,?\s*(?:fewer|more)\b", text[match.end() :]):  # a number needed to treat
+                continue
             if "/" in match[0] and not re.search(_PEOPLE, match[0] + text[match.end() : match.end() + 14]):
                 continue
             state.add(file, where, match[0], "small_count")

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -21,6 +21,9 @@ from sorafenib_rfa.disclosure.relations import Counts
 from sorafenib_rfa.errors import Problem, UserError
 
 SLACK: Final = 1e-6
+PROBES: Final = 6
+"""Solutions in random directions with which the search for ranges that are wide enough begins."""
+
 UNBOUNDED: Final = 1e7
 """Stands for a count of which nothing is known: more than any cohort has."""
 
@@ -127,7 +130,6 @@ def suppress(counts: Counts, rules: Disclosure, *, complementary: bool = True) -
     unsafe = audit.unsafe(result.states)
     while unsafe:
         touched: set[int] = set()
-        hidden = 0
         for target in unsafe:
             if audit.around(target) & touched:
                 continue  # what was hidden just now may protect it
@@ -137,13 +139,12 @@ def suppress(counts: Counts, rules: Disclosure, *, complementary: bool = True) -
             result.states[victim] = State.MASKED if result.states[victim] == State.SMALL else State.COMPLEMENTARY
             result.because[victim] = target
             touched.add(victim)
-            hidden += 1
-        if not hidden:
+        if not touched:
             names = [counts.ids[number][0] for number in unsafe if counts.ids[number]]
             raise DisclosureError(
                 Problem("counts cannot be protected", found=", ".join(names[:5]), hint="lower protection_width")
             )
-        unsafe = audit.unsafe(result.states)
+        unsafe = audit.unsafe(result.states, {*unsafe, *touched})
     result.ranges = audit.seen
     return result
 
@@ -238,13 +239,18 @@ class Audit:
             or (state == State.UNSTATED and is_small(self.counts.sizes[number], self.rules.threshold))
         ]
 
-    def unsafe(self, states: Sequence[State]) -> list[int]:
-        """Return the classes of which too few values remain possible, the smallest first."""
-        found = self.ranges(states, enough=self.rules.protection_width)
+    def unsafe(self, states: Sequence[State], among: Iterable[int] | None = None) -> list[int]:
+        """Return the classes of which too few values remain possible, the smallest first.
+
+        Hiding another count only widens ranges: of `among`, if given, the others are known to be safe.
+        """
+        found = self.ranges(states, enough=self.rules.protection_width, among=among)
         wrong = [number for number, each in found.items() if each.values < self.rules.protection_width]
         return sorted(wrong, key=lambda number: (self.counts.sizes[number], number))
 
-    def ranges(self, states: Sequence[State], *, enough: int | None = None) -> dict[int, Range]:
+    def ranges(
+        self, states: Sequence[State], *, enough: int | None = None, among: Iterable[int] | None = None
+    ) -> dict[int, Range]:
         """Return the range of each class that must be protected.
 
         Parameters
@@ -252,17 +258,19 @@ class Audit:
         states : sequence of State
         enough : int, optional
             Stop looking for the ends of a range that is known to hold so many values.
+        among : iterable of int, optional
+            Look at these classes only.
         """
         result: dict[int, Range] = {}
         self.held_by = {}
-        for component in self._components(states):
-            result |= self._solve(component, states, enough)
-        self.seen = result
+        wanted = set(self.sensitive(states) if among is None else among)
+        for component in self._components(states, wanted):
+            result |= self._solve(component, states, sorted(wanted & set(component)), enough)
+        self.seen |= result
         return result
 
-    def _components(self, states: Sequence[State]) -> list[list[int]]:
-        """Return classes that hang together through classes whose value is not fixed, each with something hidden."""
-        wanted = set(self.sensitive(states))
+    def _components(self, states: Sequence[State], wanted: set[int]) -> list[list[int]]:
+        """Return classes that hang together through classes whose value is not fixed, each with some of `wanted`."""
         fixed = {n for n, state in enumerate(states) if np.ptp(self.bounds(n, state)) == 0}
         components, done = [], set()
         for start in sorted(wanted):
@@ -279,12 +287,13 @@ class Audit:
             components.append(sorted(reached))
         return components
 
-    def _solve(self, component: Sequence[int], states: Sequence[State], enough: int | None) -> dict[int, Range]:
+    def _solve(
+        self, component: Sequence[int], states: Sequence[State], wanted: Sequence[int], enough: int | None
+    ) -> dict[int, Range]:
         from scipy.optimize import linprog
         from scipy.sparse import coo_array
 
         place = {number: j for j, number in enumerate(component)}
-        wanted = [number for number in self.sensitive(states) if number in place]
         limits = np.array([self.bounds(number, states[number]) for number in component])
         relations = sorted({number for each in component for number in self._of.get(each, [])})
         relations = [
@@ -301,12 +310,7 @@ class Audit:
         ]
         rows, columns, factors = zip(*entries, strict=True)
         equal = coo_array((factors, (rows, columns)), shape=(len(relations), len(component))).tocsr()
-        hidden = set(wanted)
-        pairs = [
-            (part, whole)
-            for part, whole in self.counts.nested
-            if part in place and whole in place and (part in hidden or whole in hidden)
-        ]
+        pairs = [(part, whole) for part, whole in self.counts.nested if part in place and whole in place]
         less = None
         if pairs:
             entries = [
@@ -318,6 +322,31 @@ class Audit:
             less = coo_array((factors, (rows, columns)), shape=(len(pairs), len(component))).tocsr()
         low = np.full(len(component), np.inf)
         high = np.full(len(component), -np.inf)
+
+        def solve(objective: np.ndarray) -> Any:
+            nonlocal low, high
+            solution = linprog(
+                objective,
+                A_ub=less,
+                b_ub=None if less is None else np.zeros(len(pairs)),
+                A_eq=equal,
+                b_eq=np.zeros(len(relations)),
+                bounds=limits,
+                method="highs",
+            )
+            if solution.status != 0:
+                raise ArithmeticError(f"the audit of a release has no solution: {solution.message}")
+            low, high = np.minimum(low, solution.x), np.maximum(high, solution.x)
+            return solution
+
+        places = [place[number] for number in wanted]
+        if enough is not None and len(wanted) > PROBES:
+            # each solution is possible for all classes at once: a few far apart widen most ranges enough
+            random = np.random.default_rng(len(component))
+            for _ in range(PROBES):
+                objective = np.zeros(len(component))
+                objective[places] = random.choice([-1.0, 1.0], len(places))
+                solve(objective)
         result = {}
         for number in wanted:
             j = place[number]
@@ -326,13 +355,7 @@ class Audit:
                     break
                 objective = np.zeros(len(component))
                 objective[j] = sign
-                solution = linprog(
-                    objective, A_ub=less, b_ub=None if less is None else np.zeros(len(pairs)), A_eq=equal,
-                    b_eq=np.zeros(len(relations)), bounds=limits, method="highs",
-                )  # fmt: skip
-                if solution.status != 0:
-                    raise ArithmeticError(f"the audit of a release has no solution: {solution.message}")
-                low, high = np.minimum(low, solution.x), np.maximum(high, solution.x)
+                solution = solve(objective)
                 marginals = np.abs(solution.lower.marginals) + np.abs(solution.upper.marginals)
                 self.held_by.setdefault(number, set()).update(component[k] for k in np.flatnonzero(marginals > SLACK))
             result[number] = Range(float(low[j]), float(high[j]))
