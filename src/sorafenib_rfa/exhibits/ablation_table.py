@@ -43,7 +43,7 @@ _PROGRESSION = {
 
 def ablation_table(source: Source, cohort: CohortConfig, plan: Plan) -> Draft:
     """Return complications of ablation, technique efficacy and local tumour progression, each with its denominator."""
-    draft = Draft([["Result"], ["n"], ["Of"], ["Percent (95% CI)"]])
+    draft = Draft([["Result"], ["n"], ["Of"], ["Share (95% CI)"]])
     _complications(draft, source, plan)
     for scale in SCALES:
         _classification(draft, source, scale)

@@ -13,6 +13,7 @@ from pathlib import Path
 import pandas as pd
 import yaml
 
+from sorafenib_rfa.clinical.complications import SCALES
 from sorafenib_rfa.config.models import CohortConfig, Plan
 from sorafenib_rfa.errors import Problem
 from sorafenib_rfa.manuscript.checklists import (
@@ -84,6 +85,12 @@ def facts(sites: Mapping[str, Mapping], plan: Plan, checklists: Sequence[Checkli
         "landmark": [str(plan.landmark_day)],
         "treatment_emergent": [str(plan.treatment_emergent_days)],
         "rfa_complication": [str(plan.rfa_complication_days)],
+        "rfa_complication_words": [number_word(plan.rfa_complication_days)],
+        "duration_landmarks": [f"{month:g}" for month in plan.exposure.duration_landmarks_months],
+        "duration_landmark_words": [number_word(int(month)) for month in plan.exposure.duration_landmarks_months],
+        "full_dose": [f"{plan.exposure.full_dose_mg_per_day:g}"],
+        "grace": [str(plan.grace_period_days)],
+        "complication_grades": sorted({code for scale in SCALES.values() for code in scale.codes}),
         "treatment_emergent_words": [number_word(plan.treatment_emergent_days)],
         "small_group": [number_word(plan.small_group)],
         "subgroups": [number_word(len(plan.subgroups))],
@@ -110,6 +117,9 @@ def printed_words(cohorts: Mapping[str, CohortConfig], plan: Plan, ards: Mapping
         for column in ("engine", "population"):
             words.update(ard[column].unique())
         words |= {name.partition("=")[2] for name in ard["variable"].unique() if name.startswith("site=")}
+        # periods of which the mean dose is given
+        spans = ard.loc[ard["analysis_id"] == "dose_by_period", "variable"].unique()
+        words |= {"Months {} to {}".format(*name.removeprefix("m").split("_")) for name in spans}
         for said in ard["method"].unique():
             if said.startswith(("not estimable", "not tested")):
                 words.add(said)
