@@ -29,7 +29,7 @@ RULE: Final = "#9aa1a9"
 FEWEST_AT_RISK: Final = 10
 """Where fewer are at risk, one event moves a curve by more than a tenth of what is left: it is not drawn on."""
 
-NOT_TOLD: Final = "\u2013"
+NOT_TOLD: Final = "*"
 """Printed for a number of patients that a public release withholds."""
 
 DRAWN_COLUMNS: Final = ("element", "panel", "series", "x", "y", "low", "high", "text", "ard_id")
@@ -163,7 +163,7 @@ def new_figure(height_in: float, *, width_in: float = WIDTH_IN) -> Figure:
 
 
 def count_text(count: float) -> str:
-    """Return a number of patients as the formatter prints it; a dash where a public release withholds it."""
+    """Return a number of patients as the formatter prints it; an asterisk where a public release withholds it."""
     if np.isnan(count):
         return NOT_TOLD
     return format_value({"value": count, "unit": "count"}, digits=0)
