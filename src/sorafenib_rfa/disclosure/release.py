@@ -230,7 +230,8 @@ def report_text(parts: Sequence[PublicPart], rules: Disclosure) -> str:
         "intervals. Counts from which a hidden one could be worked out are hidden too: the least and the largest value",
         "that everything released leaves possible were found by linear programming for every hidden count. Curves",
         f"step where {least} or more events have come together and end where fewer than {least} are at risk.",
-        "In figures * stands for a count that is not released. Identifiers, dates, single values and everything with a row a patient are left out.",
+        "In figures * stands for a count that is not released.",
+        "Identifiers, dates, single values and everything with a row a patient are left out.",
         "",
     ]  # fmt: skip
     for part in parts:
