@@ -118,7 +118,7 @@ def ae_interest_table(source: Source, cohort: CohortConfig, plan: Plan) -> Draft
     month = months[len(months) // 2]
     draft = Draft([
         ["Event of interest"],
-        ["Patients, n"],
+        ["n"],
         ["Any grade, % (95% CI)"],
         ["Grade 3 or above, % (95% CI)"],
         ["First events per 100 patient-years (95% CI)"],
@@ -139,7 +139,7 @@ def ae_interest_table(source: Source, cohort: CohortConfig, plan: Plan) -> Draft
             )
         where = ("safety", "interest", "contrast", key)
         for label, stat, rate in (
-            ("Difference, percentage points", "risk_difference", None),
+            ("Difference", "risk_difference", None),
             ("Ratio", "risk_ratio", "rate_ratio"),
         ):
             draft.add(
@@ -170,45 +170,37 @@ def ae_interest_table(source: Source, cohort: CohortConfig, plan: Plan) -> Draft
 
 def ae_terms_table(source: Source, cohort: CohortConfig, plan: Plan) -> Draft:
     """Return every system organ class and every term within it, any grade and grade 3 or above."""
-    header: list[Cell] = [["Class and term, patients, n (%)"]]
-    for words in ("", ", grade 3 or above"):
-        header += [
-            *(with_n(label + words, source, "safety", "population", group, "n") for group, label in GROUPS.items()),
-            ["Difference (95% CI)"],
-        ]
-    draft = Draft(header)
-
-    def line(label: str, analysis: str, name: str, level: int) -> None:
-        cells: list[Cell] = []
-        for severity in ("any", "grade_3_5"):
-            cells += [source.count_percent("safety", analysis, group, name, severity) for group in GROUPS]
-            cells.append(source.interval("safety", analysis, "contrast", name, severity, "risk_difference"))
-        draft.add(label, *cells, level=level)
-
+    draft = by_exposure(source, "Class and term, patients, n (%)")
     for soc, terms in _by_class(source).items():
-        line(soc, "soc", soc, 0)
-        for term in terms:
-            line(term, "term", term, 1)
+        for analysis, name, level in (("soc", soc, 0), *(("term", term, 1) for term in terms)):
+            count_line(draft, source, name, "safety", analysis, name, "any", level=level)
+            severe = [source.get("safety", analysis, group, name, "grade_3_5", "n") for group in GROUPS]
+            if any(present(row) for row in severe):
+                count_line(draft, source, "Grade 3 or above", "safety", analysis, name, "grade_3_5", level=level + 1)
     draft.notes.append(
         f"A patient counts once in a class and once in each of its terms. {_window_note(plan)} Differences are "
         "percentage points, unadjusted, with Newcombe's intervals; with this many of them some exclude zero by chance. "
+        "Where no line says grade 3 or above nobody had the event so severely. "
         f"Classes and grades by CTCAE v{plan.ctcae_version}; classes in alphabetical order, terms by their frequency."
     )
     return draft
 
 
 def _by_class(source: Source) -> dict[str, list[str]]:
-    """Return the terms that somebody had by their class, the most frequent first."""
+    """Return the classes that somebody had in order, each with the terms that somebody had, the most frequent first."""
+    found: dict[str, list[str]] = {}
     counts: dict[str, float] = {}
     classes: dict[str, str] = {}
     for row in source.rows.values():
-        if row["analysis_id"] == "term" and row["stat_name"] == "n" and str(row["variable"]).endswith("=any"):
-            term = str(row["variable"]).removesuffix("=any")
+        name = str(row["variable"]).removesuffix("=any")
+        if row["stat_name"] != "n" or name == row["variable"] or not present(row):
+            continue
+        if row["analysis_id"] == "soc":
+            found[name] = []
+        elif row["analysis_id"] == "term":
             said = str(row["method"])
-            classes[term] = said.removeprefix(f"patients with {term} (").removesuffix("), any grade")
-            if present(row):
-                counts[term] = counts.get(term, 0.0) + (0.0 if pd.isna(row["value"]) else float(row["value"]))
-    found: dict[str, list[str]] = {soc: [] for soc in sorted({classes[term] for term in counts})}
-    for term in sorted(counts, key=lambda name: (-counts[name], name)):
-        found[classes[term]].append(term)
-    return found
+            classes[name] = said.removeprefix(f"patients with {name} (").removesuffix("), any grade")
+            counts[name] = counts.get(name, 0.0) + (0.0 if pd.isna(row["value"]) else float(row["value"]))
+    for name in sorted(counts, key=lambda term: (-counts[term], term)):
+        found[classes[name]].append(name)
+    return dict(sorted(found.items()))
