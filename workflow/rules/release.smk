@@ -63,7 +63,7 @@ rule control_disclosure:
         seed=STUDY.run.seed,
         source_date_epoch=SOURCE_DATE_EPOCH,
         disclosure=STUDY.run.disclosure.model_dump(mode="json"),
-        confidence_level=lambda wildcards: STUDY.plans[wildcards.cohort].confidence_level,
+        plan=plan,
     script:
         "../scripts/control_disclosure.py"
 

@@ -20,7 +20,7 @@ with job(snakemake) as this:
         ard,
         pd.read_parquet(snakemake.input.members),
         rules,
-        level=snakemake.params.confidence_level,
+        level=snakemake.params.plan["confidence_level"],
         stated=stated_counts(curves),
     )
     public = public_curves(curves, ard, results, rules)

@@ -194,6 +194,7 @@ def key_of_parameter(cohort: str, wildcards: Mapping[str, str], parameter: str) 
         "sites": f"{place}.sites",
         "site_config": f"{place}.sites.{wildcards.get('site')}",
         "recovery": "validation.recovery",
+        "disclosure": "run.disclosure",
     }.get(name)
     if prefix is not None:
         return f"{prefix}.{rest}" if rest else prefix
@@ -259,7 +260,7 @@ def parameters_of_key(
         found = path[:1] in ((), ("recovery",)) and "recovery" in params
         return [".".join(["recovery", *path[1:]])] if found else []
     if prefix == "run":
-        reaching = {"": ["seed", *_DATE, "renderer"], "publication_date": _DATE}
+        reaching = {"": ["seed", *_DATE, "renderer", "disclosure"], "publication_date": _DATE}
         key = path[0] if path else ""
         return [each for each in reaching.get(key, [key]) if each in params]
     if parts[0] != "cohorts" or len(parts) < 2:
