@@ -429,7 +429,8 @@ def small_adam() -> dict[str, pd.DataFrame]:
     adsl["EXPOSFL"] = pd.array(["Y", "Y", "N"], dtype="string")
     adsl["TRTSDT"] = pd.Series([rfa] * 3, index=adsl.index)
     adsl["LSTALVDT"] = pd.Series([rfa + 100 * pd.Timedelta(days=1)] * 3, index=adsl.index)
-    adsl["DTHDT"] = pd.Series([pd.NaT] * 3, index=adsl.index, dtype="datetime64[s]")
+    for name in ("DTHDT", "RECDT"):
+        adsl[name] = pd.Series([pd.NaT] * 3, index=adsl.index, dtype="datetime64[s]")
     adex = pd.DataFrame(
         {
             "USUBJID": pd.array(["A", "B"], dtype="string"),

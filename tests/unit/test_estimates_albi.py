@@ -134,6 +134,33 @@ def test_events_of_worsening_by_hand():
     assert (steps * DAYS_PER_MONTH).tolist() == pytest.approx([120, 150])
 
 
+@pytest.mark.parametrize(("gap", "competes"), [(90, True), (91, False)])
+def test_a_death_long_after_the_last_score_competes_in_one_analysis_and_not_in_the_other(gap, competes):
+    """`late` dies so many days after a last score on day 100, `other` is worse on day 300: after the death or alone."""
+    adsl = patients(
+        ("late", True, -3.0, None, 100 + gap),
+        ("never", True, -3.0, None, 60 + gap),
+        ("other", True, -3.0, None, None),
+        ("control", False, -3.0, None, None),
+    )
+    adlb = scored(
+        ("late", 100, GRADE_1, False),
+        ("other", 300, GRADE_2, False),
+        ("control", 300, GRADE_1, False),
+    )
+    made = estimate(adlb, adsl, plan(small_group=0))
+    assert who(made, "albi_worsening.sorafenib.deaths") == ["late", "never"]
+    near = ["late", "never"] if competes else []  # without a score, from the landmark on
+    assert who(made, "albi_worsening_death_90_days.sorafenib.deaths") == near
+    # counted as competing, two of three are dead before month 12; censored, the one left is worse for certain
+    expected = {"albi_worsening": 100 / 3, "albi_worsening_death_90_days": 100 / 3 if competes else 100.0}
+    for analysis, percent in expected.items():
+        row = value(made.ard, f"liver.{analysis}.sorafenib.m12.incidence")
+        assert row["value"] == pytest.approx(percent)
+    assert "death came more than 90 days after it" in row["method"]
+    assert set(made.curves["albi_worsening"]["definition"]) == {"first", "confirmed"}
+
+
 def test_the_last_score_has_no_next_one_to_confirm_it():
     scores = pd.DataFrame(
         {

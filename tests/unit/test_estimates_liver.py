@@ -187,6 +187,33 @@ def test_results_outside_the_time_at_risk_do_not_count():
     assert not made.ard["ard_id"].str.startswith("liver.lab.exposed.alt").any()
 
 
+@pytest.mark.parametrize(("subject", "group"), [("A", "exposed"), ("C", "unexposed")])
+def test_results_after_recurrence_do_not_count(subject, group):
+    """Recurrence on day 30, and nothing else ends the time at risk before day 70 or 100."""
+    adam = small_adam()
+    adam["adsl"]["ALBISC"] = pd.array([-2.97] * 3, dtype="Float64")
+    own = adam["adsl"]["USUBJID"] == subject
+    adam["adsl"].loc[own, "RECDT"] = pd.Timestamp("2016-01-31")
+    sick = [("ALT", 10.0, 3), ("BILI", 4.0, 3), ("ALB", 0.5, 2)]
+    for day, counted in ((30, 1), (31, 0)):
+        rows = [(subject, test, 20, 0.9, 0.9, 0, False) for test, *_ in sick]
+        rows += [(subject, test, day, multiple, 0.9, grade, False) for test, multiple, grade in sick]
+        made = estimate(adam, labs(*rows))
+        assert value(made.ard, f"liver.results.{group}.alt.results")["value"] == 1 + counted
+        for count in (
+            f"lab.{group}.alt.grade_3_4",
+            f"lab.{group}.albi.worsened",
+            f"shift.{group}.alt.worse_2",
+            f"edish.{group}.uln.potential_hy",
+            f"edish_with_peri_rfa.{group}.baseline.potential_hy",
+            f"hy.{group}.uln.concurrent",
+        ):
+            assert n(made, count) == counted, count
+    # A: from day 10 (B to day 70, 30 days after the last dose); C: from day 0
+    days = {"exposed": 21 + 61, "unexposed": 31}[group]
+    assert value(made.ard, f"liver.observation.{group}.patient_years")["value"] == pytest.approx(days / 365.25)
+
+
 def test_a_result_from_the_day_of_ablation_was_taken_before_it():
     """C is unexposed and at risk from RFA on."""
     made = estimate(small_adam(), labs(("C", "ALT", 0, 10.0, 0.5, 3, False), ("C", "ALT", 40, 2.0, 0.5, 1, False)))

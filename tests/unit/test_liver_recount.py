@@ -5,6 +5,7 @@ from __future__ import annotations
 import duckdb
 import numpy as np
 import pandas as pd
+import pytest
 from estimates_data import PLAN
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -113,8 +114,9 @@ CREATE MACRO said(g) AS coalesce('g' || g, 'missing');
 CREATE TABLE people AS
 SELECT s.USUBJID AS id, CASE EXPOSFL WHEN 'Y' THEN 'exposed' ELSE 'unexposed' END AS grp,
   CASE EXPOSFL WHEN 'Y' THEN d.first ELSE TRTSDT END AS begins,
+  least(coalesce(RECDT, TIMESTAMP '2100-01-01'),
   CASE EXPOSFL WHEN 'Y' THEN least(d.last + INTERVAL {days} DAY, coalesce(DTHDT, LSTALVDT))
-       ELSE least(coalesce(d.first - INTERVAL 1 DAY, coalesce(DTHDT, LSTALVDT)), coalesce(DTHDT, LSTALVDT)) END AS ends
+       ELSE least(coalesce(d.first - INTERVAL 1 DAY, coalesce(DTHDT, LSTALVDT)), coalesce(DTHDT, LSTALVDT)) END) AS ends
 FROM adsl s LEFT JOIN
   (SELECT USUBJID, min(EXSTDT) AS first, max(EXENDT) AS last FROM adex WHERE EXDOSE > 0 GROUP BY 1) d USING (USUBJID);
 
@@ -199,6 +201,10 @@ UNION ALL SELECT DISTINCT 'albi_worsening.' || arm || '.events', id FROM followe
   WHERE base_grade < 3 AND worse AND coalesce(ADT <= death, true)
 UNION ALL SELECT 'albi_worsening.' || arm || '.deaths', id FROM compared c WHERE base_grade < 3 AND death IS NOT NULL
   AND NOT EXISTS (FROM followed f WHERE f.id = c.id AND worse AND f.ADT <= c.death)
+UNION ALL SELECT 'albi_worsening_death_90_days.' || arm || '.deaths', id FROM compared c
+  WHERE base_grade < 3 AND death <= INTERVAL 90 DAY + coalesce(
+    (SELECT max(f.ADT) FROM followed f WHERE f.id = c.id), TRTSDT + INTERVAL {landmark} DAY)
+  AND NOT EXISTS (FROM followed f WHERE f.id = c.id AND worse AND f.ADT <= c.death)
 UNION ALL SELECT DISTINCT 'albi_worsening_confirmed.' || arm || '.events', id FROM followed
   WHERE base_grade < 3 AND worse AND next_worse AND coalesce(ADT <= death, true)
 UNION ALL SELECT DISTINCT 'albi_course.' || arm || '.n', id FROM followed
@@ -212,6 +218,11 @@ UNION ALL SELECT 'results.' || grp || '.' || test || '.without_uln', count(*) FR
   WHERE NOT near AND u IS NULL GROUP BY grp, test
 UNION ALL SELECT 'albi_course.' || arm || '.scores', count(*) FROM followed
   WHERE date_diff('day', TRTSDT, ADT) <= {last_months} * 30.4375 GROUP BY arm
+"""
+
+YEARS = """
+SELECT 'liver.observation.' || grp || '.patient_years', sum(greatest(date_diff('day', begins, ends) + 1, 0)) / 365.25
+FROM people GROUP BY grp
 """
 
 
@@ -235,6 +246,8 @@ def test_everyone_counted_is_who_a_query_of_adam_finds(seed, size):
         sql.execute(SQL.format(**words))
         patients = sql.execute(COUNTED.format(**words)).df()
         rows = dict(sql.execute(RESULTS.format(**words)).fetchall())
+        years = dict(sql.execute(YEARS).fetchall())
+    assert made.ard.set_index("ard_id")["value"].loc[list(years)].to_dict() == pytest.approx(years)
     values = made.ard.assign(ard=made.ard["ard_id"].str.removeprefix("liver.")).set_index("ard")["value"]
     members = made.members.assign(ard=made.members["ard_id"].str.removeprefix("liver."))
     # tests that nobody has while at risk have no shift table
@@ -244,6 +257,7 @@ def test_everyone_counted_is_who_a_query_of_adam_finds(seed, size):
     found = patients[shown].groupby("ard")["id"].agg(lambda ids: sorted(ids)).to_dict()
     kinds = r"(?:shift|lab|edish\w*|hy\w*|albi_worsening)\..*\.(?:n|total|not_placed)|albi_worsening\.\w+\.\w+"
     kinds += r"|albi_worsening_confirmed\.\w+\.events|albi_course\.(?:sorafenib|control)\.n"
+    kinds += r"|albi_worsening_death_90_days\.\w+\.deaths"
     ours = {ard: sorted(own["USUBJID"]) for ard, own in members[members["ard"].str.fullmatch(kinds)].groupby("ard")}
     ours = {ard: who for ard, who in ours.items() if not ard.endswith("without_score")}
     assert ours == found
@@ -264,6 +278,7 @@ def test_the_random_cohorts_hold_what_the_recount_is_about():
         "hy.unexposed.uln.without_cholestasis.n", "hy.exposed.uln.alp_unknown.n", "edish.exposed.baseline.not_placed",
         "shift.exposed.alt.missing_to_g4.n", "shift.unexposed.plt.g2_to_missing.n", "shift.exposed.bili.better.n",
         "results.exposed.alt.without_uln", "results.unexposed.bili.near_rfa", "albi_worsening.sorafenib.events",
-        "albi_worsening_confirmed.control.events", "albi_worsening.control.deaths", "lab.exposed.albi.worsened.n",
+        "albi_worsening_confirmed.control.events", "albi_worsening.control.deaths",
+        "albi_worsening_death_90_days.control.deaths", "lab.exposed.albi.worsened.n",
     ):  # fmt: skip
         assert needed in seen, needed

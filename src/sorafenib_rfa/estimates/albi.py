@@ -35,6 +35,8 @@ KNOTS = 4
 GRID_MONTHS = 0.5
 WORST_GRADE = 3
 FREE, WORSE, DEATH = 0, 1, 2
+DEATH_DAYS = 90
+"""In a sensitivity analysis a death competes up to so many days after a score; later nobody looked any more."""
 
 _WHICH_SCORES = (
     "scores (albumin and bilirubin of one day) from the landmark on, at the latest on the day of recurrence, without "
@@ -390,10 +392,33 @@ def _patient_curves(scores: pd.DataFrame) -> pd.DataFrame:
 
 # --- time to a worse grade -----------------------------------------------------------------------------------------
 
-_DEFINITIONS = {
-    "first": "a score of a higher ALBI grade than at baseline",
-    "confirmed": "a score of a higher ALBI grade than at baseline, the next score too",
-}
+
+@dataclass(frozen=True)
+class _Definition:
+    """One way to tell when ALBI worsened and who was followed for it; `curve` names it there (empty: not drawn)."""
+
+    analysis: str
+    what: str = "a score of a higher ALBI grade than at baseline"
+    curve: str = ""
+    confirmed: bool = False
+    death_days: float = np.inf
+    followed: str = "censored at the last score; a death competes however long after it"
+
+
+_DEFINITIONS = (
+    _Definition("albi_worsening", curve="first"),
+    _Definition(
+        "albi_worsening_confirmed",
+        "a score of a higher ALBI grade than at baseline, the next score too",
+        curve="confirmed",
+        confirmed=True,
+    ),
+    _Definition(
+        "albi_worsening_death_90_days",
+        death_days=DEATH_DAYS,
+        followed=f"censored at the last score, also where death came more than {DEATH_DAYS} days after it",
+    ),
+)
 
 
 def first_worse(scores: pd.DataFrame, *, confirmed: bool) -> pd.Series:
@@ -432,23 +457,26 @@ def _add_worsening(lines: _Lines, followed: _Followed) -> pd.DataFrame:
             method="patients with the worst grade at baseline already: left out",
         )
     at_risk = followed.patients[~worst]
-    for definition, what in _DEFINITIONS.items():
-        analysis = "albi_worsening" if definition == "first" else "albi_worsening_confirmed"
-        times = _times(at_risk, followed.scores, lines.plan, confirmed=definition == "confirmed")
-        curves += _add_incidence(lines, analysis, definition, what, times)
+    for definition in _DEFINITIONS:
+        times = _times(at_risk, followed.scores, lines.plan, definition)
+        curve = _add_incidence(lines, definition, times)
+        curves += curve if definition.curve else []
     return pd.DataFrame(curves, columns=columns)
 
 
-def _times(patients: pd.DataFrame, scores: pd.DataFrame, plan: Plan, *, confirmed: bool) -> pd.DataFrame:
+def _times(patients: pd.DataFrame, scores: pd.DataFrame, plan: Plan, definition: _Definition) -> pd.DataFrame:
     """Return by patient ``arm, time`` (months from the landmark)``, cause, scored``.
 
-    Follow-up without an event ends with the last score, as with the last clear image in time to recurrence; a death
-    without recurrence is an event whenever it happens.
+    Follow-up without an event ends with the last score (without any: at the landmark), as with the last clear image in
+    time to recurrence. A death without recurrence is an event whenever it happens: the dead are at risk to their death,
+    the living to their last score only. By a definition with `death_days` it is one only up to so many days after that.
     """
     begin = plan.landmark_day / DAYS_PER_MONTH
-    worse = first_worse(scores, confirmed=confirmed).reindex(patients.index)
+    worse = first_worse(scores, confirmed=definition.confirmed).reindex(patients.index)
     last = scores.groupby("USUBJID")["months"].max().reindex(patients.index)
     death = patients["death_months"]
+    unseen_days = ((death - last.fillna(begin)) * DAYS_PER_MONTH).round()
+    death = death.mask(unseen_days > definition.death_days)
     had = worse.notna() & ~(worse > death)
     end = worse.where(had, death).fillna(last).fillna(begin)
     half_day = 0.5 / DAYS_PER_MONTH
@@ -463,11 +491,11 @@ def _times(patients: pd.DataFrame, scores: pd.DataFrame, plan: Plan, *, confirme
     )
 
 
-def _add_incidence(lines: _Lines, analysis: str, definition: str, what: str, times: pd.DataFrame) -> list[dict]:
+def _add_incidence(lines: _Lines, definition: _Definition, times: pd.DataFrame) -> list[dict]:
     """Add one definition: counts, incidence at the plan's months and their difference; return its curve."""
     from sorafenib_rfa.stats.competing_risks import CumulativeIncidence, aalen_johansen
 
-    plan = lines.plan
+    plan, analysis, what = lines.plan, definition.analysis, definition.what
     begin = plan.landmark_day / DAYS_PER_MONTH
     curve: list[dict] = []
     fits: dict[str, tuple[CumulativeIncidence | None, str]] = {}
@@ -488,7 +516,7 @@ def _add_incidence(lines: _Lines, analysis: str, definition: str, what: str, tim
         if fit is not None:
             frame = fit.to_frame()
             frame = frame[frame["cause"] == WORSE]
-            head = {"definition": definition, "group": arm, "label": _label(arm)}
+            head = {"definition": definition.curve, "group": arm, "label": _label(arm)}
             curve.append(
                 head | {"time_months": begin, "incidence": 0.0, "ci_low": NAN, "ci_high": NAN, "n_risk": fit.n}
             )
@@ -504,8 +532,9 @@ def _add_incidence(lines: _Lines, analysis: str, definition: str, what: str, tim
                 for row in frame.itertuples()
             ]
     note = (
-        "cumulative incidence (Aalen-Johansen) with death without recurrence as competing event, censored at the last "
-        f"score; {_WHICH_SCORES}; months since RFA among patients at the landmark; dated by the visit that showed it"
+        "cumulative incidence (Aalen-Johansen) with death without recurrence as competing event, "
+        f"{definition.followed}; {_WHICH_SCORES}; months since RFA among patients at the landmark; "
+        "dated by the visit that showed it"
     )
     not_compared = untested({_label(arm): int((times["arm"] == arm).sum()) for arm in _arms()}, plan)
     for month in sorted(plan.liver.albi_months):

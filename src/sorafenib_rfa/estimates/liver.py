@@ -15,16 +15,24 @@ from sorafenib_rfa.estimates.ard import Estimates
 from sorafenib_rfa.estimates.counted import Members
 from sorafenib_rfa.estimates.covariates import numbers, texts
 from sorafenib_rfa.estimates.liver_injury import add_liver_injury
-from sorafenib_rfa.estimates.safety_context import BY_EXPOSURE, COUNTED, GROUPS, SafetyContext
+from sorafenib_rfa.estimates.safety_context import (
+    AT_RISK,
+    BY_EXPOSURE,
+    COUNTED,
+    DAYS_PER_YEAR,
+    GROUPS,
+    SafetyContext,
+)
 from sorafenib_rfa.vocabulary import LAB_TESTS
 
 ESTIMAND = "S3_LIVER"
 GRADES = (0.0, 1.0, 2.0, 3.0, 4.0, float("nan"))
 """Rows and columns of a shift table; NaN: no grade."""
 
+_WHEN = "while at risk up to recurrence"
 _AWAY = "results within the plan's days after an ablation left out"
 _BY_LIMIT = "CTCAE v5.0 grades by the limits of normal before and after"
-_SHIFT_POPULATION = "Patients with a graded result at baseline and while at risk, away from ablations"
+_SHIFT_POPULATION = f"Patients with a graded result at baseline and {_WHEN}, away from ablations"
 
 
 def estimate_liver(
@@ -59,24 +67,69 @@ def estimate_liver(
         a patient.
     """
     context = SafetyContext.prepare("liver", ESTIMAND, adsl, adae, adex, plan, cohort_name=cohort_name, record=record)
-    results = results_at_risk(adlb, context.window.start, context.window.end)
+    observed = Observed.of(context, adsl)
+    _add_observation(context, observed)
+    results = results_at_risk(adlb, observed.start, observed.end)
     _add_results(context, results)
     _add_worst_grades(context, results)
     shift = _add_shifts(context, results, adlb)
-    _add_albi_worsened(context, adlb, adsl)
+    _add_albi_worsened(context, observed, adlb, adsl)
     curves = {"lab_shift": shift, "liver_peaks": add_liver_injury(context, results)}
     return context.ard.estimates(curves | add_albi(context.ard, adlb, adsl, plan, ESTIMAND))
 
 
+@dataclass(frozen=True, eq=False)
+class Observed:
+    """First and last day on which results count, by USUBJID: at risk, and untreated for recurrence.
+
+    The window of adverse events goes on after a recurrence, in the unexposed to the last contact; what is measured then
+    is due to the recurrence and to its treatment as well. Results of the day of recurrence count.
+    """
+
+    start: pd.Series
+    end: pd.Series
+
+    @classmethod
+    def of(cls, context: SafetyContext, adsl: pd.DataFrame) -> Observed:
+        """Cut the windows of `context`, made of the same ADSL, at recurrence."""
+        window = context.window
+        recurrence = pd.Series(pd.to_datetime(adsl["RECDT"]).to_numpy(), index=window.end.index)
+        return cls(window.start, window.end.mask(recurrence < window.end, recurrence))
+
+    @property
+    def years(self) -> pd.Series:
+        """Time observed, both days included."""
+        return ((self.end - self.start).dt.days + 1).clip(lower=0).fillna(0) / DAYS_PER_YEAR
+
+
+def _add_observation(context: SafetyContext, observed: Observed) -> None:
+    """Add for how long results could count: percentages of patients who ever had one are to be read beside it."""
+    for group, patients in context.patients.items():
+        subjects = texts(patients["USUBJID"])
+        common = {"group": group, "population": BY_EXPOSURE}
+        _add_count(context, "observation", "n", subjects, variable="", method="analysed patients", **common)
+        context.ard.add(
+            "observation",
+            "patient_years",
+            float(observed.years.reindex(subjects).sum()),
+            unit="years",
+            estimand_id=context.estimand,
+            engine=COUNTED,
+            method=f"{AT_RISK.format(days=context.plan.treatment_emergent_days)}; here at the latest to the day of "
+            "recurrence",
+            **common,
+        )
+
+
 def results_at_risk(adlb: pd.DataFrame, start: pd.Series, end: pd.Series) -> pd.DataFrame:
-    """Return post-baseline results within each patient's time at risk.
+    """Return post-baseline results within each patient's time at risk up to recurrence.
 
     Parameters
     ----------
     adlb : DataFrame
         ADaM laboratory results.
     start, end : Series of datetime64
-        First and last day at risk, by USUBJID.
+        First and last day on which results count, by USUBJID (:class:`Observed`).
 
     Returns
     -------
@@ -143,17 +196,17 @@ def _add_results(context: SafetyContext, results: pd.DataFrame) -> None:
     for test, rows in results.groupby("test", sort=True):
         label = LAB_TESTS[str(test)][0]
         lines = {
-            "results": (rows, "while at risk"),
-            "near_rfa": (rows[rows["near_rfa"]], "while at risk, within the plan's days after an ablation: left out"),
+            "results": (rows, _WHEN),
+            "near_rfa": (rows[rows["near_rfa"]], f"{_WHEN}, within the plan's days after an ablation: left out"),
             "without_uln": (
                 rows[~rows["near_rfa"] & ~(rows["uln"] > 0)],
-                "while at risk, away from ablations, without an upper limit of normal: in no multiple of it",
+                f"{_WHEN}, away from ablations, without an upper limit of normal: in no multiple of it",
             ),
         }
         if str(test) in LAB_TERMS:
             lines["not_graded"] = (
                 rows[~rows["near_rfa"] & rows["grade"].isna()],
-                "while at risk, away from ablations, that CTCAE cannot grade: no upper limit of normal, or no value",
+                f"{_WHEN}, away from ablations, that CTCAE cannot grade: no upper limit of normal, or no value",
             )
         for group, patients in context.patients.items():
             for stat, (chosen, what) in lines.items():
@@ -177,7 +230,7 @@ def _add_worst_grades(context: SafetyContext, results: pd.DataFrame) -> None:
     results would speak for the drug.
     """
     graded = results[results["grade"].notna() & ~results["near_rfa"]]
-    population = "Patients with a graded result while at risk, away from ablations"
+    population = f"Patients with a graded result {_WHEN}, away from ablations"
     for test, rows in graded.groupby("test", sort=True):
         tested = _tested(rows, context.patients)
         _add_totals(context, "lab", str(test), tested, "patients with a graded result", population)
@@ -186,7 +239,7 @@ def _add_worst_grades(context: SafetyContext, results: pd.DataFrame) -> None:
             _tested(rows[rows["grade"] >= 3], context.patients),
             variable=str(test),
             level="grade_3_4",
-            what=f"patients with a worst {LAB_TESTS[str(test)][0]} of grade 3 or above while at risk, {_AWAY}",
+            what=f"patients with a worst {LAB_TESTS[str(test)][0]} of grade 3 or above {_WHEN}, {_AWAY}",
             population=population,
             denominators=tested,
         )
@@ -260,7 +313,7 @@ def _add_shifts(context: SafetyContext, results: pd.DataFrame, adlb: pd.DataFram
             "shift",
             test,
             {group: shift.both for group, shift in shifts.items()},
-            f"patients with a grade of {LAB_TESTS[test][0]} at baseline and while at risk, {_AWAY}",
+            f"patients with a grade of {LAB_TESTS[test][0]} at baseline and {_WHEN}, {_AWAY}",
             _SHIFT_POPULATION,
         )
         if all(np.isnan(shift.worst).all() for shift in shifts.values()):
@@ -281,7 +334,7 @@ def _grade_slug(at: float) -> str:
 def _add_margins(context: SafetyContext, test: str, shifts: Mapping[str, Shift]) -> None:
     """Add the totals of rows and of columns of a shift table."""
     label = LAB_TESTS[test][0]
-    margins = {"base": ("from", "at baseline"), "worst": ("to", f"as the worst while at risk, {_AWAY}; {_BY_LIMIT}")}
+    margins = {"base": ("from", "at baseline"), "worst": ("to", f"as the worst {_WHEN}, {_AWAY}; {_BY_LIMIT}")}
     for group, shift in shifts.items():
         for column, (side, when) in margins.items():
             for at in GRADES:
@@ -313,7 +366,7 @@ def _add_directions(context: SafetyContext, test: str, shifts: Mapping[str, Shif
             {group: shift.subjects[chosen(shift.rise)] for group, shift in shifts.items()},
             variable=test,
             level=level,
-            what=f"patients with a worst {label} while at risk {what}, {_AWAY}; {_BY_LIMIT}",
+            what=f"patients with a worst {label} {_WHEN} {what}, {_AWAY}; {_BY_LIMIT}",
             population=_SHIFT_POPULATION,
             denominators={group: shift.both for group, shift in shifts.items()},
             contrast=level.startswith("worse"),
@@ -325,9 +378,7 @@ def _add_cell(context: SafetyContext, test: str, shifts: Mapping[str, Shift], ba
     label = LAB_TESTS[test][0]
     level = f"{_grade_slug(base)}_to_{_grade_slug(worst)}"
     said = ["no grade" if np.isnan(at) else f"grade {at:g}" for at in (base, worst)]
-    what = (
-        f"patients with {said[0]} of {label} at baseline and {said[1]} as the worst while at risk, {_AWAY}; {_BY_LIMIT}"
-    )
+    what = f"patients with {said[0]} of {label} at baseline and {said[1]} as the worst {_WHEN}, {_AWAY}; {_BY_LIMIT}"
     members = {group: shift.who(base=base, worst=worst) for group, shift in shifts.items()}
     drawn: dict[str, dict]
     if np.isnan(base) or np.isnan(worst):
@@ -372,27 +423,27 @@ def _add_cell(context: SafetyContext, test: str, shifts: Mapping[str, Shift], ba
 # --- ALBI while at risk --------------------------------------------------------------------------------------------
 
 
-def _add_albi_worsened(context: SafetyContext, adlb: pd.DataFrame, adsl: pd.DataFrame) -> None:
+def _add_albi_worsened(context: SafetyContext, observed: Observed, adlb: pd.DataFrame, adsl: pd.DataFrame) -> None:
     """Add patients whose ALBI grade, from albumin and bilirubin of one day, rose above that at baseline."""
     from sorafenib_rfa.clinical.liver import albi_grade
 
     scores = albi_scores(adlb)
-    inside = scores["date"] >= scores["USUBJID"].map(context.window.start)
-    inside &= scores["date"] <= scores["USUBJID"].map(context.window.end)
+    inside = scores["date"] >= scores["USUBJID"].map(observed.start)
+    inside &= scores["date"] <= scores["USUBJID"].map(observed.end)
     by_patient = adsl.assign(USUBJID=texts(adsl["USUBJID"])).set_index("USUBJID")
     # day 1 is the day of RFA, and its results were taken before it
     inside &= scores["date"] > scores["USUBJID"].map(pd.to_datetime(by_patient["TRTSDT"]))
     scores = scores[inside & ~scores["near_rfa"]]
     before = scores["USUBJID"].map(numbers(albi_grade(by_patient["ALBISC"])))
     comparable = _tested(scores[before.notna()], context.patients)
-    population = "Patients with an ALBI score at baseline and while at risk, away from ablations"
+    population = f"Patients with an ALBI score at baseline and {_WHEN}, away from ablations"
     _add_totals(context, "lab", "ALBI", comparable, "patients with an ALBI score before and after", population)
     context.proportion(
         "lab",
         _tested(scores[scores["grade"] > before], context.patients),
         variable="ALBI",
         level="worsened",
-        what="patients whose ALBI grade (albumin and bilirubin of one day) rose above that at baseline while at risk, "
+        what=f"patients whose ALBI grade (albumin and bilirubin of one day) rose above that at baseline {_WHEN}, "
         f"{_AWAY}",
         population=population,
         denominators=comparable,

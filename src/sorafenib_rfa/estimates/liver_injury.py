@@ -165,7 +165,8 @@ def _add_scale(context: SafetyContext, results: pd.DataFrame, scale: str, suffix
     )
     placed = _members(found.peaks.index, context.patients)
     known = "of both tests in multiples of the limit" if scale == "uln" else "of both tests, and of their baseline,"
-    population = f"Patients with results {known} while at risk" + (", away from ablations" if not suffix else "")
+    when = "while at risk up to recurrence" + ("" if suffix else ", away from ablations")
+    population = f"Patients with results {known} {when}"
     for analysis in (f"edish{suffix}", f"hy{suffix}"):
         for group, members in placed.items():
             everyone = texts(context.patients[group]["USUBJID"])

@@ -337,7 +337,8 @@ def confidence_limits(
         ``log-log``: log(-log S), NaN at 0 and 1; ``log``: log S, NaN at 0, cut at 1; ``plain``: cut at 0 and 1.
     """
     z = ndtri(0.5 + check_level(level) / 2)
-    with np.errstate(divide="ignore", invalid="ignore"):
+    # where a limit overflows on the transformed scale it is 0 or 1
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         if conf_type == "log-log":
             inside = np.where((survival > 0) & (survival < 1), survival, np.nan)
             log_s = np.log(inside)
