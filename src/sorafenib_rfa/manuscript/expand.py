@@ -656,7 +656,8 @@ class _Expansion:
                 source, self.claims, rules, bibliographies=bibliographies,
                 tables={use.target.removeprefix(f"{self.cohort}:") for use in self.uses if use.kind == "table"},
             )  # fmt: skip
-        self.problems += rules.unbound.unused()
+        if not self.public:  # what is withheld may be all that an entry was for
+            self.problems += rules.unbound.unused()
 
     def front_matter_end(self, source: Sourced) -> int | None:
         if not source.lines or source.lines[0].rstrip() != "---":
