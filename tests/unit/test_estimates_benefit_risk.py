@@ -18,6 +18,7 @@ from sorafenib_rfa.estimates.harms import (
     first_albi_worsening,
     first_event,
     followed_for_harms,
+    in_follow_up,
     select_events,
     toxic_episodes,
 )
@@ -39,10 +40,35 @@ def with_ends(adam: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
     return adam | {"adae": adae}
 
 
+def with_late_doses(adam: dict[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
+    """Give one in eight of the unexposed the drug after half a year or after a recurrence, every second with harm.
+
+    Some adverse events are recorded as begun after the last contact.
+    """
+    adsl, adae = adam["adsl"].copy(), adam["adae"]
+    half_year = adsl["TRTSDT"] + pd.Timedelta(days=180)
+    dose = half_year.where(adsl["RECDT"].isna() | (adsl["RECDT"] > half_year), adsl["RECDT"] + pd.Timedelta(days=20))
+    can = (adsl["EXPOSFL"] == "N") & (dose + pd.Timedelta(days=10) < adsl["LSTALVDT"])
+    late = can & (can.cumsum() % 8 == 0)
+    before = late & ~(adsl["RECDT"] <= dose)
+    adsl["EXSTDT"] = adsl["EXSTDT"].mask(late, dose)
+    adsl["EXPOSFL"] = adsl["EXPOSFL"].mask(before, "Y")
+    harmed = adsl[late].iloc[::2]
+    start = dose[harmed.index] + pd.Timedelta(days=3)
+    unseen = adsl[adsl["DTHDT"].isna()].iloc[::60]
+    more = [
+        adae.iloc[[0] * len(who)].assign(
+            USUBJID=who["USUBJID"].to_numpy(), ASTDT=begin.to_numpy(), AENDT=begin.to_numpy(), ATOXGR=3, AESER="Y"
+        )
+        for who, begin in ((harmed, start), (unseen, unseen["LSTALVDT"] + pd.Timedelta(days=9)))
+    ]
+    return adam | {"adsl": adsl, "adae": pd.concat([adae, *more], ignore_index=True)}
+
+
 @cache
 def simulated() -> dict[str, pd.DataFrame]:
     """Return a simulated cohort of 700."""
-    return with_ends(make_adam())
+    return with_late_doses(with_ends(make_adam()))
 
 
 def estimate(
@@ -114,7 +140,7 @@ ALL = pd.Index(["A", "B", "C"])
 def first(adae: pd.DataFrame, adsl: pd.DataFrame | None = None, **how: object) -> pd.DataFrame:
     adsl = patients() if adsl is None else adsl
     chosen = select_events(events_since_index(adae, adsl), EventFilter(**how), FEW)
-    found = first_event(chosen, followed_for_harms(adsl, adae), ALL)
+    found = first_event(chosen, followed_for_harms(adsl), ALL)
     return found.assign(day=found["time"] * DAYS_PER_MONTH)
 
 
@@ -151,10 +177,15 @@ def test_an_event_of_unknown_start_counts_unless_it_was_over_before_the_ablation
     assert not found["start_known"].any()
 
 
-def test_an_event_after_the_last_contact_shows_that_the_patient_was_observed():
-    found = first(adverse_events(("A", 130, NAN, 3), ("B", 120, NAN, 1)), min_grade=3)
-    assert found["cause"].tolist() == [1, 0, 2]
-    np.testing.assert_allclose(found["day"], [130, 120, 60])
+def test_an_event_after_the_last_contact_neither_counts_nor_lengthens_follow_up():
+    adae = adverse_events(("A", 130, NAN, 3), ("B", 101, NAN, 3), ("B", 100, NAN, 1), ("C", 61, 70, 4))
+    found = first(adae, min_grade=3)
+    assert found["cause"].tolist() == [0, 0, 2]
+    np.testing.assert_allclose(found["day"], [100, 100, 60])
+    events = events_since_index(adae, patients())
+    assert in_follow_up(events, followed_for_harms(patients())).tolist() == [False, False, True, False]
+    # on the last day of contact it does
+    assert first(adae)["cause"].tolist() == [0, 1, 2]
 
 
 def test_filters_of_the_plan():
@@ -204,11 +235,20 @@ def test_albi_worsens_at_the_first_result_above_baseline_away_from_ablations():
         ("B", 30, *fair), ("B", 80, *good), ("C", 0, *poor),
     )  # fmt: skip
     adsl = patients()
-    observed = followed_for_harms(adsl, adverse_events(("A", 1, 2, 1)))
+    observed = followed_for_harms(adsl)
     found = first_albi_worsening(adlb, adsl, observed, ALL)
     np.testing.assert_allclose(found["time"] * DAYS_PER_MONTH, [70, 80, 60])
     assert found["cause"].tolist() == [1, 0, 2]
     assert found["results"].tolist() == [3, 2, 0]
+    # C died on day 60, 60 days after the score at baseline, the last
+    recent = first_albi_worsening(adlb, adsl, observed, ALL, death_within_days=60)
+    pd.testing.assert_frame_equal(recent, found)
+    earlier = first_albi_worsening(adlb, adsl, observed, ALL, death_within_days=59)
+    assert earlier["cause"].tolist() == [1, 0, 0]
+    assert earlier.loc["C", "time"] * DAYS_PER_MONTH == pytest.approx(0.5)
+    # a score after the last contact does not count
+    shorter = followed_for_harms(patients(LSTALVDT=[day(60), day(100), day(60)]))
+    assert first_albi_worsening(adlb, adsl, shorter, ALL)["cause"].tolist() == [0, 0, 2]
     # nobody without a grade at baseline can be said to have worsened, or not
     unknown = first_albi_worsening(adlb, patients(ALBISC=pd.array([pd.NA] * 3, dtype="Float64")), observed, ALL)
     assert unknown["cause"].tolist() == [0, 0, 0]
@@ -266,6 +306,8 @@ def test_every_declared_effect_has_all_its_rows_with_intervals():
             assert row["value"] == pytest.approx(one - other)
             assert row["ci_low"] < row["value"] < row["ci_high"]
             needed = ard.loc[f"benefit_risk.{effect.id}.contrast.m{month:g}.number_needed"]
+            # reciprocals in the order of the risk reduction: low above high is an interval without infinity
+            assert (needed["ci_low"] > needed["ci_high"]) == (not row["ci_low"] < 0 < row["ci_high"])
             np.testing.assert_allclose(
                 needed[["value", "ci_low", "ci_high"]].astype(float),
                 -100 / row[["value", "ci_high", "ci_low"]].astype(float),
@@ -278,7 +320,12 @@ def test_what_is_counted_is_counted_again():
     adam = simulated()
     adsl, adae = adam["adsl"].set_index("USUBJID"), adam["adae"]
     ard = result().ard
-    chosen = adae[(adae["ATOXGR"] >= 3) & adae["USUBJID"].isin(complete(adsl))]
+    last = adsl["DTHDT"].fillna(adsl["LSTALVDT"])
+    seen = adae["ASTDT"] <= adae["USUBJID"].map(last)
+    own = adae["USUBJID"].isin(complete(adsl))
+    assert value(ard, "benefit_risk.adverse_events.after_follow_up")["value"] == (own & ~seen).sum() > 0
+    assert value(ard, "benefit_risk.adverse_events.events")["value"] == (own & seen).sum()
+    chosen = adae[(adae["ATOXGR"] >= 3) & own & seen]
     assert value(ard, "benefit_risk.grade_3_5.events")["value"] == chosen["USUBJID"].nunique()
     assert value(ard, "benefit_risk.partition.events")["value"] == len(chosen)
     dead = adsl[adsl["DTHDT"].notna()].index.difference(chosen["USUBJID"])
@@ -286,6 +333,61 @@ def test_what_is_counted_is_counted_again():
     members = result().members
     own = members[members["ard_id"] == "benefit_risk.grade_3_5.events"]
     assert set(own["USUBJID"]) == set(chosen["USUBJID"])
+
+
+def test_who_had_a_harm_without_a_start_is_counted_again_by_whether_the_drug_came_first():
+    adam = simulated()
+    adsl, adae = adam["adsl"].set_index("USUBJID"), adam["adae"]
+    own = adsl.loc[complete(adsl)]
+    days = (own["EXSTDT"] - own["TRTSDT"]).dt.days
+    starts = (own["EXPOSFL"] == "Y") & (days <= FEW.grace_period_days)
+    others = own[~starts]
+    last = others["DTHDT"].fillna(others["LSTALVDT"])
+    rows = adae[(adae["ATOXGR"] >= 3) & adae["USUBJID"].isin(others.index)]
+    rows = rows[rows["ASTDT"] <= rows["USUBJID"].map(last)]
+    begun = rows.groupby("USUBJID")["ASTDT"].min()
+    after = begun[begun >= others["EXSTDT"].reindex(begun.index)]
+    ard, members = result().ard, result().members
+    where = "benefit_risk.grade_3_5.control.non_starters_harmed"
+    assert value(ard, "benefit_risk.population.control.non_starters")["value"] == len(others)
+    dosed = [f"benefit_risk.population.control.{name}" for name in ("late_starters", "given_after_recurrence")]
+    assert sum(value(ard, name)["value"] for name in dosed) == others["EXSTDT"].notna().sum() > 0
+    assert value(ard, where)["value"] == len(begun)
+    assert value(ard, f"{where}_after_dose")["value"] == len(after) > 0
+    assert set(members.loc[members["ard_id"] == f"{where}_after_dose", "USUBJID"]) == set(after.index)
+
+
+def test_harms_that_only_a_late_start_brings_are_gone_when_copies_are_censored_there():
+    """A harm the day after every other first dose and none else: nobody who is never given the drug can have it."""
+    adam = simulated()
+    exposed = adam["adsl"][adam["adsl"]["EXSTDT"].notna()].iloc[::2]
+    rows = adam["adae"].iloc[[0] * len(exposed)].reset_index(drop=True)
+    start = exposed["EXSTDT"].reset_index(drop=True) + pd.Timedelta(days=1)
+    rows = rows.assign(USUBJID=exposed["USUBJID"].to_numpy(), ASTDT=start, AENDT=start, ATOXGR=4, AESER="Y")
+    ard = estimate(adam | {"adae": rows}).ard
+    where = "benefit_risk.grade_3_5{}.control.m36.risk"
+    assert value(ard, where.format(""))["ci_low"] > 1
+    assert value(ard, where.format("_no_late_start"))["value"] == 0
+    usual = value(ard, "benefit_risk.grade_3_5.sorafenib.m36.risk")["value"]
+    difference = value(ard, "benefit_risk.grade_3_5_no_late_start.contrast.m36.risk_difference")
+    assert difference["value"] == pytest.approx(usual)
+    assert difference["ci_low"] < usual < difference["ci_high"]
+    # nobody's copy under "start" has a late start
+    ids = set(ard["ard_id"])
+    assert "benefit_risk.grade_3_5_no_late_start.sorafenib.m36.risk" not in ids
+
+
+def test_events_from_grade_2_on_take_more_time_than_severe_ones_alone():
+    ard = result().ard
+    for arm in ("sorafenib", "control"):
+        severe, moderate = (
+            value(ard, f"benefit_risk.{name}.{arm}.m36.tox.months")["value"]
+            for name in ("partition", "partition_moderate")
+        )
+        assert 0 < severe < moderate
+        rest = value(ard, f"benefit_risk.partition_moderate.{arm}.m36.twist.months")["value"]
+        free = value(ard, f"benefit_risk.partition.{arm}.m36.recurrence_free.months")["value"]
+        assert moderate + rest == pytest.approx(free, rel=1e-12)
 
 
 def complete(adsl: pd.DataFrame) -> pd.Index:
@@ -350,7 +452,7 @@ def test_curves_are_as_declared():
 
 def test_a_drug_that_harms_is_seen_and_one_that_does_not_is_not():
     """A harm that befalls a third of the exposed within a month of the first dose, and then anybody at random."""
-    adam = simulated()
+    adam = with_ends(make_adam())
     adsl = adam["adsl"]
     rng = np.random.default_rng(3)
 

@@ -8,7 +8,7 @@ the drug or off it. What is weighed is declared in the plan (``benefit_risk``).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -21,10 +21,12 @@ from sorafenib_rfa.estimates.ard import ArdBuilder, Estimates
 from sorafenib_rfa.estimates.common import NAN, attempt, horizon
 from sorafenib_rfa.estimates.comparison import parameter
 from sorafenib_rfa.estimates.harms import (
+    HALF_DAY,
     events_since_index,
     first_albi_worsening,
     first_event,
     followed_for_harms,
+    in_follow_up,
     select_events,
     toxic_episodes,
 )
@@ -34,7 +36,7 @@ from sorafenib_rfa.stats.clone_censor_risks import Question, Resampled, RiskQues
 from sorafenib_rfa.stats.kaplan_meier import confidence_limits
 from sorafenib_rfa.stats.number_needed import number_needed
 from sorafenib_rfa.stats.partitioned_survival import STATES, PartitionedSurvival, PartitionQuestion
-from sorafenib_rfa.vocabulary import ENDPOINTS
+from sorafenib_rfa.vocabulary import DAYS_PER_MONTH, ENDPOINTS
 
 PART = "benefit_risk"
 ESTIMAND = "B1_BENEFIT_RISK"
@@ -43,12 +45,18 @@ PARTITION = "sorafenib_rfa.stats.partitioned_survival"
 NEEDED = "sorafenib_rfa.stats.number_needed"
 COUNTED = "sorafenib_rfa.estimates.harms"
 
-TOXICITY = EventFilter(min_grade=3)
-"""Adverse events whose time is TOX."""
+TOXIC_GRADE = 3
+"""Grade from which the time of an adverse event is TOX."""
+MODERATE_GRADE = 2
+"""The same in the sensitivity analysis: lasting events of grade 2 are the usual burden of the drug."""
+RECENT_SCORE_DAYS = 90
+"""Days after an ALBI score within which a death competes with a worse grade in the sensitivity analysis."""
+SENSITIVITY_RESAMPLES = 400
+"""The first resamples of the bootstrap, which the sensitivity analyses use: enough for a standard error."""
 
 STATE_WORDS: Mapping[str, str] = {
-    "tox": "months recurrence-free with an adverse event of grade 3 or above open",
-    "twist": "months recurrence-free without one",
+    "tox": "months recurrence-free with an adverse event of grade {grade} or above open",
+    "twist": "months recurrence-free without an adverse event of grade {grade} or above open",
     "rel": "months alive after recurrence",
 }
 GRID = 21
@@ -166,7 +174,11 @@ def estimate_benefit_risk(
     Estimates
         ARD part ``benefit_risk``: of each effect risks, risk difference and number needed to treat at the horizons and
         months lost; months with toxicity, without, and after recurrence; Q-TWiST. Numbers needed are signed
-        (:mod:`sorafenib_rfa.stats.number_needed`), their limits ordered as those of the risk reduction. Curves:
+        (:mod:`sorafenib_rfa.stats.number_needed`) and their limits are the reciprocals of those of the risk reduction,
+        in that order: ``ci_low`` is above ``ci_high`` unless the interval passes through infinity. Sensitivity
+        analyses: of each harm ``<effect>_no_late_start``, in which copies of "do not start" are followed up to a later
+        first dose only; of ALBI ``<effect>_recent_score``, in which deaths long after the last score do not compete;
+        ``partition_moderate``, in which events from grade 2 on are toxicity. Curves:
         ``benefit_risk_effects`` (one row an effect and horizon, risks in percent: ``effect, kind, label, month,
         treated_risk, treated_low, treated_high, treated_id, control_..., difference, difference_low,
         difference_high, difference_id, needed_id``), ``partitioned_survival`` (``group, label, time_months,
@@ -191,53 +203,108 @@ def estimate_benefit_risk(
         subjects=subjects,
         population=emulated_population(cohort.index_event),
         why=trial.why,
-        words=f"clone-censor-weight from {cohort.index_event}, overlap weights, as the primary analysis; bootstrap of "
-        f"{plan.bootstrap_resamples} resamples of patients, the weights estimated anew",
+        words=_words(cohort, plan.bootstrap_resamples),
     )
+    few = min(SENSITIVITY_RESAMPLES, plan.bootstrap_resamples)
+    aside = replace(part, words=_words(cohort, few))
     events = events_since_index(adae, adsl)
-    observed = followed_for_harms(adsl, adae)
-    _add_population(part, events)
+    observed = followed_for_harms(adsl)
+    own = trial.conduct.loc[subjects]
+    started = pd.Series(np.isfinite(own["start"]) & (own["start"] < own["until"]), index=subjects)
+    in_time = in_follow_up(events, observed)
+    _add_population(part, events[in_time], events[~in_time])
+    _add_non_starters(part, started, observed, own["until"])
+    events = events[in_time]
     weights = trial.emulation.weights(FORMS["overlap"]) if trial.emulation else None
     asked: dict[str, Question] = {}
     reasons: dict[str, str] = {}
     outcomes: dict[str, _Outcome] = {}
     for effect in part.settings.effects:
         outcome, reason = _outcome(part, effect, adsl, adtte, adlb, cohort, events, observed)
-        if outcome is not None:
-            outcomes[effect.id] = outcome
-        if outcome is not None and weights is not None:
-            question, reason = attempt(
-                RiskQuestion.ask,
-                weights,
-                outcome.time,
-                outcome.cause,
-                part.settings.horizons_months,
-                float(plan.rmst_horizon_months),
-            )
-            if question is not None:
-                asked[effect.id] = question
-        reasons[effect.id] = reason or part.why
+        forms = {effect.id: outcome}
+        if effect.kind == "harm":
+            forms[effect.id + _NO_LATE_START] = outcome and _up_to_late_start(outcome, started, observed)
+        if effect.laboratory is not None:
+            forms[effect.id + _RECENT_SCORE] = outcome and _of_recent_scores(outcome, adlb, adsl, observed, subjects)
+        for key, form in forms.items():
+            reasons[key] = reason or part.why
+            if form is None:
+                continue
+            outcomes[key] = form
+            if weights is not None:
+                question, reasons[key] = attempt(
+                    RiskQuestion.ask,
+                    weights,
+                    form.time,
+                    form.cause,
+                    part.settings.horizons_months,
+                    float(plan.rmst_horizon_months),
+                )
+                if question is not None:
+                    asked[key] = question
     if weights is not None:
-        question, reasons[_PARTITIONED] = _ask_partition(part, weights, adtte, cohort, events)
-        if question is not None:
-            asked[_PARTITIONED] = question
+        for key, grade in _PARTITIONS.items():
+            question, reasons[key] = _ask_partition(part, weights, adtte, cohort, events, grade)
+            if question is not None:
+                asked[key] = question
     found: dict[str, tuple[Resampled, ...]] = {}
-    if trial.emulation is not None and weights is not None and asked:
-        emulation = trial.emulation
-        answers = answer(list(asked.values()), weights, emulation.scored, emulation.scored_resampled, emulation.drawn)
-        found = dict(zip(asked, answers, strict=True))
+    for resamples, keys in (
+        (plan.bootstrap_resamples, [key for key in asked if not _is_sensitivity(key)]),
+        (few, [key for key in asked if _is_sensitivity(key)]),
+    ):
+        if trial.emulation is not None and weights is not None and keys:
+            emulation, first = trial.emulation, slice(0, resamples)
+            questions = [asked[key] for key in keys]
+            answers = answer(
+                questions, weights, emulation.scored, emulation.scored_resampled.part(first), emulation.drawn[first]
+            )
+            found |= dict(zip(keys, answers, strict=True))
+    for key in [key for key in found if key.endswith(_NO_LATE_START)]:
+        found[key] = _treated_of_the_first(found[key.removesuffix(_NO_LATE_START)], found[key])
     drawn = []
     for effect in part.settings.effects:
+        outcome = outcomes.get(effect.id)
         risks, reason = _finished(asked, found, effect.id, trial.emulation, reasons)
-        drawn += _add_effect(part, effect, outcomes.get(effect.id), risks, reason)
+        drawn += _add_effect(part, effect, outcome, risks, reason)
+        if effect.kind == "harm":
+            _add_after_first_dose(part, effect, outcome, started, observed, reason)
+        for form, said in _FORMS.items():
+            key = effect.id + form
+            if key in reasons:
+                risks, reason = _finished(asked, found, key, trial.emulation, reasons)
+                _add_form(aside, key, f"{effect.label}: {said}", outcomes.get(key), outcome, risks, reason)
     part.curves["benefit_risk_effects"] = _effects_frame(drawn)
-    partition, reason = _finished(asked, found, _PARTITIONED, trial.emulation, reasons)
-    _add_partition(part, partition, reason or part.why, events)
+    for key, grade in _PARTITIONS.items():
+        partition, reason = _finished(asked, found, key, trial.emulation, reasons)
+        _add_partition(aside if _is_sensitivity(key) else part, key, partition, reason or part.why, events, grade)
     return part.ard.estimates(part.curves)
 
 
-_PARTITIONED = " partition"
-"""Key beside the ids of effects, none of which can be this."""
+def _words(cohort: CohortConfig, resamples: int) -> str:
+    """Return how the strategies are compared."""
+    return (
+        f"clone-censor-weight from {cohort.index_event}, overlap weights, as the primary analysis; bootstrap of "
+        f"{resamples} resamples of patients, the weights estimated anew"
+    )
+
+
+_NO_LATE_START = "_no_late_start"
+_RECENT_SCORE = "_recent_score"
+_FORMS: Mapping[str, str] = {
+    _NO_LATE_START: 'copies of "do not start" censored at a first dose after the grace period or after a recurrence, '
+    "late starting taken to be uninformative (no weights for it); death competing",
+    _RECENT_SCORE: f"a death competes within {RECENT_SCORE_DAYS} days of a score, else follow-up ends with the last "
+    "score",
+}
+"""Sensitivity analyses of an effect: what follows its id, and what is done."""
+
+_PARTITIONS: Mapping[str, int] = {"partition": TOXIC_GRADE, "partition_moderate": MODERATE_GRADE}
+"""Partitions of life by analysis: the grade from which an adverse event is toxicity."""
+
+
+def _is_sensitivity(key: str) -> bool:
+    """Say whether an analysis is one of the sensitivity analyses."""
+    return key == "partition_moderate" or key.endswith(tuple(_FORMS))
 
 
 def _finished(
@@ -251,21 +318,23 @@ def _finished(
     if emulation is None or key not in found:
         return None, reasons.get(key, "")
     question = asked[key]
+    usable = emulation.usable[: len(found[key][0].draws)]
     if isinstance(question, PartitionQuestion):
-        return attempt(question.partition, found[key], emulation.usable)
+        return attempt(question.partition, found[key], usable)
     assert isinstance(question, RiskQuestion)
-    return attempt(question.risks, found[key], emulation.usable)
+    return attempt(question.risks, found[key], usable)
 
 
-def _add_population(part: _Part, events: pd.DataFrame) -> None:
+def _add_population(part: _Part, events: pd.DataFrame, late: pd.DataFrame) -> None:
     """Add of whom the part speaks, and what had to be assumed about their adverse events."""
-    own = events[events["USUBJID"].isin(part.subjects)]
+    own, late = (frame[frame["USUBJID"].isin(part.subjects)] for frame in (events, late))
     part.add(
         "population", "n", len(part.subjects), unit="count", group="overall", engine=COUNTED, members=part.subjects,
         method="patients of the emulated trial: analysed, with all covariates",
     )  # fmt: skip
     for stat, chosen, said in (
-        ("events", own, "adverse events from the day of RFA on"),
+        ("events", own, "adverse events from the day of RFA to the last contact or death"),
+        ("after_follow_up", late, "adverse events recorded as begun after the last contact or death: not counted"),
         ("without_grade", own[own["grade"].isna()], "of these, without a grade: they count for no grade"),
         (
             "without_start",
@@ -277,6 +346,73 @@ def _add_population(part: _Part, events: pd.DataFrame) -> None:
             "adverse_events", stat, len(chosen), unit="count", group="overall", engine=COUNTED, members=chosen,
             method=said,
         )  # fmt: skip
+
+
+def _add_non_starters(part: _Part, started: pd.Series, observed: pd.DataFrame, until: pd.Series) -> None:
+    """Add whose copy stays under "do not start", and who of them were given the drug later."""
+    dose = observed["first_dose"].loc[part.subjects]
+    dosed = ~started & np.isfinite(dose)
+    recurred = dose / DAYS_PER_MONTH >= until
+    for stat, who, said in (
+        ("non_starters", ~started, 'patients whose copy stays under "do not start": no start within the grace period'),
+        ("late_starters", dosed & ~recurred, "of these, with a first dose later, before a recurrence"),
+        ("given_after_recurrence", dosed & recurred, "of these, with a first dose on or after the day of a recurrence"),
+    ):
+        members = part.subjects[who.to_numpy()]
+        part.add(
+            "population", stat, len(members), unit="count", group=part.slugs[1], engine=COUNTED, members=members,
+            method=said,
+        )  # fmt: skip
+
+
+def _add_after_first_dose(
+    part: _Part, effect: Effect, outcome: _Outcome | None, started: pd.Series, observed: pd.DataFrame, why: str
+) -> None:
+    """Add how many of those who did not start had the harm, and how many of them had it after a first dose."""
+    had = after = None
+    if outcome is not None:
+        harmed = (outcome.cause == 1) & ~started
+        had = part.subjects[harmed.to_numpy()]
+        late = harmed & (outcome.time > observed["first_dose"].loc[part.subjects] / DAYS_PER_MONTH)
+        after = part.subjects[late.to_numpy()]
+    for stat, who, said in (
+        ("non_starters_harmed", had, "patients without a start within the grace period who had it first, whenever"),
+        ("non_starters_harmed_after_dose", after, "of these, those who had it after a first dose of sorafenib"),
+    ):
+        part.add(
+            effect.id, stat, NAN if who is None else len(who), unit="count", group=part.slugs[1], engine=COUNTED,
+            members=who, method=why if who is None else f"{effect.label}: {said}",
+        )  # fmt: skip
+
+
+def _up_to_late_start(outcome: _Outcome, started: pd.Series, observed: pd.DataFrame) -> _Outcome:
+    """Return follow-up that ends with a first dose in those who did not start within the grace period."""
+    dose = (observed["first_dose"].loc[outcome.time.index] / DAYS_PER_MONTH).clip(lower=HALF_DAY / DAYS_PER_MONTH)
+    late = ~started & (dose < outcome.time)
+    return replace(outcome, time=outcome.time.mask(late, dose), cause=outcome.cause.mask(late, 0))
+
+
+def _of_recent_scores(
+    outcome: _Outcome, adlb: pd.DataFrame | None, adsl: pd.DataFrame, observed: pd.DataFrame, subjects: pd.Index
+) -> _Outcome:
+    """Return follow-up for a worse ALBI grade in which only deaths soon after a score compete."""
+    assert adlb is not None
+    first = first_albi_worsening(adlb, adsl, observed, subjects, death_within_days=RECENT_SCORE_DAYS)
+    return replace(outcome, time=first["time"], cause=first["cause"])
+
+
+def _treated_of_the_first(first: tuple[Resampled, ...], second: tuple[Resampled, ...]) -> tuple[Resampled, ...]:
+    """Return the risks under "start" of the first answer beside those under "do not start" of the second."""
+    few = len(second[0].draws)
+    risk, lost, left = (
+        Resampled(
+            np.stack([one.estimate[TREATED], other.estimate[CONTROL]]),
+            np.stack([one.draws[:few, TREATED], other.draws[:, CONTROL]], axis=1),
+        )
+        for one, other in zip(first[:3], second[:3], strict=True)
+    )
+    known = Resampled(first[3].estimate & second[3].estimate, first[3].draws[:few] & second[3].draws)
+    return risk, lost, left, known
 
 
 def _outcome(
@@ -344,8 +480,9 @@ def _add_effect(
             row[f"{name}_id"] = part.add(
                 effect.id, "risk", values, unit="percent", group=slug, variable=horizon(month), method=method
             )
-        row |= _add_differences(part, effect, risks, j, month, why, said)
-        drawn.append(row)
+        row |= _add_difference(part, effect.id, risks, j, month, why, said)
+        row["needed_id"] = _add_needed(part, effect.id, row, month, said)
+        drawn.append({name: row[name] for name in EFFECT_COLUMNS})
     _add_months_lost(part, effect, risks, why, said)
     return drawn
 
@@ -369,12 +506,12 @@ def _risk(
     return (100 * risk, 100 * float(limits[0]), 100 * float(limits[1])), method
 
 
-def _add_differences(
-    part: _Part, effect: Effect, risks: StrategyRisks | None, j: int, month: float, why: str, said: str
+def _add_difference(
+    part: _Part, analysis: str, risks: StrategyRisks | None, j: int, month: float, why: str, said: str
 ) -> dict[str, Any]:
-    """Add the risk difference at a horizon and the number needed; return them for the curve."""
+    """Add the risk difference at a horizon; return it for the curve, with how it was estimated."""
     versus = f"{part.arms.treated} minus {part.arms.control}"
-    values, method, needed, needed_method = (NAN,) * 3, why, None, why
+    values, method = (NAN,) * 3, why
     if risks is not None:
         difference = risks.risk.difference()
         estimate, error = float(difference.estimate[j]), float(difference.std_err[j])
@@ -388,31 +525,63 @@ def _add_differences(
             for label, spread in zip(part.arms.labels, risks.risk.std_err[:, j], strict=True):
                 if not spread > 0:
                     method += f" (no event by then under {label}, whose uncertainty it therefore leaves out)"
-        needed_method = method
-        if error > 0 and np.isfinite(estimate):
-            needed, needed_method = attempt(number_needed, *(value / 100 for value in values))
-    difference_id = part.add(
-        effect.id, "risk_difference", values, unit="percent", variable=horizon(month), method=method
-    )
-    needed_id = part.add(
-        effect.id,
+    identifier = part.add(analysis, "risk_difference", values, unit="percent", variable=horizon(month), method=method)
+    named = dict(zip(("difference", "difference_low", "difference_high"), values, strict=True))
+    return named | {"difference_id": identifier, "difference_method": method}
+
+
+def _add_needed(part: _Part, analysis: str, row: Mapping[str, Any], month: float, said: str) -> str:
+    """Add the number needed to treat that a risk difference amounts to; return its id."""
+    needed, method = None, str(row["difference_method"])
+    if np.isfinite(row["difference"]):
+        limits = (row[name] / 100 for name in ("difference", "difference_low", "difference_high"))
+        needed, method = attempt(number_needed, *limits)
+    return part.add(
+        analysis,
         "number_needed",
         NAN if needed is None else (needed.estimate, needed.ci_low, needed.ci_high),
         unit="number_needed",
         variable=horizon(month),
-        method=needed_method
+        method=method
         or f"{said}; number needed to treat up to month {month:g}: reciprocal of the risk reduction and of its limits "
         "(above zero for one to benefit, below zero for one to be harmed; through infinity where the limits have "
         "different signs; Altman 1998)",
         engine=NEEDED,
     )
-    return {
-        "difference": values[0],
-        "difference_low": values[1],
-        "difference_high": values[2],
-        "difference_id": difference_id,
-        "needed_id": needed_id,
-    }
+
+
+def _add_form(
+    part: _Part,
+    analysis: str,
+    said: str,
+    outcome: _Outcome | None,
+    usual: _Outcome | None,
+    risks: StrategyRisks | None,
+    why: str,
+) -> None:
+    """Add counts, risks and differences of a sensitivity analysis of an effect."""
+    everybody = censored = had = None
+    if outcome is not None and usual is not None:
+        everybody = part.subjects
+        shorter = (outcome.time < usual.time) | (outcome.cause != usual.cause)
+        censored, had = part.subjects[shorter.to_numpy()], part.subjects[(outcome.cause == 1).to_numpy()]
+    for stat, who, what in (
+        ("n", everybody, "patients"),
+        ("events", had, "patients with the event first, whenever"),
+        ("censored", censored, "patients with a copy whose follow-up ends sooner than otherwise"),
+    ):
+        part.add(
+            analysis, stat, NAN if who is None else len(who), unit="count", group="overall", engine=COUNTED,
+            members=who, method=why if who is None else f"{said}: {what}",
+        )  # fmt: skip
+    # under "start" nobody is censored at a late start: that risk is the one above
+    arms = (CONTROL,) if analysis.endswith(_NO_LATE_START) else (TREATED, CONTROL)
+    for j, month in enumerate(part.settings.horizons_months):
+        for arm in arms:
+            slug = part.slugs[arm]
+            values, method = _risk(part, outcome, risks, arm, j, why, said)
+            part.add(analysis, "risk", values, unit="percent", group=slug, variable=horizon(month), method=method)
+        _add_difference(part, analysis, risks, j, month, why, said)
 
 
 def _add_months_lost(part: _Part, effect: Effect, risks: StrategyRisks | None, why: str, said: str) -> None:
@@ -460,14 +629,14 @@ def _effects_frame(rows: list[dict]) -> pd.DataFrame:
 
 
 def _ask_partition(
-    part: _Part, weights: CloneWeights, adtte: pd.DataFrame, cohort: CohortConfig, events: pd.DataFrame
+    part: _Part, weights: CloneWeights, adtte: pd.DataFrame, cohort: CohortConfig, events: pd.DataFrame, grade: int
 ) -> tuple[PartitionQuestion | None, str]:
     """Return how life is parted, or None and why it cannot be."""
     for endpoint in ("RFS", "OS"):
         if endpoint not in cohort.endpoints or endpoint not in set(adtte["PARAMCD"]):
             return None, f"not estimable: the cohort has no {endpoint}"
     relapse, death = (followed(adtte, endpoint, part.subjects) for endpoint in ("RFS", "OS"))
-    episodes = toxic_episodes(select_events(events, TOXICITY, part.plan), part.subjects)
+    episodes = toxic_episodes(select_events(events, EventFilter(min_grade=grade), part.plan), part.subjects)
     return attempt(
         PartitionQuestion.ask,
         weights,
@@ -478,20 +647,23 @@ def _ask_partition(
     )
 
 
-def _add_partition(part: _Part, found: PartitionedSurvival | None, why: str, events: pd.DataFrame) -> None:
-    """Add months in the three states, Q-TWiST at the plan's utilities and over all, and the curves."""
+def _add_partition(
+    part: _Part, analysis: str, found: PartitionedSurvival | None, why: str, events: pd.DataFrame, grade: int
+) -> None:
+    """Add months in the three states and Q-TWiST; of the declared partition, over all utilities and with curves."""
     tau = part.plan.rmst_horizon_months
     month = horizon(tau)
-    toxic = select_events(events, TOXICITY, part.plan)
+    toxic = select_events(events, EventFilter(min_grade=grade), part.plan)
     toxic = toxic[toxic["USUBJID"].isin(part.subjects)]
     part.add(
-        "partition", "n", len(part.subjects), unit="count", group="overall", engine=COUNTED, members=part.subjects,
+        analysis, "n", len(part.subjects), unit="count", group="overall", engine=COUNTED, members=part.subjects,
         method="patients of the emulated trial",
     )  # fmt: skip
     part.add(
-        "partition", "events", len(toxic), unit="count", group="overall", engine=COUNTED, members=toxic,
-        method="adverse events of grade 3 or above from the day of RFA on, before a recurrence or after; an event that "
-        "is not recorded as over is open up to the last contact, and its whole length counts at its worst grade",
+        analysis, "events", len(toxic), unit="count", group="overall", engine=COUNTED, members=toxic,
+        method=f"adverse events of grade {grade} or above from the day of RFA on, before a recurrence or after; an "
+        "event that is not recorded as over is open up to the last contact, and its whole length counts at its worst "
+        "grade",
     )  # fmt: skip
     how = (
         f"restricted to month {tau:g}; toxicity by its weighted prevalence among those recurrence-free and followed "
@@ -499,15 +671,27 @@ def _add_partition(part: _Part, found: PartitionedSurvival | None, why: str, eve
     )
     versus = f"{part.arms.treated} minus {part.arms.control}"
     lines: list[tuple[str, Resampled | None, str]] = [
-        (state, None if found is None else _one(found.states, j), STATE_WORDS[state]) for j, state in enumerate(STATES)
+        (state, None if found is None else _one(found.states, j), STATE_WORDS[state].format(grade=grade))
+        for j, state in enumerate(STATES)
     ]
-    lines += [
-        ("recurrence_free", None if found is None else found.relapse_free_mean, "months recurrence-free"),
-        ("alive", None if found is None else found.alive_mean, "months alive"),
-    ]
+    # nothing else depends on what toxicity is
+    lines = (
+        lines[:2]
+        if analysis != "partition"
+        else [
+            *lines,
+            ("recurrence_free", None if found is None else found.relapse_free_mean, "months recurrence-free"),
+            ("alive", None if found is None else found.alive_mean, "months alive"),
+        ]
+    )
     for level, months, what in lines:
-        _add_months(part, "partition", months, level, month, why, f"{what}, {how}", versus)
-    _add_quality(part, found, month, why, how, versus)
+        _add_months(part, analysis, months, level, month, why, f"{what}, {how}", versus)
+    quality, said = _quality(part, found, how)
+    if analysis != "partition":
+        _add_months(part, analysis, quality, "qtwist", month, why, said, versus)
+        return
+    _add_months(part, "qtwist", quality, None, month, why, said, versus)
+    _add_utilities(part, found, why, how, versus)
     if found is None:
         return
     part.curves["partitioned_survival"] = _partition_frame(part, found)
@@ -544,20 +728,24 @@ def _add_months(
     )  # fmt: skip
 
 
-def _add_quality(part: _Part, found: PartitionedSurvival | None, month: str, why: str, how: str, versus: str) -> None:
-    """Add Q-TWiST at the plan's utilities, its range over all utilities, and where its interval excludes zero."""
+def _quality(part: _Part, found: PartitionedSurvival | None, how: str) -> tuple[Resampled | None, str]:
+    """Return Q-TWiST at the plan's utilities, and what that is."""
+    toxicity, relapse = part.settings.utility_toxicity, part.settings.utility_relapse
+    said = (
+        f"quality-adjusted months (Q-TWiST), months with toxicity worth {toxicity:g} and months after recurrence "
+        f"{relapse:g} by assumption, {how}"
+    )
+    return None if found is None else found.quality_adjusted(toxicity, relapse), said
+
+
+def _add_utilities(part: _Part, found: PartitionedSurvival | None, why: str, how: str, versus: str) -> None:
+    """Add the plan's utilities, the range of Q-TWiST over all, and at how many its interval excludes zero."""
     settings = part.settings
     for name, utility in (("toxicity", settings.utility_toxicity), ("relapse", settings.utility_relapse)):
         part.add(
             "qtwist", "utility", utility, unit="proportion", group="overall", variable=name, engine=PARTITION,
             method=f"assumption of the plan: what a month in the state ({name}) is worth against one without either",
         )  # fmt: skip
-    quality = None if found is None else found.quality_adjusted(settings.utility_toxicity, settings.utility_relapse)
-    said = (
-        f"quality-adjusted months (Q-TWiST), months with toxicity worth {settings.utility_toxicity:g} and months after "
-        f"recurrence {settings.utility_relapse:g} by assumption, {how}"
-    )
-    _add_months(part, "qtwist", quality, None, month, why, said, versus)
     grid = None if found is None else _threshold(part, found)
     for stat, place, what in (
         ("smallest", "idxmin", "least favourable"),

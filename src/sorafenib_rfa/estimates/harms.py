@@ -1,9 +1,10 @@
 """When harms happen, in months since the index RFA: adverse events of a kind, worsening of liver function, toxicity.
 
-Treatment policy: an event counts from RFA on, on the drug or off it, before a recurrence or after. Days are read as
-follows, so that nothing is held against the wrong strategy: a drug is started, and a patient is last seen or dies, as
-a day begins; an adverse event happens half a day later, hence after a first dose of the same day; and it lasts to the
-end of its last day.
+Treatment policy: an event counts from RFA on, on the drug or off it, before a recurrence or after. Follow-up ends at
+death or the last contact, and what is recorded later does not count: an event must not lengthen the time in which it
+could be seen. Days are read as follows, so that nothing is held against the wrong strategy: a drug is started, and a
+patient is last seen or dies, as a day begins; an adverse event happens half a day later, hence after a first dose of
+the same day; and it lasts to the end of its last day.
 """
 
 from __future__ import annotations
@@ -29,28 +30,43 @@ def _days(dates: pd.Series, zero: pd.Series) -> pd.Series:
     return numbers((pd.to_datetime(dates) - zero).dt.days)
 
 
-def followed_for_harms(adsl: pd.DataFrame, adae: pd.DataFrame) -> pd.DataFrame:
-    """Return how long patients are under observation for adverse events.
+def followed_for_harms(adsl: pd.DataFrame) -> pd.DataFrame:
+    """Return how long patients are under observation for harms, and when they were first given the drug.
 
     Parameters
     ----------
-    adsl, adae : DataFrame
-        ADaM datasets.
+    adsl : DataFrame
+        ADSL.
 
     Returns
     -------
     DataFrame
-        Index USUBJID: ``last_day`` (days since RFA: death, else last contact, or a later start of an adverse event,
-        which shows that the patient was still observed)``, died``.
+        Index USUBJID: ``last_day`` (days since RFA: death, else last contact)``, died``, ``first_dose`` (days since
+        RFA of the first dose ever, before a recurrence or after; infinite: none).
     """
     index = pd.Index(texts(adsl["USUBJID"]).astype(object), name="USUBJID")
     zero = pd.Series(pd.to_datetime(adsl["TRTSDT"]).to_numpy(), index=index)
-    subject = texts(adae["USUBJID"]).astype(object)
-    begun = _days(adae["ASTDT"], subject.map(zero)).groupby(subject).max().reindex(index)
-    seen = _days(adsl["LSTALVDT"].set_axis(index), zero)
-    death = _days(adsl["DTHDT"].set_axis(index), zero)
-    last = death.fillna(np.fmax(seen, begun))
-    return pd.DataFrame({"last_day": last.clip(lower=HALF_DAY), "died": death.notna()}).sort_index()
+    seen, death, dose = (_days(adsl[name].set_axis(index), zero) for name in ("LSTALVDT", "DTHDT", "EXSTDT"))
+    return pd.DataFrame(
+        {
+            "last_day": death.fillna(seen).clip(lower=HALF_DAY),
+            "died": death.notna(),
+            "first_dose": dose.fillna(np.inf),
+        }
+    ).sort_index()
+
+
+def in_follow_up(events: pd.DataFrame, followed: pd.DataFrame) -> pd.Series:
+    """Return which events began by the last day of follow-up.
+
+    Parameters
+    ----------
+    events : DataFrame
+        As :func:`events_since_index` returns it.
+    followed : DataFrame
+        As :func:`followed_for_harms` returns it.
+    """
+    return events["from_day"] <= texts(events["USUBJID"]).astype(object).map(followed["last_day"]).astype(float)
 
 
 def events_since_index(adae: pd.DataFrame, adsl: pd.DataFrame) -> pd.DataFrame:
@@ -106,7 +122,7 @@ def first_event(events: pd.DataFrame, followed: pd.DataFrame, subjects: pd.Index
     Parameters
     ----------
     events : DataFrame
-        As :func:`select_events` returns it.
+        As :func:`select_events` returns it; those after follow-up do not count.
     followed : DataFrame
         As :func:`followed_for_harms` returns it.
     subjects : Index of USUBJID
@@ -117,16 +133,22 @@ def first_event(events: pd.DataFrame, followed: pd.DataFrame, subjects: pd.Index
         In the order of `subjects`: ``time`` (months since RFA)``, cause`` (0 none, 1 the event, 2 death before it).
     """
     own = followed.loc[subjects]
+    events = events[in_follow_up(events, followed)]
     first = events.groupby(texts(events["USUBJID"]).astype(object))["from_day"].min().reindex(subjects)
     last = own["last_day"]
-    had = first <= last
+    had = first.notna()
     day = (first + HALF_DAY).where(had).clip(upper=last).fillna(last)
     cause = np.where(had, HARM, np.where(own["died"], DEATH, NONE))
     return pd.DataFrame({"time": day / DAYS_PER_MONTH, "cause": cause}, index=subjects)
 
 
 def first_albi_worsening(
-    adlb: pd.DataFrame, adsl: pd.DataFrame, followed: pd.DataFrame, subjects: pd.Index
+    adlb: pd.DataFrame,
+    adsl: pd.DataFrame,
+    followed: pd.DataFrame,
+    subjects: pd.Index,
+    *,
+    death_within_days: float = np.inf,
 ) -> pd.DataFrame:
     """Return time to the first ALBI grade above that at baseline, with death as competing event.
 
@@ -137,13 +159,21 @@ def first_albi_worsening(
     followed : DataFrame
         As :func:`followed_for_harms` returns it.
     subjects : Index of USUBJID
+    death_within_days : float
+        Deaths later than this many days after the last score (that at baseline, if there is none since) do not
+        compete: such patients are censored at the last score, as the living are.
 
     Returns
     -------
     DataFrame
         In the order of `subjects`: ``time`` (months since RFA)``, cause`` (0 none, 1 worse, 2 death before it),
-        ``results`` (days after RFA with albumin and bilirubin). Follow-up without an event ends with the last result;
-        who has none, or no grade at baseline, is followed for half a day.
+        ``results`` (days after RFA with albumin and bilirubin). Follow-up of the living ends with the last score, that
+        of the dead with death; who has no score, or no grade at baseline, is followed for half a day.
+
+    Notes
+    -----
+    With every death competing, the dead stay at risk between their last score and death, in which a worse grade could
+    not be seen, and the living do not; with `death_within_days` both leave as they are no longer measured.
     """
     # the mixed model beside it is not for those who only ask for events
     from sorafenib_rfa.estimates.albi import albi_scores
@@ -156,17 +186,20 @@ def first_albi_worsening(
     scores = scores.assign(
         day=_days(scores["date"], subject.map(pd.to_datetime(by_subject["TRTSDT"]))), before=subject.map(before)
     )
-    scores = scores[(scores["day"] > 0) & scores["before"].notna()]
+    last_day = subject.map(followed["last_day"]).astype(float)
+    scores = scores[(scores["day"] > 0) & (scores["day"] <= last_day) & scores["before"].notna()]
     by_patient = scores.groupby("USUBJID")["day"]
     worse = scores[scores["grade"] > scores["before"]].groupby("USUBJID")["day"].min().reindex(subjects)
     own = followed.loc[subjects]
     known = before.reindex(subjects).notna()
-    end = own["last_day"].where(own["died"] & known, by_patient.max().reindex(subjects)).fillna(HALF_DAY)
-    had = worse <= end
+    last = by_patient.max().reindex(subjects)
+    competes = own["died"] & known & (own["last_day"] - last.fillna(0.0) <= death_within_days)
+    end = own["last_day"].where(competes, last).fillna(HALF_DAY)
+    had = worse.notna()
     return pd.DataFrame(
         {
             "time": worse.where(had, end) / DAYS_PER_MONTH,
-            "cause": np.where(had, HARM, np.where(own["died"] & known, DEATH, NONE)),
+            "cause": np.where(had, HARM, np.where(competes, DEATH, NONE)),
             "results": by_patient.size().reindex(subjects).fillna(0).astype(int),
         },
         index=subjects,
