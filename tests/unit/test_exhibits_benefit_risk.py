@@ -132,6 +132,7 @@ def test_the_table_has_every_effect_at_every_horizon_with_its_number_needed():
             text = needed.iloc[at + offset]
             assert ("\u221e" in text) == crosses
             assert text.startswith("NNTH" if row["value"] > 0 else "NNTB")
+    rows = rows.iloc[: labels.index("Sensitivity: not starting followed up to a late first dose only, at 36 months")]
     parted = rows[rows["Outcome"].str.contains("TOX|TWiST|REL|Alive|Recurrence-free")]
     assert len(parted) == 6
     assert not any(re.search("%", text) for text in parted["Difference (95% CI)"])
@@ -141,6 +142,34 @@ def test_the_notes_say_what_is_assumed():
     markdown = make_table("benefit_risk", ard=result().ard, cohort=cohort(), plan=FEW).markdown
     assert "by assumption" in markdown
     assert "compatible with both" in markdown
+
+
+def test_the_table_ends_with_the_sensitivity_analyses_and_says_whose_the_harms_are():
+    made = make_table("benefit_risk", ard=result().ard, cohort=cohort(), plan=FEW)
+    rows = made.data.pivot(index="row", columns="column", values="text")
+    labels = rows["Outcome"].str.strip("\u00a0").tolist()
+    ard = result().ard.set_index("ard_id")
+    places = [place for place, label in enumerate(labels) if label.startswith("Sensitivity")]
+    late, recent, moderate = (labels[at + 1 : to] for at, to in zip(places, [*places[1:], None], strict=True))
+    harms = [effect.label for effect in FEW.benefit_risk.effects if effect.kind == "harm"]
+    assert late == harms
+    assert recent == [effect.label for effect in FEW.benefit_risk.effects if effect.laboratory]
+    assert moderate == ["With an event open (TOX)", "Quality-adjusted (Q-TWiST)"]
+    # under "start" the risk is the one above; under "do not start" it is the one up to a late dose
+    row = rows.iloc[places[0] + 1]
+    at = "benefit_risk.grade_3_5{}.{}.m36.{}"
+    for column, identifier in (
+        (1, at.format("", "sorafenib", "risk")),
+        (2, at.format("_no_late_start", "control", "risk")),
+        (3, at.format("_no_late_start", "contrast", "risk_difference")),
+    ):
+        shown = f"{ard.loc[identifier, 'value']:.1f}%".replace("-", "\u2212")
+        assert row[made.data["column"].drop_duplicates().iloc[column]].startswith(shown)
+    after, had = (
+        ard.loc[f"benefit_risk.grade_3_5.control.non_starters_harmed{end}", "value"] for end in ("_after_dose", "")
+    )
+    note = re.sub(r"\[([^\]]*)\]\{[^}]*\}", r"\1", made.markdown)
+    assert f"grade 3 or above, {after:.0f} of {had:.0f};" in note
 
 
 def test_a_notebook_shows_the_notes_without_the_marks_that_bind_their_numbers(tmp_path):
