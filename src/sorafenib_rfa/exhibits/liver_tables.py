@@ -5,8 +5,8 @@ from __future__ import annotations
 from sorafenib_rfa.arms import arms_of
 from sorafenib_rfa.config.models import CohortConfig, Plan
 from sorafenib_rfa.estimates.common import horizon
-from sorafenib_rfa.exhibits.draft import Cell, Draft, Source, with_n
-from sorafenib_rfa.exhibits.safety_tables import by_exposure, count_line
+from sorafenib_rfa.exhibits.draft import Cell, Draft, Number, Source, with_n
+from sorafenib_rfa.exhibits.safety_tables import GROUPS, by_exposure, count_line
 from sorafenib_rfa.vocabulary import LAB_TESTS
 
 _EDISH = {
@@ -30,6 +30,8 @@ _SIGNALS = {
 def liver_table(source: Source, cohort: CohortConfig, plan: Plan) -> Draft:
     """Return worst grades and shifts of the laboratory tests, decline of ALBI and signals of liver injury."""
     draft = by_exposure(source)
+    years = [[Number(source.get("liver", "observation", group, "patient_years"))] for group in GROUPS]
+    draft.add("Patient-years observed", *years, [])
     tests = [test for test in LAB_TESTS if source.has("liver", "lab", "exposed", test, "grade_3_4", "n")]
     draft.head("Worst grade 3 or above (CTCAE, baseline considered)")
     for test in tests:
@@ -51,9 +53,10 @@ def liver_table(source: Source, cohort: CohortConfig, plan: Plan) -> Draft:
         with_rfa = ("liver", "edish_with_peri_rfa", scale, "potential_hy")
         count_line(draft, source, "Both, days after ablations counted too", *with_rfa)
     draft.notes.append(
-        f"Results while at risk, those of the {plan.rfa_complication_days} days after any ablation left out unless "
-        "said; percentages are of patients with such results. No signal was adjudicated, and other causes are not "
-        "excluded. Differences are percentage points, unadjusted."
+        f"Results while at risk and up to recurrence, those of the {plan.rfa_complication_days} days after any "
+        "ablation left out unless said; percentages are of patients with such results. The groups were observed for "
+        "unequal times: differences, in percentage points, are adjusted neither for that nor for anything else. No "
+        "signal was adjudicated, and other causes are not excluded."
     )
     return draft
 
@@ -101,7 +104,8 @@ def albi_table(source: Source, cohort: CohortConfig, plan: Plan) -> Draft:
     draft.notes.append(
         "Months since RFA; patients alive and recurrence-free at the landmark, scores until recurrence, n with one or "
         "more of them. Means: linear mixed model adjusted for the baseline score, missing scores assumed to be missing "
-        "at random. Incidence: death without recurrence competes; dated by the visit that showed it, grade 3 at "
-        "baseline left out. Differences of incidence are percentage points, unadjusted."
+        "at random. Incidence: death without recurrence competes, however long after the last score; dated by the "
+        "visit that showed it, grade 3 at baseline left out. Whether a next score confirms it depends on how soon that "
+        "came. Differences of incidence are percentage points, unadjusted."
     )
     return draft
