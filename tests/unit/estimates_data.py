@@ -12,6 +12,7 @@ import pandas as pd
 from ablation_data import adproc, adtum
 
 from sorafenib_rfa.adam.adrecur import build_adrecur
+from sorafenib_rfa.clean.exposure import emergence
 from sorafenib_rfa.config.load import read_yaml, validate
 from sorafenib_rfa.config.models import CohortConfig, Plan
 from sorafenib_rfa.estimates.ablation import estimate_ablation
@@ -194,6 +195,12 @@ def make_adam(
     adtte = pd.concat(frames, ignore_index=True)
     adex = _dosing(rng, adsl, delay, last_day, exposed)
     events = with_origin(_events(rng, adsl, adex, last_day, exposed), "events.csv")
+    period = emergence(adsl, adex, PLAN.treatment_emergent_days).reindex(events["USUBJID"])
+    onset = events["ASTDT"].to_numpy()
+    emergent = (onset >= period["begin"].to_numpy()) & ~(onset > period["end"].to_numpy())
+    events = events.assign(TRTEMFL=np.where(emergent, "Y", "N"), AENDT=pd.NaT).astype(
+        {"TRTEMFL": "string", "AENDT": "datetime64[s]"}
+    )
     return {
         "adsl": adsl.sort_values("USUBJID", ignore_index=True),
         "adtte": adtte.sort_values(["USUBJID", "PARAMCD"], ignore_index=True),

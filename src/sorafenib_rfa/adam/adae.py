@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from sorafenib_rfa.adam.timing import study_day
+from sorafenib_rfa.clean.exposure import emergence
 from sorafenib_rfa.clinical.ctcae import ctcae_soc
 from sorafenib_rfa.config.models import Plan
 
@@ -29,10 +30,9 @@ def build_adae(adsl: pd.DataFrame, adex: pd.DataFrame | None, adverse_events: pd
 
     Notes
     -----
-    The period in which an event is treatment-emergent begins with the first dose for the exposed and with
-    the index RFA for the others. It ends ``plan.treatment_emergent_days`` after the last dose for the
-    exposed; for others it does not end, unless they are given sorafenib after a recurrence: from then on an
-    event may be the drug's, and would be held against RFA alone.
+    The period in which an event is treatment-emergent is :func:`sorafenib_rfa.clean.exposure.emergence`: it ends some
+    days after the last dose of the course or after recurrence, or with drug given for a recurrence, from which on an
+    event may be that drug's, and would be held against the course or against RFA alone.
 
     What began before the index RFA (PREFL) is history: it is in ADAE and never treatment-emergent.
     """
@@ -42,18 +42,12 @@ def build_adae(adsl: pd.DataFrame, adex: pd.DataFrame | None, adverse_events: pd
     )
     subject = events["USUBJID"]
     start = subject.map(subjects["TRTSDT"])
-    exposed = subject.map(subjects["EXPOSFL"]).eq("Y").fillna(False).astype(bool)
-    first_dose = pd.to_datetime(subject.map(subjects["EXSTDT"]))
-    dosed = adex[(adex["EXDOSE"] > 0).fillna(True).astype(bool)] if adex is not None else None
-    last_dose = pd.to_datetime(subject.map({} if dosed is None else dosed.groupby("USUBJID")["EXENDT"].max()))
-    begin = start.mask(exposed, first_dose)
-    end = (last_dose + pd.Timedelta(days=plan.treatment_emergent_days)).where(
-        exposed, first_dose - pd.Timedelta(days=1)
-    )
+    period = emergence(adsl, adex, plan.treatment_emergent_days)
+    begin, end = subject.map(period["begin"]), subject.map(period["end"])
     began, ended = events["start_date"], events["end_date"]
     in_period = (began >= begin) & ~(began > end)
     # an event of unknown start is emergent unless it was over before: the assumption that hides no toxicity
-    emergent = in_period.where(began.notna(), ~(ended < begin))
+    emergent = in_period.where(began.notna(), begin.notna() & ~(ended < begin))
     before = (began < start) | (began.isna() & (ended < start))
     labels = {term: plan.events_of_interest[key].label for term, key in plan.query_of().items()}
     return pd.DataFrame(

@@ -493,10 +493,11 @@ _ADAE = Dataset(
         _flag(
             "TRTEMFL",
             "Treatment-emergent",
-            "Exposed (EXPOSFL = Y): began from the first dose to plan.treatment_emergent_days after the last. Not "
-            "exposed: began from index RFA on, before any sorafenib given after a recurrence. A missing start "
-            "date counts as emergent unless the event ended before that period. Never with PREFL = Y",
-            "ADAE.ASTDT, drug_exposure, plan.treatment_emergent_days",
+            "Began from the first dose to plan.treatment_emergent_days after the last of the course (EXPOSFL = Y), or "
+            "from index RFA on (others); in both no later than plan.treatment_emergent_days after recurrence, and "
+            "before sorafenib given for it. Drug started again after a recurrence is of no course. A missing "
+            "start date counts as emergent unless the event ended before that period. Never with PREFL = Y",
+            "ADAE.ASTDT, drug_exposure, ADSL.RECDT, plan.treatment_emergent_days",
             required=True,
         ),
         _flag(

@@ -1,4 +1,4 @@
-"""Time zero, exposure to sorafenib and the arm that follows from them: one place for clean and ADaM."""
+"""Time zero, exposure to sorafenib and what follows from them, arm and course: one place for clean, ADaM, estimates."""
 
 from __future__ import annotations
 
@@ -95,3 +95,98 @@ def assigned_arm(
     arm[(dose.notna() & in_time & before_recurrence).to_numpy(dtype=bool)] = SORAFENIB
     arm[index_date.isna().to_numpy(dtype=bool)] = pd.NA
     return arm
+
+
+OFF_DRUG, RECURRED, TREATED_AGAIN = "off_drug", "recurrence", "drug_after_recurrence"
+"""What ends treatment-emergence: days after the last dose, days after recurrence, drug given after recurrence."""
+
+
+def course_intervals(adex: pd.DataFrame, adsl: pd.DataFrame) -> pd.DataFrame:
+    """Return the dosing intervals that make up each patient's course, interruptions on record (0 mg) among them.
+
+    Where intervals overlap the later record holds. Drug that is started again after a recurrence treats the
+    recurrence: from there on intervals belong to no course. A course that goes on across a recurrence without a gap
+    does.
+
+    Parameters
+    ----------
+    adex : DataFrame
+        ``USUBJID, EXSEQ, EXSTDT, EXENDT`` and any other columns.
+    adsl : DataFrame
+        ``USUBJID, LSTALVDT, DTHDT``, and ``RECDT`` where there is imaging: the patients to answer for.
+
+    Returns
+    -------
+    DataFrame
+        Rows of `adex` by patient and time, with ``start`` and ``end`` (dates, both within the interval). An interval
+        without a date of start is not among them; one without an end goes on to death or the last contact.
+    """
+    by_patient = adsl.set_index("USUBJID")
+    seen = pd.to_datetime(by_patient["DTHDT"]).fillna(pd.to_datetime(by_patient["LSTALVDT"]))
+    rows = adex[(adex["USUBJID"].isin(by_patient.index) & adex["EXSTDT"].notna()).to_numpy(dtype=bool)]
+    rows = rows.sort_values(["USUBJID", "EXSTDT", "EXSEQ"], kind="stable", ignore_index=True)
+    start = pd.to_datetime(rows["EXSTDT"])
+    end = pd.to_datetime(rows["EXENDT"]).fillna(rows["USUBJID"].map(seen))
+    rows = rows.assign(start=start, end=end.where(~(end < start), start))
+    following = rows.groupby("USUBJID")["start"].shift(-1) - pd.Timedelta(days=1)
+    rows["end"] = rows["end"].where(~(rows["end"] > following), following)
+    rows = rows[(rows["end"] >= rows["start"]).to_numpy(dtype=bool)]
+    gap = (rows["start"] - rows.groupby("USUBJID")["end"].shift()).dt.days
+    again = (rows["start"] >= rows["USUBJID"].map(_recurrence(by_patient))) & ~(gap <= 1)
+    return rows[(again.groupby(rows["USUBJID"]).cumsum() == 0).to_numpy(dtype=bool)]
+
+
+def _recurrence(by_patient: pd.DataFrame) -> pd.Series:
+    """Return the date of recurrence, NaT in a cohort without imaging."""
+    if "RECDT" in by_patient:
+        return pd.to_datetime(by_patient["RECDT"])
+    return pd.Series(pd.NaT, index=by_patient.index, dtype="datetime64[s]")
+
+
+def emergence(adsl: pd.DataFrame, adex: pd.DataFrame | None, emergent_days: int) -> pd.DataFrame:
+    """Return the period in which an adverse event of each patient is treatment-emergent.
+
+    It begins with the first dose in the exposed and with the index RFA in the others. It ends, whichever comes first,
+    `emergent_days` after the last dose of the course (exposed), `emergent_days` after recurrence, or on the day before
+    drug is given for a recurrence. The last two limits are the same for both groups.
+
+    Parameters
+    ----------
+    adsl : DataFrame
+        ``USUBJID, EXPOSFL, TRTSDT, LSTALVDT, DTHDT``, and ``RECDT`` where there is imaging.
+    adex : DataFrame or None
+        As :func:`course_intervals` reads it, with ``EXDOSE`` (mg a day; 0: no drug, missing: drug); None: no drug.
+    emergent_days : int
+        ``treatment_emergent_days`` of the plan.
+
+    Returns
+    -------
+    DataFrame indexed by USUBJID, in the order of `adsl`
+        ``begin`` (NaT: exposed, and no dose is dated)``, end`` (NaT: no limit)``, limit`` (:data:`OFF_DRUG`,
+        :data:`RECURRED`, :data:`TREATED_AGAIN`, or missing).
+    """
+    by_patient = adsl.set_index("USUBJID")
+    exposed = (by_patient["EXPOSFL"] == "Y").fillna(False).astype(bool)
+    index, none = by_patient.index, pd.Series(pd.NaT, index=by_patient.index, dtype="datetime64[s]")
+    first = last = other = none
+    if adex is not None and len(adex):
+        doses = adex[(~(adex["EXDOSE"] == 0).fillna(False)).to_numpy(dtype=bool)]
+        course = course_intervals(adex, adsl[exposed.to_numpy()])
+        taken = course[(~(course["EXDOSE"] == 0).fillna(False)).to_numpy(dtype=bool)].groupby("USUBJID")
+        first, last = taken["start"].min().reindex(index), taken["end"].max().reindex(index)
+        # what is given outside of a course treats the recurrence; of the unexposed nothing is a course
+        after = pd.to_datetime(doses["EXSTDT"])[~(doses["EXSTDT"] <= doses["USUBJID"].map(last)).to_numpy(dtype=bool)]
+        other = after.groupby(doses["USUBJID"]).min().reindex(index)
+    wait = pd.Timedelta(days=emergent_days)
+    rfa = pd.to_datetime(by_patient["TRTSDT"])
+    begin = rfa.mask(exposed, first.mask(first < rfa, rfa))
+    limits = {
+        OFF_DRUG: last + wait,
+        RECURRED: _recurrence(by_patient) + wait,
+        TREATED_AGAIN: other - pd.Timedelta(days=1),
+    }
+    end, limit = none, pd.Series(pd.NA, index=index, dtype="string")
+    for name, date in limits.items():
+        sooner = (date.notna() & (end.isna() | (date < end))).to_numpy(dtype=bool)
+        end, limit = end.mask(sooner, date), limit.mask(sooner, name)
+    return pd.DataFrame({"begin": begin, "end": end, "limit": limit}, index=index)

@@ -6,8 +6,6 @@ How they come over time (time to the first, recurrent events) is :mod:`sorafenib
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -16,16 +14,16 @@ from sorafenib_rfa.clinical.ctcae import ctcae_soc
 from sorafenib_rfa.config.models import Plan
 from sorafenib_rfa.estimates.ard import Estimates
 from sorafenib_rfa.estimates.common import NAN
-from sorafenib_rfa.estimates.covariates import texts
 from sorafenib_rfa.estimates.safety_context import (
     AT_RISK,
     BY_EXPOSURE,
     DAYS_PER_YEAR,
     GROUPS,
+    EventTable,
     SafetyContext,
-    counted_events,
 )
-from sorafenib_rfa.estimates.safety_course import add_course
+from sorafenib_rfa.estimates.safety_course import FirstEvent, add_course, add_incidence_by
+from sorafenib_rfa.estimates.safety_windows import add_windows
 
 COUNTED = "sorafenib_rfa.estimates.safety"
 ESTIMAND = "S1_SAFETY"
@@ -37,6 +35,9 @@ CATEGORIES: Mapping[str, str] = {
     "grade_3_5": "grade 3 or above",
     "not_rfa_related": "not judged related to ablation",
     "serious": "serious",
+    "grade_3_5_worst_case": "grade 3 or above, or without a grade (worst case)",
+    "grade_3_5_not_rfa": "grade 3 or above, not judged related to ablation",
+    "serious_not_rfa": "serious, not judged related to ablation",
     "drug_related": "related to the drug",
     "drug_related_grade_3_5": "related to the drug, grade 3 or above",
     "dose_changed": "led to dose reduction or interruption",
@@ -53,68 +54,6 @@ _ABOUT_THE_DRUG = frozenset({"drug_related", "drug_related_grade_3_5", "dose_cha
 
 _RATED = frozenset({"any", "grade_3_5"})
 """Kinds of which rates are given by class and term."""
-
-
-@dataclass(frozen=True)
-class EventTable:
-    """Treatment-emergent events as columns of arrays: hundreds of lines are counted from them.
-
-    Attributes
-    ----------
-    frame : DataFrame, m rows
-        As :func:`~sorafenib_rfa.estimates.safety_context.counted_events` returns them.
-    patient : ndarray of int, shape (m,)
-        Whose each is, as position in the n subjects; -1 for nobody of them does not occur.
-    day, grade : ndarray of float, shape (m,)
-    n_subjects : int
-    """
-
-    frame: pd.DataFrame
-    patient: np.ndarray
-    day: np.ndarray
-    grade: np.ndarray
-    n_subjects: int
-
-    @classmethod
-    def of(cls, events: pd.DataFrame, subjects: pd.Index) -> EventTable:
-        """Return the columns of `events`, which are all of `subjects`."""
-        return cls(
-            frame=events,
-            patient=subjects.get_indexer(texts(events["USUBJID"]).astype(object)),
-            day=events["day"].to_numpy(dtype=float),
-            grade=events["grade"].to_numpy(dtype=float),
-            n_subjects=len(subjects),
-        )
-
-    @cached_property
-    def kinds(self) -> dict[str, np.ndarray]:
-        """Return which events are of each kind of :data:`CATEGORIES`."""
-
-        def says(column: str, *values: str) -> np.ndarray:
-            return texts(self.frame[column]).isin(values).to_numpy(dtype=bool)
-
-        severe, related = self.grade >= 3, says("AREL", "Y")
-        return {
-            "any": np.ones(len(self.frame), dtype=bool),
-            "grade_3_5": severe,
-            "not_rfa_related": ~says("ARELRFA", "Y"),
-            "serious": says("AESER", "Y"),
-            "drug_related": related,
-            "drug_related_grade_3_5": related & severe,
-            "dose_changed": says("AEACN", "reduced", "interrupted"),
-            "stopped": says("AEACN", "stopped"),
-            "fatal": says("AEOUT", "fatal") | (self.grade == 5),
-        }
-
-    def labels(self, column: str) -> np.ndarray:
-        """Return a column of text as objects, '' where it is missing."""
-        return texts(self.frame[column]).fillna("").to_numpy(dtype=object)
-
-    def first_day(self, chosen: np.ndarray) -> np.ndarray:
-        """Return the day of each subject's first of the `chosen` events, infinite without one."""
-        first = np.full(self.n_subjects, np.inf)
-        np.minimum.at(first, self.patient[chosen], self.day[chosen])
-        return first
 
 
 def estimate_safety(
@@ -137,25 +76,35 @@ def estimate_safety(
     -------
     Estimates
         ARD part ``safety``. Curve ``ae_dot``: ``term, soc, of_interest, severity`` (any, grade_3_5)``, group, label,
-        n, total, percent, ci_low, ci_high, risk_difference, difference_low, difference_high, ard_id, contrast_id``.
+        n, total, percent, ci_low, ci_high, incidence_difference, difference_low, difference_high, ard_id, contrast_id``
+        (the difference is that of the cumulative incidence by the last of ``plan.adverse_event_months``).
         Curve ``ae_grade``: ``term, soc, of_interest, group, label, grade`` (NA: none recorded)``, n, total, percent,
         ard_id`` (each patient at their worst grade of the term). Curves ``ae_incidence`` and ``ae_mcf``:
         :func:`sorafenib_rfa.estimates.safety_course.add_course`.
     """
     context = SafetyContext.prepare("safety", ESTIMAND, adsl, adae, adex, plan, cohort_name=cohort_name, record=record)
-    events = EventTable.of(counted_events(adae, context.window), context.subjects)
+    events = EventTable.of(context.events, context.subjects)
     _add_population(context)
     _add_summary(context, events)
     dot, grade = _add_terms(context, events)
     _add_classes(context, events)
     queries = _add_events_of_interest(context, events)
-    wanted = {"grade_3_5": ("Event of grade 3 or above", events.kinds["grade_3_5"]), **queries}
-    incidence = {key: (label, events.first_day(chosen)) for key, (label, chosen) in wanted.items()}
+    overall = {
+        "grade_3_5": ("Event of grade 3 or above", events.kinds["grade_3_5"]),
+        "any": ("Event of any grade", events.kinds["any"]),
+        "serious": ("Serious event", events.kinds["serious"]),
+    }
+    incidence = {key: (label, events.first_day(chosen)) for key, (label, chosen) in {**overall, **queries}.items()}
     recurring = {
         key: (words, events.patient[events.kinds[key]], events.day[events.kinds[key]])
         for key, words in (("any", "adverse events"), ("grade_3_5", "adverse events of grade 3 or above"))
     }
-    return context.ard.estimates({"ae_dot": dot, "ae_grade": grade, **add_course(context, incidence, recurring)})
+    curves = add_course(context, incidence, recurring)
+    shown = curves["ae_incidence"]
+    curves["ae_incidence"] = shown[~shown["event"].isin(["any", "serious"])].reset_index(drop=True)
+    labels = {key: label for key, (label, _) in incidence.items() if key != "any"}
+    add_windows(context, adsl, adae, events, labels)
+    return context.ard.estimates({"ae_dot": dot, "ae_grade": grade, **curves})
 
 
 def _add_population(context: SafetyContext) -> None:
@@ -263,6 +212,7 @@ def _add_terms(context: SafetyContext, events: EventTable) -> tuple[pd.DataFrame
     interest = set(context.plan.query_of())
     recorded, classes = events.labels("AEDECOD"), _classes(events)
     class_of = _class_of_terms(recorded, classes)
+    last = context.plan.adverse_event_months[-1]
     dots: list[dict] = []
     grades: list[dict] = []
     for term in sorted({*recorded, *interest} - {""}):
@@ -275,9 +225,13 @@ def _add_terms(context: SafetyContext, events: EventTable) -> tuple[pd.DataFrame
                 continue
             what = f"patients with {term} ({head['soc']}), {CATEGORIES[kind]}"
             drawn = _line(context, events, chosen, "term", term, kind, what, level=kind, rated=kind in _RATED)
-            for group, label in GROUPS.items() if kind in _RATED else ():
+            if kind not in _RATED:
+                continue
+            both = {group: FirstEvent.of(context, events.first_day(chosen), group) for group in GROUPS}
+            difference = add_incidence_by(context, "term", both, last, what, variable=term, level=kind)
+            for group, label in GROUPS.items():
                 row = {k: v for k, v in drawn[group].items() if k != "count_id"}
-                dots.append({**head, "severity": kind, "group": group, "label": label, **row, **drawn["contrast"]})
+                dots.append({**head, "severity": kind, "group": group, "label": label, **row, **difference})
         grades += [{**head, **row} for row in _worst_grades(context, events, term, mine)]
     head_columns = ["term", "soc", "of_interest"]
     dot_columns = [
@@ -291,7 +245,7 @@ def _add_terms(context: SafetyContext, events: EventTable) -> tuple[pd.DataFrame
         "ci_low",
         "ci_high",
         "ard_id",
-        "risk_difference",
+        "incidence_difference",
         "difference_low",
         "difference_high",
         "contrast_id",
@@ -359,11 +313,10 @@ def _add_classes(context: SafetyContext, events: EventTable) -> None:
 
 def _add_events_of_interest(context: SafetyContext, events: EventTable) -> dict[str, tuple[str, np.ndarray]]:
     """Add every event of interest by kind; return the label and the events of each."""
-    query_of = context.plan.query_of()
-    query = np.array([query_of.get(term, "") for term in events.labels("AEDECOD")], dtype=object)
     found = {}
+    chosen_of = events.of_interest(context.plan)
     for key, interest in context.plan.events_of_interest.items():
-        mine = query == key
+        mine = chosen_of[key]
         found[key.lower()] = (interest.label, mine)
         for kind in DETAILED:
             terms = f" ({', '.join(interest.terms)})" if kind == "any" else ""

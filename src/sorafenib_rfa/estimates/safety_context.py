@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
 
+from sorafenib_rfa.clean.exposure import emergence
 from sorafenib_rfa.config.models import Plan
 from sorafenib_rfa.estimates.ard import ArdBuilder
 from sorafenib_rfa.estimates.common import NAN, attempt, untested
@@ -30,14 +32,15 @@ GROUPS = {"exposed": "Any sorafenib", "unexposed": "No sorafenib"}
 BY_EXPOSURE = "All analysed patients by exposure"
 
 AT_RISK = (
-    "time at risk runs, in the exposed, from the first dose to {days} days after the last (so the time between RFA and "
-    "the first dose, in which nobody can have an event on the drug, is not counted) and, in the unexposed, from RFA "
-    "to the last contact, death or a first dose after recurrence"
+    "time at risk runs, in the exposed, from the first dose to {days} days after the last of the course (so the time "
+    "between RFA and the first dose, in which nobody can have an event on the drug, is not counted) and, in the "
+    "unexposed, from RFA; in both to {days} days after recurrence, drug given for a recurrence, death or the last "
+    "contact at the latest; first and last day included"
 )
 
 
-OBSERVED, DIED, OFF_DRUG = "observed", "died", "off_drug"
-"""What ended a patient's window: the end of observation only, death, or that the drug was stopped long enough ago."""
+OBSERVED, DIED, ENDED = "observed", "died", "ended"
+"""What ended a patient's window: the last contact only, death, or that no event is treatment-emergent any more."""
 
 
 @dataclass(frozen=True)
@@ -49,45 +52,45 @@ class Window:
     start, end : Series
         First and last day.
     days : Series
-        Days at risk.
+        Days at risk, both included.
     ended_by : Series
-        :data:`OBSERVED` (last contact, or a first dose after recurrence), :data:`DIED` or :data:`OFF_DRUG`.
+        :data:`OBSERVED`, :data:`DIED` or :data:`ENDED`.
+    limit : Series
+        What ends, or would have ended, treatment-emergence (:func:`sorafenib_rfa.clean.exposure.emergence`).
+    last_seen : Series
+        Death or last contact.
     """
 
     start: pd.Series
     end: pd.Series
     days: pd.Series
     ended_by: pd.Series
+    limit: pd.Series
+    last_seen: pd.Series
 
 
-def window_at_risk(adsl: pd.DataFrame, adae: pd.DataFrame, adex: pd.DataFrame, plan: Plan) -> Window:
-    """Return each patient's window of treatment-emergence.
+def window_at_risk(adsl: pd.DataFrame, adex: pd.DataFrame, plan: Plan) -> Window:
+    """Return each patient's window of treatment-emergence: that of ADAE, as far as the patient was followed.
 
-    An adverse event on record after the last contact shows that the patient was still under observation: the window
-    reaches to it, so that no event which ADAE calls treatment-emergent is lost. As in ADAE, intervals of interruption
-    (0 mg) are no doses: the drug was last taken before them.
+    Follow-up ends with death or the last contact. An adverse event on record after it does not show that other events
+    would have been recorded too: it does not extend the window, and is not counted.
     """
     by_patient = adsl.set_index("USUBJID")
-    last_event = pd.to_datetime(adae["ASTDT"]).groupby(texts(adae["USUBJID"])).max().reindex(by_patient.index)
-    last_seen = pd.to_datetime(by_patient["LSTALVDT"])
-    last_seen = last_seen.mask(last_event > last_seen, last_event)
-    last_seen = pd.to_datetime(by_patient["DTHDT"]).fillna(last_seen)
-    rfa = pd.to_datetime(by_patient["TRTSDT"])
-    adex = adex[~(numbers(adex["EXDOSE"]) == 0)]
-    first = pd.to_datetime(adex.groupby("USUBJID")["EXSTDT"].min()).reindex(by_patient.index)
-    # an interval without an end was still running at the last contact
-    ends = pd.to_datetime(adex["EXENDT"]).fillna(adex["USUBJID"].map(last_seen))
-    last = ends.groupby(adex["USUBJID"]).max().reindex(by_patient.index)
-    exposed = texts(by_patient["EXPOSFL"]) == "Y"
-    start = first.where(exposed, rfa)
-    on_drug = (last + pd.Timedelta(days=plan.treatment_emergent_days)).clip(upper=last_seen)
-    before_drug = (first - pd.Timedelta(days=1)).fillna(last_seen).clip(upper=last_seen)
-    end = on_drug.where(exposed, before_drug)
+    last_seen = pd.to_datetime(by_patient["DTHDT"]).fillna(pd.to_datetime(by_patient["LSTALVDT"]))
+    period = emergence(adsl, adex, plan.treatment_emergent_days)
+    start, limit = pd.to_datetime(period["begin"]), pd.to_datetime(period["end"])
+    end = limit.mask(limit.isna() | (limit > last_seen), last_seen)
     days = (end - start).dt.days + 1
     died = (by_patient["DTHDT"].notna() & (end == last_seen)).to_numpy(dtype=bool)
-    off_drug = (exposed & (end == last + pd.Timedelta(days=plan.treatment_emergent_days))).to_numpy(dtype=bool)
-    ended_by = pd.Series(np.select([died, off_drug], [DIED, OFF_DRUG], OBSERVED), index=by_patient.index)
-    return Window(start, end, days.clip(lower=0).fillna(0).astype(float), ended_by)
+    ended_by = np.select([died, (end == limit).to_numpy(dtype=bool)], [DIED, ENDED], OBSERVED)
+    return Window(
+        start,
+        end,
+        days.clip(lower=0).fillna(0).astype(float),
+        pd.Series(ended_by, index=by_patient.index),
+        period["limit"],
+        last_seen,
+    )
 
 
 def counted_events(adae: pd.DataFrame, window: Window) -> pd.DataFrame:
@@ -99,15 +102,103 @@ def counted_events(adae: pd.DataFrame, window: Window) -> pd.DataFrame:
         The rows of ADAE with ``grade`` (NaN: not recorded)``, day`` (1: the window's first day)`` and start_known``. An
         event of unknown start is taken to have begun with the window, as ADAE takes it to be treatment-emergent.
     """
-    emergent = adae[(texts(adae["TRTEMFL"]) == "Y") & adae["USUBJID"].isin(window.start.index)].copy()
-    onset = pd.to_datetime(emergent["ASTDT"])
-    start = emergent["USUBJID"].map(window.start)
-    end = emergent["USUBJID"].map(window.end)
-    late = onset > end  # an unexposed patient who took the drug after recurrence
-    emergent["grade"] = numbers(emergent["ATOXGR"])
-    emergent["start_known"] = onset.notna()
-    emergent["day"] = ((onset - start).dt.days + 1).fillna(1.0).clip(lower=1.0)
-    return emergent[~late.fillna(False).to_numpy(dtype=bool)]
+    emergent = adae[(texts(adae["TRTEMFL"]) == "Y") & adae["USUBJID"].isin(window.start.index)]
+    late = pd.to_datetime(emergent["ASTDT"]) > emergent["USUBJID"].map(window.end)
+    return timed(emergent[~late.to_numpy(dtype=bool)], window.start)
+
+
+def timed(events: pd.DataFrame, start: pd.Series) -> pd.DataFrame:
+    """Return rows of ADAE with ``grade``, ``day`` (1: day of `start`, by USUBJID; 1 if unknown)`` and start_known``."""
+    onset = pd.to_datetime(events["ASTDT"])
+    day = (onset - events["USUBJID"].map(start)).dt.days + 1
+    return events.assign(
+        grade=numbers(events["ATOXGR"]), start_known=onset.notna(), day=day.fillna(1.0).clip(lower=1.0)
+    )
+
+
+@dataclass(frozen=True)
+class EventTable:
+    """Treatment-emergent events as columns of arrays: hundreds of lines are counted from them.
+
+    Attributes
+    ----------
+    frame : DataFrame, m rows
+        As :func:`timed` returns them.
+    patient : ndarray of int, shape (m,)
+        Whose each is, as position in the n subjects; -1 for nobody of them does not occur.
+    day, grade : ndarray of float, shape (m,)
+    n_subjects : int
+    """
+
+    frame: pd.DataFrame
+    patient: np.ndarray
+    day: np.ndarray
+    grade: np.ndarray
+    n_subjects: int
+
+    @classmethod
+    def of(cls, events: pd.DataFrame, subjects: pd.Index) -> EventTable:
+        """Return the columns of `events`, which are all of `subjects`."""
+        return cls(
+            frame=events,
+            patient=subjects.get_indexer(texts(events["USUBJID"]).astype(object)),
+            day=events["day"].to_numpy(dtype=float),
+            grade=events["grade"].to_numpy(dtype=float),
+            n_subjects=len(subjects),
+        )
+
+    @cached_property
+    def kinds(self) -> dict[str, np.ndarray]:
+        """Return which events are of each kind (the overview of adverse events says what they are)."""
+
+        def says(column: str, *values: str) -> np.ndarray:
+            return texts(self.frame[column]).isin(values).to_numpy(dtype=bool)
+
+        severe, related, serious = self.grade >= 3, says("AREL", "Y"), says("AESER", "Y")
+        not_rfa = ~says("ARELRFA", "Y")
+        return {
+            "any": np.ones(len(self.frame), dtype=bool),
+            "grade_3_5": severe,
+            "not_rfa_related": not_rfa,
+            "serious": serious,
+            "grade_3_5_worst_case": severe | np.isnan(self.grade),
+            "grade_3_5_not_rfa": severe & not_rfa,
+            "serious_not_rfa": serious & not_rfa,
+            "drug_related": related,
+            "drug_related_grade_3_5": related & severe,
+            "dose_changed": says("AEACN", "reduced", "interrupted"),
+            "stopped": says("AEACN", "stopped"),
+            "fatal": says("AEOUT", "fatal") | (self.grade == 5),
+        }
+
+    def labels(self, column: str) -> np.ndarray:
+        """Return a column of text as objects, '' where it is missing."""
+        return texts(self.frame[column]).fillna("").to_numpy(dtype=object)
+
+    def first_day(self, chosen: np.ndarray) -> np.ndarray:
+        """Return the day of each subject's first of the `chosen` events, infinite without one."""
+        first = np.full(self.n_subjects, np.inf)
+        np.minimum.at(first, self.patient[chosen], self.day[chosen])
+        return first
+
+    def of_interest(self, plan: Plan) -> dict[str, np.ndarray]:
+        """Return which events are of each event of interest of the plan."""
+        query_of = plan.query_of()
+        query = np.array([query_of.get(term, "") for term in self.labels("AEDECOD")], dtype=object)
+        return {key: query == key for key in plan.events_of_interest}
+
+
+def _checked(adsl: pd.DataFrame) -> pd.DataFrame:
+    """Return ADSL if each patient has one row and a known exposure: those without would pass for unexposed."""
+    repeated = adsl.loc[adsl["USUBJID"].duplicated(), "USUBJID"]
+    if len(repeated):
+        names = ", ".join(sorted(set(map(str, repeated)))[:5])
+        raise ValueError(f"ADSL has several rows of one patient, expected one: USUBJID {names}")
+    unknown = adsl.loc[~texts(adsl["EXPOSFL"]).isin(["Y", "N"]).fillna(False).to_numpy(dtype=bool), "USUBJID"]
+    if len(unknown):
+        names = ", ".join(map(str, unknown[:5]))
+        raise ValueError(f"ADSL does not say of every patient whether exposed: EXPOSFL is neither Y nor N of {names}")
+    return adsl
 
 
 @dataclass
@@ -123,6 +214,8 @@ class SafetyContext:
         Rows of ADSL of each group of :data:`GROUPS`.
     sizes : dict of str to int
     window : Window
+    events : DataFrame
+        As :func:`counted_events` returns them.
     not_compared : str
         Why the groups are not compared; empty when they are.
     subjects : Index of USUBJID
@@ -137,6 +230,7 @@ class SafetyContext:
     patients: dict[str, pd.DataFrame]
     sizes: dict[str, int]
     window: Window
+    events: pd.DataFrame
     not_compared: str
     subjects: pd.Index
     inside: dict[str, np.ndarray]
@@ -165,17 +259,25 @@ class SafetyContext:
         plan : Plan
         cohort_name, record : str
             Name of the cohort and path of the job record.
+
+        Raises
+        ------
+        ValueError
+            If a patient has several rows in ADSL, or no exposure.
         """
+        adsl = _checked(adsl)
         exposed = (texts(adsl["EXPOSFL"]) == "Y").fillna(False)
         patients = {"exposed": adsl[exposed], "unexposed": adsl[~exposed]}
         sizes = {group: len(frame) for group, frame in patients.items()}
+        window = window_at_risk(adsl, adex, plan)
         return cls(
             ard=ArdBuilder(cohort_name, part, record),
             plan=plan,
             estimand=estimand,
             patients=patients,
             sizes=sizes,
-            window=window_at_risk(adsl, adae, adex, plan),
+            window=window,
+            events=counted_events(adae, window),
             not_compared=untested(sizes, plan),
             subjects=pd.Index(texts(adsl["USUBJID"]).astype(object)),
             inside={"exposed": exposed.to_numpy(dtype=bool), "unexposed": ~exposed.to_numpy(dtype=bool)},
@@ -266,22 +368,30 @@ class SafetyContext:
             }
         if contrast and ratio:
             cells = [number for group in ("exposed", "unexposed") for number in (len(counts[group]), sizes[group])]
-            self._ratio(analysis, "risk_ratio", cells, what, where, reason="" if difference else reason)
+            self.ratio(analysis, "risk_ratio", cells, what, where, reason="" if difference else reason)
         return drawn
 
-    def _ratio(
-        self, analysis: str, stat: str, cells: list[float], what: str, where: Mapping[str, object], *, reason: str
+    def ratio(
+        self,
+        analysis: str,
+        stat: str,
+        cells: list[float],
+        what: str,
+        where: Mapping[str, object],
+        *,
+        reason: str,
+        of: str = "in the exposed over that in the unexposed",
     ) -> None:
         """Add a ratio of risks or rates of the exposed over the unexposed, or the `reason` why there is none."""
         function, words = {
             "risk_ratio": (
                 risk_ratio,
-                "risk in the exposed over that in the unexposed, unadjusted; Koopman's score interval",
+                f"risk {of}, unadjusted; Koopman's score interval",
             ),
             "rate_ratio": (
                 rate_ratio,
-                "rate of first events in the exposed over that in the unexposed, unadjusted; exact interval given the "
-                "number of events in both",
+                f"rate of first events {of}, unadjusted; exact conditional interval, given the number of events in "
+                "both (Clopper-Pearson of the share of the exposed)",
             ),
         }[stat]
         found = None
@@ -332,7 +442,7 @@ class SafetyContext:
                 **where,
             )
         if contrast:
-            self._ratio(analysis, "rate_ratio", cells, what, where, reason=self.not_compared)
+            self.ratio(analysis, "rate_ratio", cells, what, where, reason=self.not_compared)
 
 
 def three(interval: object) -> tuple[float, float, float]:

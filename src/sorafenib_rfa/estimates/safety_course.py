@@ -1,7 +1,7 @@
 """Adverse events over time: cumulative incidence of the first, and recurrent events.
 
-In the exposed an event is treatment-emergent only as long as the drug was taken, and some days longer. To stop the
-drug, like to die, therefore makes a first treatment-emergent event impossible: both compete with it. To censor them
+An event is treatment-emergent only until some days after the drug was stopped, or after recurrence. To stop the drug or
+to recur, like to die, therefore makes a first treatment-emergent event impossible: all compete with it. To censor them
 (one minus Kaplan-Meier) would ask what would happen if nobody stopped or died, and the median time to a first event
 read off such a curve belongs to nobody; it is not given.
 """
@@ -9,6 +9,7 @@ read off such a curve belongs to nobody; it is not given.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -17,9 +18,9 @@ from sorafenib_rfa.estimates.common import NAN, attempt, horizon
 from sorafenib_rfa.estimates.safety_context import (
     BY_EXPOSURE,
     DIED,
+    ENDED,
     GROUPS,
     OBSERVED,
-    OFF_DRUG,
     SafetyContext,
     three,
 )
@@ -44,8 +45,8 @@ SHORTEST_DAYS = 0.5
 """Follow-up of who has none: estimators refuse 0."""
 
 _COMPETING = (
-    "death and, in the exposed, the end of treatment-emergence ({days} days after the last dose) competing; the "
-    "unexposed are censored at a first dose after recurrence, all at last contact"
+    "death and the end of treatment-emergence ({days} days after recurrence or, in the exposed, after the last dose; "
+    "drug given for a recurrence) competing; the last contact censors"
 )
 
 
@@ -72,9 +73,7 @@ def add_course(
         label, time_months, mcf, ci_low, ci_high, n_risk`` (mean number of events of grade 3 or above per patient).
     """
     incidence = [
-        _add_incidence(context, key, label, first, group)
-        for key, (label, first) in first_days.items()
-        for group in GROUPS
+        curve for key, (label, first) in first_days.items() for curve in _add_incidence(context, key, label, first)
     ]
     means: dict[str, dict[str, MeanCumulativeFunction | None]] = {}
     for key, (words, patient, day) in recurring.items():
@@ -92,46 +91,78 @@ def add_course(
 # --- the first event --------------------------------------------------------------------
 
 
-def _add_incidence(
-    context: SafetyContext, key: str, label: str, first: np.ndarray, group: str
-) -> dict[str, np.ndarray]:
-    """Add the cumulative incidence of one event in one group; return the columns of its curve."""
-    inside = context.inside[group]
-    subjects, first = context.subjects[inside], first[inside]
-    last = np.maximum(context.window.days.to_numpy()[inside], SHORTEST_DAYS)
-    ended_by = context.window.ended_by.to_numpy()[inside]
-    had = np.isfinite(first)
-    cause = np.where(had, EVENT, np.select([ended_by == DIED, ended_by == OFF_DRUG], [DEATH, STOP], 0))
-    months = np.where(had, np.minimum(first, last), last) / DAYS_PER_MONTH
-    analysis = f"incidence_{key}"
-    common = {"group": group, "population": BY_EXPOSURE, "estimand_id": context.estimand}
-    counts = {
-        "n": (np.ones(len(subjects), dtype=bool), "patients followed for a first event"),
-        "events": (had, "patients with the event in their window"),
-        "died_before": (cause == DEATH, "patients who died in their window without the event"),
-        "off_drug_before": (cause == STOP, "patients whose window ended after the drug, without the event"),
-    }
-    for stat, (chosen, words) in counts.items():
-        context.ard.add(
-            analysis,
-            stat,
-            int(chosen.sum()),
-            unit="count",
-            method=f"{label}: {words}",
-            engine=COUNTED,
-            members=subjects[chosen],
-            **common,
-        )
-    level = context.plan.confidence_level
-    curve, reason = attempt(aalen_johansen, months, cause, n_causes=STOP, level=level)
+@dataclass(frozen=True)
+class FirstEvent:
+    """The first event of one kind in one group.
+
+    Attributes
+    ----------
+    subjects : Index of USUBJID, length n
+    months : ndarray, shape (n,)
+        From the start of the window to the event or what ended the window.
+    cause : ndarray of int, shape (n,)
+        :data:`EVENT`, :data:`DEATH`, :data:`STOP`, or 0 (censored).
+    curve : CumulativeIncidence or None
+    reason : str
+        Why there is no curve.
+    """
+
+    subjects: pd.Index
+    months: np.ndarray
+    cause: np.ndarray
+    curve: CumulativeIncidence | None
+    reason: str
+
+    @classmethod
+    def of(cls, context: SafetyContext, first: np.ndarray, group: str) -> FirstEvent:
+        """Estimate the incidence in a group; `first` is each subject's day of the first event, infinite without one."""
+        inside = context.inside[group]
+        first = first[inside]
+        last = np.maximum(context.window.days.to_numpy()[inside], SHORTEST_DAYS)
+        ended_by = context.window.ended_by.to_numpy()[inside]
+        had = np.isfinite(first)
+        cause = np.where(had, EVENT, np.select([ended_by == DIED, ended_by == ENDED], [DEATH, STOP], 0))
+        months = np.where(had, np.minimum(first, last), last) / DAYS_PER_MONTH
+        level = context.plan.confidence_level
+        curve, reason = attempt(aalen_johansen, months, cause, n_causes=STOP, level=level)
+        return cls(context.subjects[inside], months, cause, curve, reason)
+
+    def by(self, month: float, level: float) -> tuple[Interval | None, str]:
+        """Return the incidence by a month, or why it is unknown."""
+        if self.curve is None:
+            return None, self.reason
+        return _incidence_at(self.curve, month, self.months, self.cause, level)
+
+
+def add_incidence_by(
+    context: SafetyContext,
+    analysis: str,
+    both: Mapping[str, FirstEvent],
+    month: float,
+    what: str,
+    *,
+    variable: str,
+    level: object = None,
+) -> dict[str, object]:
+    """Add the cumulative incidence of each group by a month, and their difference on this one scale of time.
+
+    Returns
+    -------
+    dict
+        ``incidence_difference, difference_low, difference_high`` (percentage points) and ``contrast_id``.
+    """
+    where = {"variable": variable, "level": level, "population": BY_EXPOSURE, "estimand_id": context.estimand}
     words = (
-        f"{label}: Aalen-Johansen from the start of the window, "
+        f"{what}, by month {month:g}: Aalen-Johansen from the start of the window, "
         f"{_COMPETING.format(days=context.plan.treatment_emergent_days)}"
     )
-    for month in context.plan.adverse_event_months:
-        found, unknown = (None, reason) if curve is None else _incidence_at(curve, month, months, cause, level)
-        value, low, high = (NAN,) * 3 if found is None else [100 * v for v in three(found)]
-        exact = "; none by then: exact (Clopper-Pearson) limit of those whose time until then is known"
+    exact = "; none by then: exact (Clopper-Pearson) limit of those whose time until then is known"
+    found: dict[str, Interval | None] = {}
+    unknown = ""
+    for group, first in both.items():
+        found[group], reason = first.by(month, context.plan.confidence_level)
+        unknown = unknown or reason
+        value, low, high = (NAN,) * 3 if found[group] is None else [100 * v for v in three(found[group])]
         context.ard.add(
             analysis,
             "incidence",
@@ -139,12 +170,75 @@ def _add_incidence(
             ci_low=low,
             ci_high=high,
             unit="percent",
-            variable=horizon(month),
-            method=unknown or words + (exact if value == 0 else "; limits by log-log of the incidence"),
+            group=group,
+            method=reason or words + (exact if value == 0 else "; limits by log-log of the incidence"),
             engine=INCIDENCE,
-            **common,
+            **where,
         )
-    return _incidence_curve(curve, key, label, group)
+    reason = context.not_compared or unknown
+    points = (NAN,) * 3
+    if not reason:
+        points = _difference(found["exposed"], found["unexposed"])
+        if np.isnan(points).any():
+            points, reason = (NAN,) * 3, "not estimable: an incidence has no limits"
+    identifier = context.ard.add(
+        analysis,
+        "incidence_difference",
+        points[0],
+        ci_low=points[1],
+        ci_high=points[2],
+        unit="percent",
+        group="contrast",
+        method=reason
+        or f"{what}, by month {month:g}: cumulative incidence, percentage points, exposed minus unexposed, the same "
+        "time since the start of the window in both, unadjusted; limits from those of both groups by a sum of squares "
+        "(Newcombe's principle)",
+        engine=COUNTED,
+        **where,
+    )
+    names = ("incidence_difference", "difference_low", "difference_high")
+    return dict(zip(names, points, strict=True)) | {"contrast_id": identifier}
+
+
+def _difference(exposed: Interval | None, unexposed: Interval | None) -> tuple[float, float, float]:
+    """Return the difference of two independent incidences in percentage points, and its limits.
+
+    The distances of the limits from the estimates add like standard errors. Other than a Wald interval it is not too
+    short where a group had no event, and uses the limits that are reported of each group.
+    """
+    assert exposed is not None and unexposed is not None
+    (p, p_low, p_high), (q, q_low, q_high) = three(exposed), three(unexposed)
+    low, high = np.hypot(p - p_low, q_high - q), np.hypot(p_high - p, q - q_low)
+    return 100 * (p - q), 100 * float(p - q - low), 100 * float(p - q + high)
+
+
+def _add_incidence(context: SafetyContext, key: str, label: str, first: np.ndarray) -> list[dict[str, np.ndarray]]:
+    """Add the cumulative incidence of one event in both groups; return the columns of its curves."""
+    analysis = f"incidence_{key}"
+    both = {group: FirstEvent.of(context, first, group) for group in GROUPS}
+    for group, own in both.items():
+        counts = {
+            "n": (np.ones(len(own.subjects), dtype=bool), "patients followed for a first event"),
+            "events": (own.cause == EVENT, "patients with the event in their window"),
+            "died_before": (own.cause == DEATH, "patients who died in their window without the event"),
+            "ended_before": (own.cause == STOP, "patients whose treatment-emergence ended without the event"),
+        }
+        for stat, (chosen, words) in counts.items():
+            context.ard.add(
+                analysis,
+                stat,
+                int(chosen.sum()),
+                unit="count",
+                group=group,
+                population=BY_EXPOSURE,
+                estimand_id=context.estimand,
+                method=f"{label}: {words}",
+                engine=COUNTED,
+                members=own.subjects[chosen],
+            )
+    for month in context.plan.adverse_event_months:
+        add_incidence_by(context, analysis, both, month, label, variable=horizon(month))
+    return [_incidence_curve(own.curve, key, label, group) for group, own in both.items()]
 
 
 def _incidence_at(
@@ -321,7 +415,7 @@ def _add_mean(
         population=BY_EXPOSURE,
         estimand_id=context.estimand,
         method=reason
-        or f"mean number of {words} per patient by the month, of all who started, with death and (exposed) the end of "
+        or f"mean number of {words} per patient by the month, of all who started, with death and the end of "
         "treatment-emergence as terminal events (Ghosh and Lin)",
         engine=RECURRENT,
     )

@@ -47,9 +47,11 @@ SINCE_START = "Months since the first dose (no sorafenib: since RFA)"
 
 
 def draw_ae_dot(inputs: Inputs) -> tuple[Figure, pd.DataFrame]:
-    """Draw the percent of exposed and unexposed patients with each adverse event, and the risk difference.
+    """Draw the percent of exposed and unexposed patients with each adverse event, and the incidence difference.
 
-    Events of interest come first, then the most frequent others, each set by risk difference. Curve ``ae_dot``.
+    Percentages are of patients who ever had the event, over unequal observation, as tables print them; the difference
+    is that of cumulative incidence by the plan's last month, the same time in both groups. Events of interest come
+    first, then the most frequent others, each set by that difference. Curve ``ae_dot``.
     """
     import seaborn as sns
 
@@ -106,7 +108,7 @@ def draw_ae_dot(inputs: Inputs) -> tuple[Figure, pd.DataFrame]:
     difference.hlines(
         contrast["place"], contrast["difference_low"], contrast["difference_high"], color=INK, linewidth=1.0
     )
-    difference.plot(contrast["risk_difference"], contrast["place"], "D", color=INK, markersize=3.6)
+    difference.plot(contrast["incidence_difference"], contrast["place"], "D", color=INK, markersize=3.6)
     _finish_ae(inputs, figure, percent, difference, names, list(place.values()), looks, left_out)
     for row in pd.concat([spread, worse]).sort_values(["severity", "place", "at"], kind="stable").itertuples():
         drawn.add(
@@ -120,7 +122,7 @@ def draw_ae_dot(inputs: Inputs) -> tuple[Figure, pd.DataFrame]:
             va="center", fontsize=NUMBERS_PT, annotation_clip=False,
         )  # fmt: skip
         drawn.add(
-            "risk_difference", panel="risk difference", series=row.term, x=row.risk_difference, y=row.place,
+            "incidence_difference", panel="incidence difference", series=row.term, x=row.incidence_difference, y=row.place,
             low=row.difference_low, high=row.difference_high, text=text, ard_id=row.contrast_id,
         )  # fmt: skip
     if inputs.cohort.synthetic:
@@ -132,7 +134,7 @@ def _terms(rows: pd.DataFrame) -> tuple[list[tuple[str, bool]], str]:
     """Return the terms shown, with whether they are of interest, in order; and which are not shown, in words."""
     any_grade = rows[rows["severity"] == "any"]
     by_term = any_grade.groupby("term", sort=True).agg(
-        of_interest=("of_interest", "first"), difference=("risk_difference", "first"), most=("percent", "max")
+        of_interest=("of_interest", "first"), difference=("incidence_difference", "first"), most=("percent", "max")
     )
     interest = by_term[by_term["of_interest"]]
     unseen = interest.index[interest["most"] == 0] if (by_term["most"] > 0).any() else interest.index[:0]
@@ -168,11 +170,13 @@ def _finish_ae(
     percent.tick_params(axis="y", length=0)
     percent.set_ylabel("")
     percent.set_xlim(left=-0.02 * percent.get_xlim()[1])
-    percent.set_xlabel("Patients (%)")
+    percent.set_xlabel("Patients ever, over unequal\nobservation (%)")
     difference.tick_params(axis="y", left=False, labelleft=False)
     difference.spines["left"].set_visible(False)
     difference.axvline(0, color=RULE, linewidth=0.8, zorder=0)
-    difference.set_xlabel("Risk difference\n(percentage points)")
+    difference.set_xlabel(
+        f"Cumulative incidence by month {inputs.plan.adverse_event_months[-1]:g}:\ndifference (percentage points)"
+    )
     for ax in (percent, difference):
         for place in places:
             ax.axhline(place, color="#edeff1", linewidth=0.6, zorder=-6)
