@@ -43,11 +43,12 @@ def ablation_tables(adsl: pd.DataFrame, *, seed: int = 11) -> dict[str, pd.DataF
     day = pd.Timedelta(days=1)
     sessions, exams, incomplete = [], [], []
     for patient in adsl.itertuples():
-        count = int(patient.TUMCOUNT)
+        count = 1 if pd.isna(patient.TUMCOUNT) else int(patient.TUMCOUNT)
+        size = float("nan") if pd.isna(patient.TUMSIZE) else float(patient.TUMSIZE)
         who = {"USUBJID": patient.USUBJID, "site": patient.SITEID, "subject_id": patient.USUBJID.split("-")[-1]}
         end = patient.DTHDT if pd.notna(patient.DTHDT) else patient.LSTALVDT
         recurred = pd.notna(patient.RECDT)
-        sessions += _session(rng, who, patient.TRTSDT, end, count, float(patient.TUMSIZE), "Y")
+        sessions += _session(rng, who, patient.TRTSDT, end, count, size, "Y")
         for n in range(30, (end - patient.TRTSDT).days + 1, 90):
             if not recurred or patient.TRTSDT + n * day < patient.RECDT:
                 exams.append(who | {"imaging_date": patient.TRTSDT + n * day, "finding": "no_recurrence"})
@@ -62,7 +63,7 @@ def ablation_tables(adsl: pd.DataFrame, *, seed: int = 11) -> dict[str, pd.DataF
         if rng.random() < 1 / 30:
             other = {"site": patient.SITEID, "subject_id": f"{who['subject_id']}x", "USUBJID": f"{patient.USUBJID}x"}
             result = "N" if rng.random() < 0.7 else None
-            incomplete += _session(rng, other, patient.TRTSDT, end, count, float(patient.TUMSIZE), result)
+            incomplete += _session(rng, other, patient.TRTSDT, end, count, size, result)
     return {
         "ablations": _table("ablations", sessions),
         "imaging": _table("imaging", exams),

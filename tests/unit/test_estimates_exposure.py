@@ -400,3 +400,14 @@ def test_nobody_exposed_says_why_there_is_nothing():
 def test_odd_dosing_records_never_crash(rows):
     found = described(dosing(rows), people("A"))
     assert of(found, "with_dosing_records.n") == (0 if rows[0][3] == 0 else 1)
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 5, 13])
+def test_tiny_cohorts_are_compared_or_say_why_not(n):
+    """Also where the plan compares groups of any size."""
+    the_plan = PLAN.model_copy(update={"small_group": 0})
+    adam = make_adam(n, seed=3)
+    made = estimate_exposure(adam["adex"], adam["adsl"], adam["adtte"], adam["adae"], the_plan, "synthetic", "r")
+    ratios = made.ard[made.ard["stat_name"] == "hr"]
+    assert len(ratios) == 4 * len(PLAN.exposure.duration_landmarks_months)
+    assert ratios.loc[ratios["value"].isna(), "method"].str.startswith("not estimable").all()

@@ -617,7 +617,8 @@ def _compare(
         why = untested({group: counts["n", group] for group in groups}, plan)
         fit = None
         if not why:
-            matrix = pd.concat([treated.astype(float).rename(TREATMENT), x.reindex(own.index)], axis=1)
+            matrix = x.reindex(own.index)
+            matrix.insert(0, TREATMENT, treated.astype(float))
             fit, why = attempt(cox_fit, matrix, own["time"], own["event"])
         ratio, why = hazard_ratio(fit, TREATMENT, plan.confidence_level, why)
         said = f"{words}; Cox, adjusted at baseline for {design.words}" if variable == "adjusted" else f"{words}; Cox"
