@@ -686,7 +686,7 @@ def _add_partition(
     )
     for level, months, what in lines:
         _add_months(part, analysis, months, level, month, why, f"{what}, {how}", versus)
-    quality, said = _quality(part, found, how)
+    quality, said = _quality(part, found, grade, how)
     if analysis != "partition":
         _add_months(part, analysis, quality, "qtwist", month, why, said, versus)
         return
@@ -728,12 +728,12 @@ def _add_months(
     )  # fmt: skip
 
 
-def _quality(part: _Part, found: PartitionedSurvival | None, how: str) -> tuple[Resampled | None, str]:
+def _quality(part: _Part, found: PartitionedSurvival | None, grade: int, how: str) -> tuple[Resampled | None, str]:
     """Return Q-TWiST at the plan's utilities, and what that is."""
     toxicity, relapse = part.settings.utility_toxicity, part.settings.utility_relapse
     said = (
-        f"quality-adjusted months (Q-TWiST), months with toxicity worth {toxicity:g} and months after recurrence "
-        f"{relapse:g} by assumption, {how}"
+        f"quality-adjusted months (Q-TWiST), months with toxicity (grade {grade} or above) worth {toxicity:g} and "
+        f"months after recurrence {relapse:g} by assumption, {how}"
     )
     return None if found is None else found.quality_adjusted(toxicity, relapse), said
 
