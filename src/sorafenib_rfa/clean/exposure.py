@@ -170,7 +170,7 @@ def emergence(adsl: pd.DataFrame, adex: pd.DataFrame | None, emergent_days: int)
     index, none = by_patient.index, pd.Series(pd.NaT, index=by_patient.index, dtype="datetime64[s]")
     first = last = other = none
     if adex is not None and len(adex):
-        doses = adex[(~(adex["EXDOSE"] == 0).fillna(False)).to_numpy(dtype=bool)]
+        doses = adex[(~(adex["EXDOSE"] == 0).fillna(False)).to_numpy(dtype=bool)].reset_index(drop=True)
         course = course_intervals(adex, adsl[exposed.to_numpy()])
         taken = course[(~(course["EXDOSE"] == 0).fillna(False)).to_numpy(dtype=bool)].groupby("USUBJID")
         first, last = taken["start"].min().reindex(index), taken["end"].max().reindex(index)

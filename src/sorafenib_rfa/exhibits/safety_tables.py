@@ -66,9 +66,9 @@ def _window_note(plan: Plan) -> str:
     """Return which events are counted."""
     days = plan.treatment_emergent_days
     return (
-        f"Events are treatment-emergent: from the first dose to {days} days after the last in the exposed, from RFA in the "
-        f"unexposed, so that the days after ablation count in the unexposed only; in both to {days} days after recurrence "
-        "at the latest. Time at risk is counted alike."
+        f"Events are treatment-emergent: from the first dose to {days} days after the last in the exposed, from RFA in "
+        "the unexposed, so that the days after ablation count in the unexposed only; in both to "
+        f"{days} days after recurrence at the latest. Time at risk is counted alike."
     )
 
 
@@ -196,10 +196,10 @@ def ae_interest_table(source: Source, cohort: CohortConfig, plan: Plan) -> Draft
     ]  # fmt: skip
     draft.notes += [
         groups,
-        f"{_CRUDE} {_window_note(plan)} Intervals: exact (Clopper-Pearson) of percentages, Newcombe of differences, Koopman's "
-        "score of risk ratios, exact Poisson (Garwood) of rates and exact of their ratios, log-log of cumulative "
-        "incidence (Aalen-Johansen; death and the end of treatment-emergence compete), whose differences follow "
-        "Newcombe's principle. Unadjusted. Events of interest "
+        f"{_CRUDE} {_window_note(plan)} Intervals: exact (Clopper-Pearson) of percentages, Newcombe of differences, "
+        "Koopman's score of risk ratios, exact Poisson (Garwood) of rates and exact of their ratios, log-log of "
+        "cumulative incidence (Aalen-Johansen; death and the end of treatment-emergence compete), whose differences "
+        "follow Newcombe's principle. Unadjusted. Events of interest "
         f"are terms of CTCAE v{plan.ctcae_version} counted together: "
         + "; ".join(f"{interest.label} ({', '.join(interest.terms)})" for interest in plan.events_of_interest.values())
         + ".",
@@ -220,9 +220,9 @@ def ae_terms_table(source: Source, cohort: CohortConfig, plan: Plan) -> Draft:
                 where = ("safety", analysis, name, "grade_3_5")
                 count_line(draft, source, "Grade 3 or above", *where, level=level + 1, more=ratio)
     draft.notes.append(
-        f"A patient counts once in a class and once in each of its terms. {_CRUDE} {_window_note(plan)} Differences are "
-        "percentage points (Newcombe), ratios those of first events per patient-year (exact), unadjusted; with this many "
-        "of them some exclude none by chance. "
+        f"A patient counts once in a class and once in each of its terms. {_CRUDE} {_window_note(plan)} Differences "
+        "are percentage points (Newcombe), ratios those of first events per patient-year (exact), unadjusted; with "
+        "this many of them some exclude none by chance. "
         "Where no line says grade 3 or above nobody had the event so severely. "
         f"Classes and grades by CTCAE v{plan.ctcae_version}; classes in alphabetical order, terms by their frequency."
     )

@@ -122,8 +122,8 @@ def draw_ae_dot(inputs: Inputs) -> tuple[Figure, pd.DataFrame]:
             va="center", fontsize=NUMBERS_PT, annotation_clip=False,
         )  # fmt: skip
         drawn.add(
-            "incidence_difference", panel="incidence difference", series=row.term, x=row.incidence_difference, y=row.place,
-            low=row.difference_low, high=row.difference_high, text=text, ard_id=row.contrast_id,
+            "incidence_difference", panel="incidence difference", series=row.term, x=row.incidence_difference,
+            y=row.place, low=row.difference_low, high=row.difference_high, text=text, ard_id=row.contrast_id,
         )  # fmt: skip
     if inputs.cohort.synthetic:
         mark_synthetic(figure, [percent, difference], size=15)
@@ -170,12 +170,12 @@ def _finish_ae(
     percent.tick_params(axis="y", length=0)
     percent.set_ylabel("")
     percent.set_xlim(left=-0.02 * percent.get_xlim()[1])
-    percent.set_xlabel("Patients ever, over unequal\nobservation (%)")
+    percent.set_xlabel("Patients ever (%),\nunequal observation")
     difference.tick_params(axis="y", left=False, labelleft=False)
     difference.spines["left"].set_visible(False)
     difference.axvline(0, color=RULE, linewidth=0.8, zorder=0)
     difference.set_xlabel(
-        f"Cumulative incidence by month {inputs.plan.adverse_event_months[-1]:g}:\ndifference (percentage points)"
+        f"Cumulative incidence by month\n{inputs.plan.adverse_event_months[-1]:g}: difference (points)"
     )
     for ax in (percent, difference):
         for place in places:
