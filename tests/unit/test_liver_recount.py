@@ -36,6 +36,8 @@ def random_cohort(seed: int, size: int) -> dict[str, pd.DataFrame]:
             doses.append((subject, rfa + first * day, rfa + stop * day, 400.0))
             if stop < last and rng.random() < 0.3:  # an interruption, never resumed
                 doses.append((subject, rfa + (stop + 1) * day, rfa + last * day, 0.0))
+            elif exposed and recurrence is not None and stop + 5 < recurrence < last - 5:  # given again for it
+                doses.append((subject, rfa + (recurrence + 5) * day, rfa + last * day, 400.0))
         landmark = last >= 60 and (recurrence is None or recurrence > 60)
         people.append(
             {
@@ -79,16 +81,19 @@ def random_cohort(seed: int, size: int) -> dict[str, pd.DataFrame]:
                 )
     dates = dict.fromkeys(("TRTSDT", "LSTALVDT", "DTHDT", "RECDT", "ADT", "EXSTDT", "EXENDT"), "datetime64[s]")
     numeric = dict.fromkeys(("ALBISC", "AVAL", "ANRHI", "BASE", "EXDOSE"), "Float64")
-    whole = dict.fromkeys(("ADY", "ATOXGR", "BTOXGR", "SRCROW"), "Int64")
+    whole = dict.fromkeys(("ADY", "ATOXGR", "BTOXGR", "SRCROW", "EXSEQ"), "Int64")
     columns = [
         "USUBJID", "PARAMCD", "ADT", "ADY", "AVAL", "ANRHI", "BASE", "ATOXGR", "BTOXGR", "PERIRFFL", "SRCFILE",
         "SRCSHEET", "SRCROW",
     ]  # fmt: skip
     frames = {
         "adsl": pd.DataFrame(people),
-        "adex": pd.DataFrame(doses, columns=["USUBJID", "EXSTDT", "EXENDT", "EXDOSE"]),
+        "adex": pd.DataFrame(
+            [(subject, number, *dose) for number, (subject, *dose) in enumerate(doses, start=1)],
+            columns=["USUBJID", "EXSEQ", "EXSTDT", "EXENDT", "EXDOSE"],
+        ),
         "adlb": pd.DataFrame(results, columns=columns),
-        "adae": pd.DataFrame({"USUBJID": [], "ASTDT": []}).astype({"ASTDT": "datetime64[s]"}),
+        "adae": pd.DataFrame(columns=["USUBJID", "ASTDT", "TRTEMFL", "ATOXGR"]).astype({"ASTDT": "datetime64[s]"}),
     }
     kinds = dates | numeric | whole
     return {
@@ -118,7 +123,8 @@ SELECT s.USUBJID AS id, CASE EXPOSFL WHEN 'Y' THEN 'exposed' ELSE 'unexposed' EN
   CASE EXPOSFL WHEN 'Y' THEN least(d.last + INTERVAL {days} DAY, coalesce(DTHDT, LSTALVDT))
        ELSE least(coalesce(d.first - INTERVAL 1 DAY, coalesce(DTHDT, LSTALVDT)), coalesce(DTHDT, LSTALVDT)) END) AS ends
 FROM adsl s LEFT JOIN
-  (SELECT USUBJID, min(EXSTDT) AS first, max(EXENDT) AS last FROM adex WHERE EXDOSE > 0 GROUP BY 1) d USING (USUBJID);
+  (SELECT USUBJID, min(EXSTDT) AS first, max(EXENDT) FILTER (coalesce(EXSTDT < RECDT, true)) AS last
+   FROM adex JOIN adsl USING (USUBJID) WHERE EXDOSE > 0 GROUP BY 1) d USING (USUBJID);
 
 CREATE TABLE risk AS
 SELECT id, grp, lower(PARAMCD) AS test, PARAMCD AS t, ADT, AVAL AS v, ANRHI AS u, BASE AS b, ATOXGR,
