@@ -32,7 +32,9 @@ def build_events(patient, events):
 
 
 EXPOSED = {"start": 20, "clear": (30,)}  # last dose on day 120; the plan adds 30 days
-LATE = {"start": 200, "clear": (30,), "positive": {90: "LTP"}}  # sorafenib for the recurrence
+LATE = {"start": 200, "clear": (30,), "positive": {190: "LTP"}}  # sorafenib for the recurrence
+RECURRED = {"clear": (30,), "positive": {90: "LTP"}}
+ON_DRUG_AT_RECURRENCE = {"start": 20, "clear": (30,), "positive": {60: "LTP"}}
 UNEXPOSED = {"clear": (30,)}
 
 
@@ -55,6 +57,10 @@ def test_the_plan_still_has_the_days_the_expected_rows_were_written_for():
         (LATE, 0, None, "Y"),
         (LATE, 199, None, "Y"),
         (LATE, 200, None, "N"),  # may be the drug's, which the arm was not meant to get
+        (RECURRED, 120, None, "Y"),
+        (RECURRED, 121, None, "N"),
+        (ON_DRUG_AT_RECURRENCE, 90, None, "Y"),
+        (ON_DRUG_AT_RECURRENCE, 91, None, "N"),
         # unknown start: emergent unless over before
         (EXPOSED, None, None, "Y"),
         (EXPOSED, None, 20, "Y"),

@@ -8,6 +8,7 @@ import pytest
 from estimates_data import PLAN, cohort, make_adam, small_adam, value
 
 from sorafenib_rfa.estimates.safety import estimate_safety
+from sorafenib_rfa.estimates.safety_context import window_at_risk
 from sorafenib_rfa.exhibits.draw import draw_figure
 from sorafenib_rfa.exhibits.tables import make_table
 from sorafenib_rfa.vocabulary import DAYS_PER_MONTH
@@ -41,10 +42,12 @@ def test_patients_with_an_event_recounted():
 
 
 def test_what_came_before_the_first_dose_is_not_counted():
-    early = ADAM["adae"][ADAM["adae"]["TRTEMFL"] == "N"]
+    adae = ADAM["adae"]
+    began = adae["USUBJID"].map(ADAM["adex"].groupby("USUBJID")["EXSTDT"].min())
+    early = adae[(adae["EXPOSFL"] == "Y") & (adae["ASTDT"] < began)]
     assert len(early) > 5
-    everything = ADAM["adae"].groupby("EXPOSFL").size()
-    assert value(ARD, "safety.summary.exposed.any.events")["value"] == everything["Y"] - len(early)
+    assert (early["TRTEMFL"] == "N").all()
+    assert value(ARD, "safety.accounting.exposed.before_first_dose.events")["value"] == len(early)
 
 
 def test_percentages_with_exact_intervals_from_scipy():
@@ -65,6 +68,7 @@ def test_risk_difference_equals_newcombes_published_example():
     exposed = ["Y"] * 70 + ["N"] * 80
     adsl["EXPOSFL"] = pd.array(exposed, dtype="string")
     adsl["EXSTDT"] = adsl["TRTSDT"]
+    adsl["RECDT"] = pd.NaT
     ids = adsl["USUBJID"].tolist()
     chosen = [*ids[:56], *ids[70 : 70 + 48]]
     template = adam["adae"].iloc[:1]
@@ -96,22 +100,126 @@ def test_an_unexposed_patient_who_takes_the_drug_after_recurrence_stops_being_at
     rfa = pd.Timestamp("2016-01-01")
     later = adam["adex"].iloc[:1].assign(USUBJID="C", EXSTDT=rfa + 45 * DAY, EXENDT=rfa + 60 * DAY)
     adam["adex"] = pd.concat([adam["adex"], later]).astype({"USUBJID": "string"})
+    adam["adsl"].loc[adam["adsl"]["USUBJID"] == "C", "RECDT"] = rfa + 40 * DAY
+    adam["adae"].loc[adam["adae"]["USUBJID"] == "C", "TRTEMFL"] = "N"
     made = estimate(adam)
     assert value(made.ard, "safety.population.unexposed.patient_years")["value"] == pytest.approx(45 / 365.25)
+    assert value(made.ard, "safety.accounting.unexposed.treated_again.events")["value"] == 1
     # the event on day 49 came on the drug
     assert value(made.ard, "safety.summary.unexposed.any.n")["value"] == 0
 
 
-def test_an_event_on_record_after_the_last_contact_counts_and_stretches_the_time_at_risk():
+def test_an_event_on_record_after_the_last_contact_is_accounted_for_and_extends_nothing():
     """A's drug ends on day 40; last contact on day 45, an event on day 50: within 30 days of the last dose."""
     adam = small_adam()
     rfa = pd.Timestamp("2016-01-01")
     adam["adsl"].loc[adam["adsl"]["USUBJID"] == "A", "LSTALVDT"] = rfa + 45 * DAY
     adam["adae"].loc[adam["adae"]["USUBJID"] == "A", "ASTDT"] = rfa + 50 * DAY
     made = estimate(adam)
-    assert value(made.ard, "safety.summary.exposed.grade_3_5.n")["value"] == 1
-    # A is at risk from day 10 to day 50, B to day 70
-    assert value(made.ard, "safety.population.exposed.patient_years")["value"] == pytest.approx((41 + 61) / 365.25)
+    assert value(made.ard, "safety.summary.exposed.grade_3_5.n")["value"] == 0
+    assert value(made.ard, "safety.accounting.exposed.after_last_contact.events")["value"] == 1
+    # A is at risk from day 10 to day 45, B to day 70
+    assert value(made.ard, "safety.population.exposed.patient_years")["value"] == pytest.approx((36 + 61) / 365.25)
+
+
+@pytest.mark.parametrize(
+    ("recurred", "again", "days"),
+    [
+        (None, 80, 10 + 31 + 40 + 30 - 10),  # a pause before any recurrence belongs to the course: day 10 to 110
+        (60, None, 61),  # the drug ended before: thirty days after the last dose come first
+        (20, None, 41),  # the course goes on across recurrence: day 10 to day 50
+        (42, 50, 40),  # given again on day 50 for the recurrence of day 42: day 10 to day 49
+        (60, 80, 61),  # given again on day 80, after the window
+    ],
+)
+def test_the_window_ends_with_the_course_or_recurrence(recurred, again, days):
+    """A takes the drug from day 10 to day 40, perhaps again for days; followed to day 110 at least."""
+    adam = small_adam()
+    rfa = pd.Timestamp("2016-01-01")
+    adam["adsl"]["LSTALVDT"] = adam["adsl"]["LSTALVDT"] + 300 * DAY
+    if recurred is not None:
+        adam["adsl"].loc[adam["adsl"]["USUBJID"] == "A", "RECDT"] = rfa + recurred * DAY
+    if again is not None:
+        more = adam["adex"].iloc[:1].assign(EXSEQ=2, EXSTDT=rfa + again * DAY, EXENDT=rfa + again * DAY)
+        adam["adex"] = pd.concat([adam["adex"], more], ignore_index=True).astype({"USUBJID": "string"})
+    window = window_at_risk(adam["adsl"], adam["adex"], PLAN)
+    assert window.days["A"] == days
+    assert window.days["B"] == 61
+
+
+def test_the_window_of_the_unexposed_ends_after_recurrence_too():
+    adam = small_adam()
+    adam["adsl"].loc[adam["adsl"]["USUBJID"] == "C", "RECDT"] = pd.Timestamp("2016-01-01") + 10 * DAY
+    window = window_at_risk(adam["adsl"], adam["adex"], PLAN)
+    assert (window.days["C"], window.ended_by["C"], window.limit["C"]) == (41, "ended", "recurrence")
+    made = estimate(adam)
+    assert value(made.ard, "safety.incidence_any.unexposed.ended_before")["value"] == 1
+
+
+def test_every_event_on_record_is_in_one_line_of_the_accounting():
+    lines = ARD[(ARD["analysis_id"] == "accounting") & (ARD["variable"] != "recorded")]
+    assert lines["value"].sum() == len(ADAM["adae"])
+    assert (lines[lines["value"] > 0]["variable"].nunique()) >= 3
+    for group in ("exposed", "unexposed"):
+        own = lines[lines["group"] == group]
+        assert own["value"].sum() == value(ARD, f"safety.accounting.{group}.recorded.events")["value"]
+        counted = value(ARD, f"safety.accounting.{group}.in_window.events")["value"]
+        assert counted == value(ARD, f"safety.summary.{group}.any.events")["value"]
+    members = SAFETY.members[SAFETY.members["ard_id"].isin(lines["ard_id"])]
+    assert not members.duplicated(["src_file", "src_row"]).any()
+    assert set(members["src_row"]) == set(ADAM["adae"]["SRCROW"])
+
+
+def test_events_between_rfa_and_the_first_dose_are_reported_after_rfa_and_not_on_drug():
+    """A exposed from day 10 to 40; an event on day 2 (grade 3) is of no window, but of the days after RFA."""
+    adam = small_adam()
+    rfa = pd.Timestamp("2016-01-01")
+    adam["adae"].loc[adam["adae"]["USUBJID"] == "A", ["ASTDT", "TRTEMFL"]] = [rfa + 2 * DAY, "N"]
+    ard = estimate(adam).ard
+    assert value(ard, "safety.summary.exposed.grade_3_5.n")["value"] == 0
+    assert value(ard, "safety.after_rfa.exposed.grade_3_5.n")["value"] == 1
+    # C had one of grade 1 on day 49, A on its third day, B none in its ten days before the drug; C 101 days
+    row = value(ard, "safety.current_exposure.not_on_drug.grade_3_5.rate_per_100_patient_years")
+    assert row["value"] == pytest.approx(100 / ((3 + 10 + 101) / 365.25))
+    assert value(ard, "safety.current_exposure.on_drug.grade_3_5.n")["value"] == 2
+
+
+def test_difference_of_incidences_is_on_one_scale_of_time():
+    for key in ("any", "grade_3_5", "serious", "hand_foot"):
+        for month in PLAN.adverse_event_months:
+            row = value(ARD, f"safety.incidence_{key}.contrast.m{month:g}.incidence_difference")
+            (p, pl, pu), (q, ql, qu) = (
+                value(ARD, f"safety.incidence_{key}.{group}.m{month:g}.incidence")[["value", "ci_low", "ci_high"]]
+                for group in ("exposed", "unexposed")
+            )
+            # Newcombe 1998, equation of method 10, with the limits of each group
+            limits = (p - q - np.sqrt((p - pl) ** 2 + (qu - q) ** 2), p - q + np.sqrt((pu - p) ** 2 + (q - ql) ** 2))
+            assert (row["value"], row["ci_low"], row["ci_high"]) == pytest.approx((p - q, *limits))
+
+
+def test_events_without_a_grade_count_as_severe_in_the_worst_case():
+    adam = small_adam()
+    adam["adae"]["ATOXGR"] = pd.array([pd.NA, 1], dtype="Int64")
+    made = estimate(adam)
+    assert value(made.ard, "safety.summary.exposed.grade_3_5.n")["value"] == 0
+    assert value(made.ard, "safety.summary.exposed.grade_3_5_worst_case.n")["value"] == 1
+    label = "Grade 3 or above, if every ungraded event were"
+    assert label in make_table("safety", ard=made.ard, cohort=cohort(), plan=PLAN).markdown
+    assert label not in make_table("safety", ard=ARD, cohort=cohort(), plan=PLAN).markdown
+
+
+def test_a_patient_of_unknown_exposure_is_not_taken_for_unexposed():
+    adam = small_adam()
+    adam["adsl"].loc[adam["adsl"]["USUBJID"] == "B", "EXPOSFL"] = pd.NA
+    with pytest.raises(ValueError, match="EXPOSFL is neither Y nor N of B"):
+        estimate(adam)
+
+
+def test_a_patient_with_two_rows_is_named():
+    adam = small_adam()
+    adam["adsl"] = pd.concat([adam["adsl"], adam["adsl"].iloc[:1]])
+    with pytest.raises(ValueError, match="several rows of one patient, expected one: USUBJID A"):
+        estimate(adam)
 
 
 def test_worst_grade_counts_each_patient_once():
@@ -139,7 +247,7 @@ def test_dot_plot_data_are_the_ards_numbers():
     np.testing.assert_array_equal(
         drawn[["percent", "ci_low", "ci_high"]], rows.loc[drawn["ard_id"], ["value", "ci_low", "ci_high"]]
     )
-    np.testing.assert_array_equal(drawn["risk_difference"], rows.loc[drawn["contrast_id"], "value"])
+    np.testing.assert_array_equal(drawn["incidence_difference"], rows.loc[drawn["contrast_id"], "value"])
     assert drawn.loc[drawn["term"] == "Diarrhea", "of_interest"].all()
     grades = SAFETY.curves["ae_grade"]
     np.testing.assert_array_equal(grades["n"], rows.loc[grades["ard_id"], "value"])
@@ -228,7 +336,7 @@ def test_stopping_the_drug_competes_with_a_first_event():
     ard = estimate(small_adam()).ard
     counts = {stat: value(ard, f"safety.incidence_grade_3_5.exposed.{stat}")["value"] for stat in ("n", "events")}
     assert counts == {"n": 2, "events": 1}
-    assert value(ard, "safety.incidence_grade_3_5.exposed.off_drug_before")["value"] == 1
+    assert value(ard, "safety.incidence_grade_3_5.exposed.ended_before")["value"] == 1
     # one of two by the first month, and the same for ever: nobody can have a first event after both have left
     for month in (1, 3, 6, 12):
         assert value(ard, f"safety.incidence_grade_3_5.exposed.m{month}.incidence")["value"] == pytest.approx(50)
@@ -287,6 +395,8 @@ def _years_at_risk(people: pd.Series) -> pd.Series:
     exposed = subjects["EXPOSFL"] == "Y"
     start = doses["first"].where(exposed, subjects["TRTSDT"])
     end = (doses["last"] + 30 * DAY).where(exposed, seen)
+    recurred = subjects["RECDT"] + 30 * DAY
+    end = end.mask(recurred < end, recurred)
     return ((end.where(end < seen, seen) - start).dt.days + 1) / 365.25
 
 

@@ -3,7 +3,7 @@
 The SQL knows the definitions of the plan (windows, kinds, events of interest) and none of the package's functions; it
 does not read TRTEMFL, but finds treatment-emergence from dates. The cohorts have what real ones have: grades and dates
 that are missing, events recorded twice, several terms of one event of interest in one patient, events before RFA and
-after the window, interrupted and restarted treatment, a first dose after recurrence, and groups that are empty.
+after the window, interrupted and restarted treatment, drug before and after recurrence, and groups that are empty.
 """
 
 from __future__ import annotations
@@ -46,7 +46,8 @@ PATIENT = st.fixed_dictionaries(
         "courses": st.lists(COURSE, max_size=3),
         "followed": st.integers(0, 200),
         "died": st.booleans(),
-        "later_drug": MAYBE([None, None, 30, 90]),
+        "recurred": MAYBE([None, None, 5, 40, 75, 120]),
+        "later_drug": MAYBE([None, None, 0, 10, 50]),
     }
 )  # fmt: skip
 EVENT = st.fixed_dictionaries(
@@ -88,7 +89,12 @@ def cohort_of(patients: list[dict], events: list[dict]) -> dict[str, pd.DataFram
     people, doses, raw = [], [], []
     for number, patient in enumerate(patients):
         usubjid, rfa = f"S-{number:02d}", RFA + pd.Timedelta(days=patient["rfa"])
-        start = patient["delay"] if patient["exposed"] else patient["later_drug"]
+        recurred, later = patient["recurred"], patient["later_drug"]
+        if patient["exposed"]:
+            start = patient["delay"]
+            recurred = None if recurred is None else max(recurred, start + 1)
+        else:
+            start = None if None in (recurred, later) else recurred + later
         # the exposed have one dose at least; what comes after it may be an interruption
         courses = [] if start is None else [(0, 5, 800.0), *patient["courses"]]
         day = start or 0
@@ -106,6 +112,7 @@ def cohort_of(patients: list[dict], events: list[dict]) -> dict[str, pd.DataFram
                 "EXPOSFL": "Y" if patient["exposed"] else "N",
                 "TRTSDT": rfa,
                 "EXSTDT": rfa + pd.Timedelta(days=start) if start is not None else pd.NaT,
+                "RECDT": pd.NaT if recurred is None else rfa + pd.Timedelta(days=recurred),
                 "LSTALVDT": last,
                 "DTHDT": last if patient["died"] else pd.NaT,
             }
@@ -140,7 +147,7 @@ def cohort_of(patients: list[dict], events: list[dict]) -> dict[str, pd.DataFram
         raw += [record, record | {"src_row": 2 * row + 3}] if event["twice"] else [record]
     kinds = dict.fromkeys(RAW, "string") | dict.fromkeys(["start_date", "end_date"], "datetime64[s]")
     events_ = pd.DataFrame(raw, columns=RAW).astype(kinds | {"grade": "Int64", "src_row": "Int64"})
-    dates = dict.fromkeys(["TRTSDT", "EXSTDT", "LSTALVDT", "DTHDT"], "datetime64[s]")
+    dates = dict.fromkeys(["TRTSDT", "EXSTDT", "RECDT", "LSTALVDT", "DTHDT"], "datetime64[s]")
     names = dict.fromkeys(["STUDYID", "SITEID", "USUBJID", "TRT01A", "EXPOSFL"], "string")
     adsl = pd.DataFrame(people).astype({**dates, **names})
     adex = pd.DataFrame(doses, columns=["USUBJID", "EXSEQ", "EXSTDT", "EXENDT", "EXDOSE"]).astype(
@@ -157,24 +164,36 @@ def cohort_of(patients: list[dict], events: list[dict]) -> dict[str, pd.DataFram
 
 COUNTED = """
 create or replace temp table counted as
-with dosed as (
-    select USUBJID, min(EXSTDT) as first_dose, max(EXENDT) as last_dose
-    from adex where EXDOSE is null or EXDOSE > 0 group by 1),
-seen as (
-    select s.USUBJID, coalesce(s.DTHDT, greatest(s.LSTALVDT, last_event)) as last_seen
-    from adsl s left join (select USUBJID, max(ASTDT) as last_event from adae group by 1) using (USUBJID)),
+-- each day is of the last record that covers it; a record that begins after recurrence, and not on the day after or
+-- within a former one, starts the drug again
+with day_of as (
+    select USUBJID, EXSEQ, unnest(generate_series(EXSTDT, EXENDT, interval 1 day)) as on_day from adex),
+held as (
+    select USUBJID, on_day, max(EXSEQ) as seq from day_of group by 1, 2),
+days as (
+    select h.USUBJID, h.on_day, a.EXDOSE is null or a.EXDOSE > 0 as drug,
+        s.EXPOSFL = 'N' or (h.on_day >= s.RECDT and not exists (
+            select 1 from day_of o where o.USUBJID = h.USUBJID and o.on_day = h.on_day - interval 1 day
+        )) as starts_again
+    from held h join adex a on a.USUBJID = h.USUBJID and a.EXSEQ = h.seq join adsl s on s.USUBJID = h.USUBJID),
+again as (select USUBJID, min(on_day) as again_from from days where starts_again group by 1),
+dosed as (
+    select d.USUBJID, min(on_day) filter (drug and (again_from is null or on_day < again_from)) as first_dose,
+        max(on_day) filter (drug and (again_from is null or on_day < again_from)) as last_dose,
+        min(on_day) filter (drug and on_day >= again_from) as other_dose
+    from days d left join again using (USUBJID) group by 1),
 patient as (
-    select s.USUBJID, s.TRTSDT, s.DTHDT, last_seen, if(s.EXPOSFL = 'Y', 'exposed', 'unexposed') as arm,
-        if(s.EXPOSFL = 'Y', first_dose, s.TRTSDT) as begins,
-        if(s.EXPOSFL = 'Y', last_dose + interval 30 day, first_dose - interval 1 day) as emergence_ends
-    from adsl s left join dosed using (USUBJID) left join seen using (USUBJID))
+    select s.USUBJID, s.TRTSDT, s.DTHDT, coalesce(s.DTHDT, s.LSTALVDT) as last_seen,
+        if(s.EXPOSFL = 'Y', 'exposed', 'unexposed') as arm, if(s.EXPOSFL = 'Y', first_dose, s.TRTSDT) as begins,
+        least(last_dose + interval 30 day, RECDT + interval 30 day, other_dose - interval 1 day) as emergence_ends
+    from adsl s left join dosed using (USUBJID))
 select p.*, least(coalesce(emergence_ends, last_seen), last_seen) as ends,
     greatest(date_diff('day', begins, least(coalesce(emergence_ends, last_seen), last_seen)) + 1, 0) as days,
     a.* exclude (USUBJID, EXPOSFL),
     if(ASTDT is null, 1, date_diff('day', begins, ASTDT) + 1) as day,
     a.AESEQ is not null and case
         when ASTDT is null then (AENDT is null or AENDT >= begins) and (AENDT is null or AENDT >= p.TRTSDT)
-        else ASTDT >= begins and (emergence_ends is null or ASTDT <= emergence_ends) end as emergent
+        else ASTDT >= begins and ASTDT <= least(coalesce(emergence_ends, last_seen), last_seen) end as emergent
 from patient p left join adae a using (USUBJID)
 """
 
@@ -186,14 +205,17 @@ with flags as (
         coalesce(ATOXGR >= 3, false) as grade_3_5,
         ARELRFA is distinct from 'Y' as not_rfa_related,
         coalesce(AESER = 'Y', false) as serious,
+        coalesce(ATOXGR >= 3, true) as grade_3_5_worst_case,
+        coalesce(ATOXGR >= 3, false) and ARELRFA is distinct from 'Y' as grade_3_5_not_rfa,
+        coalesce(AESER = 'Y', false) and ARELRFA is distinct from 'Y' as serious_not_rfa,
         coalesce(AREL = 'Y', false) as drug_related,
         coalesce(AREL = 'Y' and ATOXGR >= 3, false) as drug_related_grade_3_5,
         coalesce(AEACN in ('reduced', 'interrupted'), false) as dose_changed,
         coalesce(AEACN = 'stopped', false) as stopped,
         coalesce(AEOUT = 'fatal', false) or coalesce(ATOXGR = 5, false) as fatal
     from counted where emergent)
-unpivot flags on "any", grade_3_5, not_rfa_related, serious, drug_related, drug_related_grade_3_5, dose_changed,
-    stopped, fatal into name kind value holds
+unpivot flags on "any", grade_3_5, not_rfa_related, serious, grade_3_5_worst_case, grade_3_5_not_rfa,
+    serious_not_rfa, drug_related, drug_related_grade_3_5, dose_changed, stopped, fatal into name kind value holds
 """
 
 TALLY = """
@@ -232,10 +254,10 @@ ENDINGS = """
 with first as (
     select USUBJID, any_value(arm) as arm, bool_or(emergent and coalesce(ATOXGR >= 3, false)) as had,
         any_value(coalesce(DTHDT = ends, false)) as died,
-        any_value(coalesce(arm = 'exposed' and ends = emergence_ends, false)) as off_drug
+        any_value(coalesce(ends = emergence_ends, false)) as ended
     from counted group by USUBJID)
 select arm, count(*) as n, count(*) filter (had) as events, count(*) filter (not had and died) as died_before,
-    count(*) filter (not had and not died and off_drug) as off_drug_before
+    count(*) filter (not had and not died and ended) as ended_before
 from first group by arm
 """
 
@@ -282,7 +304,7 @@ def recount(adam: dict[str, pd.DataFrame]) -> dict[str, list[tuple]]:
 SCOPES = ("summary", "soc", "term", "interest")
 
 DETAILED = ("any", "grade_3_5", "serious", "drug_related", "dose_changed", "stopped", "fatal")
-"""Kinds that the ARD gives of each class, term and event of interest; the overview has two more."""
+"""Kinds that the ARD gives of each class, term and event of interest; the overview has more."""
 
 
 def holds_against_sql(adam: dict[str, pd.DataFrame]) -> None:
@@ -317,11 +339,17 @@ def holds_against_sql(adam: dict[str, pd.DataFrame]) -> None:
     numbers = {(arm, f"{kind}={level}"): n for kind, arm, level, n in found["numbers"]}
     assert {k[1:3]: v for k, v in value.items() if k[0] == "events_per_patient" and k[3] == "n" and v} == numbers
     for arm, *endings in found["endings"]:
-        stats = ("n", "events", "died_before", "off_drug_before")
+        stats = ("n", "events", "died_before", "ended_before")
         assert [value["incidence_grade_3_5", arm, "", stat] for stat in stats] == endings
     for arm, *unknown in found["unknown"]:
         names = ("grade_unknown", "start_unknown", "term_unknown")
         assert [value["summary", arm, name, "events"] for name in names] == unknown
+    told = {k[2]: 0 for k in value if k[0] == "accounting"}
+    for (analysis, _, reason, _), number in value.items():
+        if analysis == "accounting":
+            told[reason] += number
+    assert told.pop("recorded") == sum(told.values()) == len(adam["adae"])
+    assert "not_flagged" not in told
 
     # the tables: the lines of classes and terms, and of the events of interest
     config = cohort()
