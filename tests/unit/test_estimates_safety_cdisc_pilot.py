@@ -68,6 +68,7 @@ def mapped() -> SimpleNamespace:
     doses = pd.DataFrame(
         {
             "USUBJID": text(subjects["USUBJID"].to_list()),
+            "EXSEQ": 1,
             "EXSTDT": first,
             "EXENDT": last,
             "EXDOSE": pd.Series(subjects["AVGDD"].to_list(), dtype="Float64"),
