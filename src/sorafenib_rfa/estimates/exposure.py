@@ -19,6 +19,7 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
+from sorafenib_rfa.clean.exposure import course_intervals
 from sorafenib_rfa.config.models import Plan
 from sorafenib_rfa.estimates.ard import Estimates
 from sorafenib_rfa.estimates.common import NAN, attempt, hazard_ratio, horizon, quantile_values, untested
@@ -145,29 +146,18 @@ def courses_of(adex: pd.DataFrame, exposed: pd.DataFrame) -> Courses:
     drug.
     """
     by_patient = exposed.set_index("USUBJID")
-    seen = pd.to_datetime(by_patient["DTHDT"]).fillna(pd.to_datetime(by_patient["LSTALVDT"]))
-    rows = adex[adex["USUBJID"].isin(by_patient.index) & adex["EXSTDT"].notna()]
-    rows = rows.sort_values(["USUBJID", "EXSTDT", "EXSEQ"], kind="stable", ignore_index=True)
+    rows = course_intervals(adex, exposed)
     adjustment = texts(rows["EXADJ"])
-    start, end = pd.to_datetime(rows["EXSTDT"]), pd.to_datetime(rows["EXENDT"])
     frame = pd.DataFrame(
         {
             "USUBJID": rows["USUBJID"],
-            "start": start,
-            "end": end.fillna(rows["USUBJID"].map(seen)).where(lambda day: ~(day < start), start),
+            "start": rows["start"],
+            "end": rows["end"],
             "dose": numbers(rows["EXDOSE"]),
-            "ongoing": (end.isna() | (adjustment == "ongoing").fillna(False)).astype(bool),
+            "ongoing": (rows["EXENDT"].isna() | (adjustment == "ongoing").fillna(False)).astype(bool),
             "reason": adjustment.where(adjustment != "ongoing"),
         }
     )
-    following = frame.groupby("USUBJID")["start"].shift(-1) - _DAY
-    frame["end"] = frame["end"].where(~(frame["end"] > following), following)
-    frame = frame[(frame["end"] >= frame["start"]).to_numpy(dtype=bool)]
-    gap = (frame["start"] - frame.groupby("USUBJID")["end"].shift()).dt.days
-    recurrence = frame["USUBJID"].map(pd.to_datetime(by_patient["RECDT"]))
-    again = (frame["start"] >= recurrence) & ~(gap <= 1)
-    frame = frame[again.groupby(frame["USUBJID"]).cumsum() == 0]
-
     has_drug = ~(frame["dose"] == 0)
     last = frame.drop_duplicates("USUBJID", keep="last").set_index("USUBJID")
     taken = frame[has_drug].copy()

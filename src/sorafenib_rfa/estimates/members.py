@@ -44,7 +44,7 @@ _DENOMINATORS: Final = (
     (r"ablation\.(?:\w+_)?(?:session|patient)\w*", "", "", "total"),
     (r"exposure\.dosing", "", "with_dosing_records", "n"),
     (r"exposure\.dose_class", "", "", "n"),
-    (r"safety\.(?:summary|term|soc|interest|events_per_patient)", "safety.population", "", "n"),
+    (r"safety\.(?:summary|term|soc|interest|events_per_patient|after_rfa)", "safety.population", "", "n"),
     (r"ablation\.related_event", "safety.population", "", "n"),
     (r"liver\.(?:lab|shift|edish\w*|hy\w*)", "", "{variable}", "total"),
 )
