@@ -81,6 +81,17 @@ def test_a_curve_on_which_too_little_happens_says_nothing_instead_of_nothing_hap
     assert made["survival"].notna().sum() == 1
 
 
+@pytest.mark.parametrize(
+    "change",
+    [{"time_months": np.inf}, {"time_months": np.nan}, {"n_risk": 3.0}, {"n_risk": np.nan}, {"survival": np.nan}],
+)
+def test_a_curve_that_could_not_be_estimated_does_no_harm(change, results):
+    ard, public = results
+    private = km_frame().assign(**change)
+    made = public_curves({"km_rfs": private}, ard, public, RULES).frames["km_rfs"]
+    assert made["survival"].notna().sum() == 0
+
+
 def test_small_numbers_at_risk_are_left_out(results):
     ard, public = results
     table = pd.DataFrame(

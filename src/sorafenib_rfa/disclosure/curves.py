@@ -270,12 +270,13 @@ class _Release:
         return pd.concat(filled, ignore_index=True)[list(frame.columns)]
 
     def _series(self, series: pd.DataFrame, all_causes: pd.DataFrame, rule: Steps) -> pd.DataFrame:
+        series = series[np.isfinite(series["time_months"].astype(float)).to_numpy()]
         time = series["time_months"].to_numpy(dtype=float)
         at_risk = series["n_risk"].to_numpy(dtype=float)
         value = series[rule.value].to_numpy(dtype=float)
-        if not len(series) or np.isnan(value).all() or at_risk[0] < self.rules.threshold:
+        if not len(series) or np.isnan(value).all() or not at_risk[0] >= self.rules.threshold:
             return series.iloc[:0]
-        events = np.cumsum(_events(series, all_causes, rule))
+        events = np.cumsum(np.nan_to_num(_events(series, all_causes, rule)))
         weighted = bool((at_risk % 1 != 0).any()) or not set(series.get("weighting", ["none"])) <= {"none"}
         size = round_count(at_risk[0], self.rules.rounding_base)
         unit = 0.01 if weighted else self.rules.rounding_base / size
