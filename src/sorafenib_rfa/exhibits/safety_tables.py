@@ -111,7 +111,7 @@ def safety_table(source: Source, cohort: CohortConfig, plan: Plan) -> Draft:
             source.interval(*where, state, key, "rate_per_100_patient_years") for state in ("on_drug", "not_on_drug")
         ]
         draft.add(_SUMMARY[key], *cells, [], source.interval(*where, "contrast", key, "rate_ratio"), level=1)
-    draft.head("Cumulative incidence, % (95% CI)")
+    draft.head("Cumulative incidence (95% CI)")
     last = plan.adverse_event_months[-1]
     for key in ("any", "grade_3_5", "serious"):
         for month in plan.adverse_event_months if key == "grade_3_5" else (last,):
