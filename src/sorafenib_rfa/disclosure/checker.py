@@ -286,7 +286,9 @@ def _typed_counts(state: _Checked, file: str, where: str, text: str) -> None:
     for pattern in patterns:
         for match in re.finditer(pattern, text, re.IGNORECASE):
             before = text[max(0, match.start() - 16) : match.start()].lower()
-            if re.search(r"(fewer than|less than|below|at least|under|grades?|stage|class|child-pugh|of)\s*$", before):
+            if re.search(
+                r"(fewer than|less than|below|at least|under|grades?|stage|class|child-pugh|of|for)\s*$", before
+            ):
                 continue
             if re.match(r"\s*,?\s*(?:fewer|more)\b", text[match.end() :]):  # a number needed to treat
                 continue
@@ -499,7 +501,11 @@ def _drawn(state: _Checked, rows: list[dict[str, str]], file: str) -> None:
             continue
         largest = max(risk.values())
         unit = 100.0 if max(y for _, y in known) > 1.5 else 1.0
-        fewest = [x for x, n in at_risk[key] if math.isnan(n) or n < state.rules.threshold]
+        # a hidden number before one that is told need not be small
+        told = max((x for x, n in risk.items() if n >= state.rules.threshold), default=-math.inf)
+        fewest = [x for x, n in at_risk[key] if x > told and (math.isnan(n) or n < state.rules.threshold)]
+        if math.isnan(min(at_risk[key])[1]):
+            largest = math.inf  # of how many the curve is, is not told
         if fewest and known[-1][0] > min(fewest) + 1e-9:
             state.add(
                 file, "curve", f"{key[1]} goes on to {known[-1][0]:g}, few are at risk at {min(fewest):g}", "tail"

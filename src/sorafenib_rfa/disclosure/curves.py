@@ -19,6 +19,7 @@ from sorafenib_rfa.disclosure.results import PublicResults, coarse, public_words
 from sorafenib_rfa.disclosure.suppression import HIDDEN, is_small, round_count
 from sorafenib_rfa.estimates.ard import NUMERIC
 from sorafenib_rfa.estimates.members import CountIndex
+from sorafenib_rfa.estimates.parts import CURVES
 
 YEAR: Final = 12.0
 """Months; how long a curve would be is told in full years."""
@@ -205,8 +206,10 @@ def public_curves(
     """
     release = _Release(ard, results, rules)
     made = PublicCurves()
+    parts = {name: part for part, names in CURVES.items() for name in names}
     for name in sorted(curves):
         frame, rule = curves[name], DECLARED.get(name)
+        release.part = parts.get(name, "")
         made.frames[name] = frame.iloc[:0]
         if rule is None:
             made.withheld[name] = "not declared as a curve of groups"
@@ -250,8 +253,14 @@ class _Release:
         self.index = CountIndex(ard)
         self.roles: dict[str, list[str]] = {}
         counts, states = results.counts, results.suppressed.states
-        hidden = {size for size, state in zip(counts.sizes, states, strict=True) if state in HIDDEN}
-        self.hidden_sizes = {size for size in hidden if size >= rules.threshold}
+        groups = dict(zip(ard["ard_id"].astype(str), ard["group"].astype(str), strict=True))
+        self.hidden: dict[tuple[str, str], set[int]] = {}
+        for ids, size, state in zip(counts.ids, counts.sizes, states, strict=True):
+            if state in HIDDEN and size >= rules.threshold:
+                for name in ids:
+                    for group in (groups[name], ""):
+                        self.hidden.setdefault((name.partition(".")[0], group), set()).add(size)
+        self.part = ""
 
     # --- curves that step --------------------------------------------------------------------------------------------
     def steps(self, frame: pd.DataFrame, rule: Steps) -> pd.DataFrame:
@@ -279,7 +288,9 @@ class _Release:
         events = np.cumsum(np.nan_to_num(_events(series, all_causes, rule)))
         weighted = bool((at_risk % 1 != 0).any()) or not set(series.get("weighting", ["none"])) <= {"none"}
         size = round_count(at_risk[0], self.rules.rounding_base)
-        unit = 0.01 if weighted else self.rules.rounding_base / size
+        # of how many a curve is can be read off its unit
+        told = not math.isnan(self._count(at_risk[0], str(series["group"].iloc[0]) if "group" in series else ""))
+        unit = self.rules.rounding_base / size if told and not weighted else 0.01
         least = self.rules.threshold / at_risk[0]
         step = self.rules.curve_step_months
         last = math.floor(round(time[-1] / step, 9))
@@ -322,7 +333,9 @@ class _Release:
     def at_risk(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Return a table of numbers at risk."""
         made = frame.copy()
-        made["n_risk"] = [self._count(value) for value in frame["n_risk"].astype(float)]
+        groups = frame["group"].astype(str) if "group" in frame else [""] * len(frame)
+        numbers = frame["n_risk"].astype(float)
+        made["n_risk"] = [self._count(value, group) for value, group in zip(numbers, groups, strict=True)]
         for name in {"events_to_date", "censored_to_date"} & set(frame):
             made[name] = math.nan
         return made
@@ -414,7 +427,7 @@ class _Release:
                 if name in rule.counts and _same(value, self.private[count]["value"]):
                     return float(self.public[count]["value"])
         if name in rule.counts:
-            return self._count(value)
+            return self._count(value, str(row.get("group", "")))
         if withheld:
             return math.nan
         if name in rule.model:
@@ -429,12 +442,12 @@ class _Release:
             self.roles[identifier] = [*self.index.of(identifier).values(), *([own] if own in self.private else [])]
         return self.roles[identifier]
 
-    def _count(self, value: float) -> float:
+    def _count(self, value: float, group: str = "") -> float:
         """Return a count, or a sum of weights, that no row of the ARD is known to state.
 
-        One as large as a hidden count may be that count.
+        One as large as a hidden count of the same part of the ARD (and group, if the curve has groups) may be it.
         """
-        if math.isnan(value) or 0 < value < self.rules.threshold or value in self.hidden_sizes:
+        if math.isnan(value) or 0 < value < self.rules.threshold or value in self.hidden.get((self.part, group), ()):
             return math.nan
         return float(self._rounded(value))
 

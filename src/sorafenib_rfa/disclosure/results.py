@@ -258,6 +258,8 @@ class _Release:
         if own or any(role.startswith("numerator") for role in roles):
             return self._withheld(row, "unresolved", WITHHELD)  # of counts, and not known in what way
         weighted = _WEIGHTED.search(f"{row['analysis_id']} {row['method']} {row['population']}")
+        if row["stat_name"] == "percent" and not weighted and f"{row['ard_id'].rpartition('.')[0]}.n" in roles.values():
+            return self._withheld(row, "unresolved", WITHHELD)  # a share of nobody knows how many
         if row["stat_name"] == "smd" and not weighted:
             return self._as({**row, "value": round(float(row["value"]) / SMD_STEP) * SMD_STEP}, "coarsened")
         size = self._smallest(roles)
