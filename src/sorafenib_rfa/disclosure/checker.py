@@ -45,6 +45,8 @@ RULES: Final[Mapping[str, str]] = {
 """Rule -> what it asks for."""
 
 TEXTS: Final = (".md", ".txt", ".json", ".csv", ".html", ".svg", ".docx")
+SNAKEMAKE_MARK: Final = ".snakemake_timestamp"
+"""Empty file that Snakemake leaves in a folder that it made."""
 ALLOWED: Final = (*TEXTS, ".pdf", ".png")
 
 _IDENTIFIERS: Final = re.compile(
@@ -186,6 +188,7 @@ def check_folder(
     """
     folder = Path(folder)
     paths = [folder] if folder.is_file() else sorted(path for path in folder.rglob("*") if path.is_file())
+    paths = [path for path in paths if path.name != SNAKEMAKE_MARK or path.stat().st_size]
     root = folder.parent if folder.is_file() else folder
     state = _Checked(root, rules, frozenset(dates), frozenset(filter(None, secrets)), cohorts)
     for path in paths:
