@@ -13,7 +13,7 @@ from sorafenib_rfa.estimates.ard import ArdBuilder
 from sorafenib_rfa.estimates.parts import CURVES
 
 RULES = Disclosure()
-ROW_LEVEL = {"weights", "matching", "liver_peaks", "swimmer", "albi_patients", "ltp_tumour"}
+ROW_LEVEL = {"weights", "matching", "liver_peaks", "swimmer", "albi_patients"}
 HOW = {"method": "made up", "engine": "test", "population": "All analysed patients"}
 
 

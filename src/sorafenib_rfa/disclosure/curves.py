@@ -137,6 +137,8 @@ DECLARED: Final[Mapping[str, Rule]] = {
     "ae_incidence": Steps("incidence", "incidence"),
     "ae_mcf": Steps("mcf", "mean"),
     "km_stop": Steps("survival", "survival"),
+    # counts tumours, of which a patient may have several
+    "ltp_tumour": Steps("incidence", "incidence"),
     "duration_landmark": Bound(
         axes=("months",), counts=("n_longer", "n_shorter", "events_longer", "events_shorter"), model=("hr", "lo", "hi")
     ),
