@@ -185,10 +185,12 @@ def _maker(contents: Contents, record: Record, kind: str, name: str) -> Place:
             if isinstance(node, ast.AnnAssign) and isinstance(node.value, ast.Dict):
                 for key, value in zip(node.value.keys, node.value.values, strict=True):
                     if isinstance(key, ast.Constant) and key.value == name and isinstance(value, ast.Name):
-                        return Place(TABLE_MAKERS, _function(text, value.id), value.id)
+                        module = _imported_from(text, value.id) or TABLE_MAKERS
+                        return Place(module, _function(as_it_ran(contents, record, module), value.id), value.id)
         raise LookupError(f"{TABLE_MAKERS} names no function for {name}")
     if record.rule != "draw_figure":  # a rule of its own draws it
-        module = _imported_from(as_it_ran(contents, record, record.content["script"]), record.rule)
+        script = as_it_ran(contents, record, record.content["script"])
+        module = _imported_from(script, record.rule) or record.content["script"]
         return Place(module, _function(as_it_ran(contents, record, module), record.rule), record.rule)
     for node in ast.walk(ast.parse(as_it_ran(contents, record, DRAWERS))):
         if isinstance(node, ast.If) and name in _compared(node.test):
@@ -208,12 +210,12 @@ def _file_of(module: str) -> str:
     return f"src/{module.replace('.', '/')}.py"
 
 
-def _imported_from(text: str, function: str) -> str:
-    """Return the file from which a script imports a function."""
+def _imported_from(text: str, function: str) -> str | None:
+    """Return the file from which code imports a function; None when it does not."""
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.ImportFrom) and node.module and any(each.name == function for each in node.names):
             return _file_of(node.module)
-    raise LookupError(f"the script imports no {function}")
+    return None
 
 
 # --- randomness ---------------------------------------------------------------------------------------------
