@@ -72,8 +72,8 @@ def estimate_treated(adam: Mapping[str, pd.DataFrame], the_plan: Plan, name: str
         "exposure": estimate_exposure(**given, adtte=adam["adtte"], record="records/exposure.json"),
         "ablation": estimate_ablation(
             **given,
-            adproc=adproc(adam["adsl"]),
-            adtum=adtum(adam["adsl"]) if "adtum" not in adam else adam["adtum"],
+            adproc=adam["adproc"] if "adproc" in adam else adproc(adam["adsl"]),
+            adtum=adam["adtum"] if "adtum" in adam else adtum(adam["adsl"]),
             complication_scales=SCALES,
             record="records/ablation.json",
         ),

@@ -37,7 +37,7 @@ def test_the_stored_agreement_is_that_of_todays_estimators():
 def test_the_table_has_a_row_a_function_and_the_largest_difference():
     table = make_table("agreement", ard=estimated().reset_index(), cohort=cohort(), plan=plan())
     last = table.data[table.data["row"] == table.data["row"].max()]
-    assert last["text"].tolist()[2] == str(len(STORED))
+    assert last["text"].tolist()[2] == f"{len(STORED):,}"
     functions = STORED.drop_duplicates(["family", "function"])
     assert table.data["row"].max() == len(functions) + STORED["family"].nunique() + 1
 

@@ -70,7 +70,7 @@ def made():
         estimate_flow(cleaned.attrition, cleaned.fates, cleaned.quarantine, config, "study", "r"),
         baseline,
         estimate_efficacy(adam["adtte"], adam["adsl"], baseline.curves["weights"], PLAN, config, "study", "r", seed=1),
-        *estimate_treated(adam | {"ablations": cleaned.tables["ablations"]}, PLAN, "study").values(),
+        *estimate_treated(adam, PLAN, "study").values(),
     ]
     return sites, collect_ard(part.ard for part in parts), config
 

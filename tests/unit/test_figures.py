@@ -213,7 +213,7 @@ def test_ae_plot_says_how_many_terms_it_leaves_out():
     said = f"3 less frequent terms are not shown. Of interest, and had by nobody: {', '.join(unseen)}."
     assert said in [text.get_text().replace("\n", " ") for text in shown_texts(figure)]
     # the events of interest that somebody had, and the fourteen most frequent others
-    shown = drawn.loc[drawn["element"] == "risk_difference", "series"].nunique()
+    shown = drawn.loc[drawn["element"] == "incidence_difference", "series"].nunique()
     assert shown == len(data.plan.query_of()) - len(unseen) + 14
 
 
