@@ -61,7 +61,7 @@ def test_3_an_edited_intermediate_is_not_carried_on_and_is_made_again_once_delet
 def test_4_a_changed_helper_module_reruns_what_imports_it_and_nothing_else(tiny, change):
     change("src/sorafenib_rfa/stats/recurrent_events.py", lambda content: content + b"\nADDED = 1\n")
     planned = tiny.planned("paper")
-    assert [job for job in planned if job.startswith("estimate_")] == ["estimate_repeat_rfa"]
+    assert [job for job in planned if job.startswith("estimate_")] == ["estimate_repeat_rfa", "estimate_safety"]
     assert not {"ingest_site", "clean_cohort", "build_adam"} & {job.split()[0] for job in planned}
 
 

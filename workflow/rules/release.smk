@@ -1,40 +1,6 @@
 """What may leave the house: public results, exhibits and paper, looked through before the folder is finished."""
 
 
-def public(*patterns):
-    """Files made for the release, of the cohort asked for and of those its paper's supplement shows."""
-
-    def paths(wildcards):
-        return expand([f"results/{{cohort}}/disclosure/{pattern}" for pattern in patterns], cohort=released(wildcards))
-
-    return paths
-
-
-def released(wildcards):
-    """The cohorts of a release: with a paper also those of its supplement."""
-    return paper_cohorts(wildcards) if has_paper(wildcards) else [wildcards.cohort]
-
-
-def has_paper(wildcards):
-    """Whether a paper is written about the cohort."""
-    return STUDY.cohorts[wildcards.cohort].config.offers("treatment")
-
-
-def released_papers(wildcards):
-    """The public paper, if one is written about the cohort."""
-    if not has_paper(wildcards):
-        return []
-    return multiext(f"results/{wildcards.cohort}/disclosure/manuscript/paper", ".html", ".pdf", ".docx")
-
-
-def released_validation(wildcards):
-    """What is true of a simulated cohort, which its paper shows."""
-    if wildcards.cohort != "synthetic":
-        return []
-    made = rules.publish_validation.output
-    return [made.ard, *made.table, *made.figure, made.drawn]
-
-
 rule control_disclosure:
     """Suppress, round and coarsen a cohort's results and curves until no small group can be told or worked out."""
     input:
