@@ -13,7 +13,7 @@ pytestmark = [pytest.mark.workflow, pytest.mark.slow]
 
 COHORT = yaml.safe_load((ROOT / "config/cohorts/synthetic/cohort.yaml").read_text(encoding="utf-8"))
 PARTS = (
-    *("baseline", "efficacy", "flow", "repeat_rfa", "ablation", "benefit_risk", "exposure", "liver", "safety"),
+    *("ablation", "baseline", "benefit_risk", "efficacy", "exposure", "flow", "liver", "repeat_rfa", "safety"),
     *("sensitivity", "subgroups", "target_trial", "time_to_event"),
 )
 # everything that hangs on the clean tables of the synthetic cohort
