@@ -1,4 +1,4 @@
-r"""Two-stage meta-analysis: common and random effects, REML, Hartung-Knapp intervals, prediction.
+r"""Two-stage meta-analysis: common and random effects, REML, Hartung-Knapp intervals, prediction; what it hangs on.
 
 For effects y_i (such as log hazard ratios, one a centre or a study) with known standard errors:
 :math:`y_i \sim N(\mu, s_i^2 + \tau^2)`. Own closed forms because ``statsmodels.stats.meta_analysis`` has neither the
@@ -12,7 +12,11 @@ Viechtbauer W. Bias and efficiency of meta-analytic variance estimators in the r
 covariate. Stat Med 2003;22:2693-2710. Viechtbauer W. Confidence intervals for the amount of heterogeneity in
 meta-analysis. Stat Med 2007;26:37-52 (Q-profile). Higgins JPT, Thompson SG. Quantifying heterogeneity in a
 meta-analysis. Stat Med 2002;21:1539-1558 (I squared). Higgins JPT, Thompson SG, Spiegelhalter DJ. A re-evaluation of
-random-effects meta-analysis. J R Stat Soc A 2009;172:137-159 (prediction).
+random-effects meta-analysis. J R Stat Soc A 2009;172:137-159 (prediction). Egger M, Davey Smith G, Schneider M, Minder C.
+Bias in meta-analysis detected by a simple, graphical test. BMJ 1997;315:629-634. Lau J, Antman EM, Jimenez-Silva J, et al.
+Cumulative meta-analysis of therapeutic trials for myocardial infarction. N Engl J Med 1992;327:248-254. Sterne JAC,
+Sutton AJ, Ioannidis JPA, et al. Recommendations for examining and interpreting funnel plot asymmetry in meta-analyses of
+randomised controlled trials. BMJ 2011;343:d4002 (ten studies or more).
 """
 
 from __future__ import annotations
@@ -25,7 +29,7 @@ import numpy as np
 from scipy.special import chdtrc, chdtri, ndtr, ndtri, stdtr, stdtrit
 
 from ._inputs import as_float_vector, check_length, check_level
-from .errors import ConvergenceError, EmptyGroupError, EstimationError
+from .errors import ConstantCovariateError, ConvergenceError, EmptyGroupError, EstimationError
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -68,7 +72,7 @@ class MetaAnalysis:
         shorter than the Wald interval, unless `at_least_wald` was asked for.
     prediction_low, prediction_high : float
         Where the effect of a new study is expected: t on k - 1 degrees of freedom with the Hartung-Knapp variance,
-        as ``metafor::predict.rma`` after ``test = "knha"`` (others use k - 2 and the Wald variance).
+        as ``metafor::predict.rma`` after ``test = "knha"``; :meth:`prediction_higgins` is the other convention.
     tau2, tau2_low, tau2_high : float
         REML estimate of the variance between studies and its Q-profile interval.
     q, q_p : float
@@ -106,6 +110,58 @@ class MetaAnalysis:
         """Number of studies."""
         return self.effects.size
 
+    def prediction_higgins(self) -> tuple[float, float]:
+        """Return the prediction interval of Higgins, Thompson and Spiegelhalter: t on k - 2 and the Wald variance.
+
+        Equal to ``metafor::predict.rma(pi.type = "riley")`` after ``test = "z"``. It loses a degree of freedom for tau
+        squared, which :attr:`prediction_low` does not; it does not know how far the effects really scatter about
+        their mean, which the Hartung-Knapp variance of :attr:`prediction_low` does.
+
+        Raises
+        ------
+        EmptyGroupError
+            With two studies, which leave no degree of freedom.
+        """
+        if self.k < 3:
+            raise EmptyGroupError(f"at least three studies are needed for this prediction interval, found {self.k}")
+        mean = self.random_wald.estimate
+        reach = float(stdtrit(self.k - 2, 0.5 + self.level / 2)) * float(
+            np.sqrt(self.random_wald.std_err**2 + self.tau2)
+        )
+        return mean - reach, mean + reach
+
+
+@dataclass(frozen=True)
+class EggerTest:
+    """Egger's regression test for asymmetry of a funnel plot: effects on their standard errors, weights 1 / variance.
+
+    Attributes
+    ----------
+    k : int
+        Number of studies.
+    estimate, std_err, ci_low, ci_high : float
+        Slope: change of the effect for a standard error larger by one. It is the intercept of Egger's regression of
+        the standardised effect on precision. The variance is estimated from the scatter (multiplicative dispersion).
+    statistic, df, p : float
+        t = `estimate` / `std_err` on k - 2 degrees of freedom, two-sided p.
+    limit_estimate, limit_low, limit_high : float
+        Effect expected of a study without sampling error (standard error nought), with its interval.
+    level : float
+    """
+
+    k: int
+    estimate: float
+    std_err: float
+    ci_low: float
+    ci_high: float
+    statistic: float
+    df: int
+    p: float
+    limit_estimate: float
+    limit_low: float
+    limit_high: float
+    level: float
+
 
 def meta_analysis(
     effects: ArrayLike,
@@ -138,16 +194,7 @@ def meta_analysis(
         If a value is missing or infinite, or a standard error is not above zero (the study is named).
     """
     check_level(level)
-    y = as_float_vector(effects, "effects", EstimationError)
-    s = as_float_vector(std_errs, "standard errors", EstimationError)
-    check_length(s, y.size, "standard errors", EstimationError)
-    names = tuple(str(i + 1) for i in range(y.size)) if labels is None else tuple(map(str, labels))
-    if len(names) != y.size:
-        raise EstimationError(f"{len(names)} labels for {y.size} effects")
-    bad = ~(np.isfinite(y) & np.isfinite(s) & (s > 0))
-    if bad.any():
-        named = ", ".join(names[i] for i in np.flatnonzero(bad))
-        raise EstimationError(f"effects must be finite and standard errors above zero; they are not in: {named}")
+    y, s, names = _studies(effects, std_errs, labels)
     if y.size < 2:
         raise EmptyGroupError(f"at least two studies are needed, found {y.size}")
     v = s**2
@@ -189,6 +236,155 @@ def meta_analysis(
         weights_random=100 * w / w.sum(),
         level=level,
     )
+
+
+def leave_one_out(
+    effects: ArrayLike,
+    std_errs: ArrayLike,
+    labels: Sequence[str] | None = None,
+    *,
+    level: float = 0.95,
+    at_least_wald: bool = False,
+) -> tuple[MetaAnalysis, ...]:
+    """Pool all studies but one, for each in turn; equal to ``metafor::leave1out``.
+
+    Parameters
+    ----------
+    effects, std_errs, labels, level, at_least_wald
+        As in :func:`meta_analysis`.
+
+    Returns
+    -------
+    tuple of MetaAnalysis, length k
+        Element i leaves out study i.
+
+    Raises
+    ------
+    EmptyGroupError
+        With fewer than three studies: what is left is one study, not a synthesis.
+    EstimationError
+        As :func:`meta_analysis`.
+    """
+    check_level(level)
+    y, s, names = _studies(effects, std_errs, labels)
+    if y.size < 3:
+        raise EmptyGroupError(f"at least three studies are needed to leave one out, found {y.size}")
+    return tuple(
+        meta_analysis(
+            np.delete(y, i), np.delete(s, i), names[:i] + names[i + 1 :], level=level, at_least_wald=at_least_wald
+        )
+        for i in range(y.size)
+    )
+
+
+def cumulative(
+    effects: ArrayLike,
+    std_errs: ArrayLike,
+    labels: Sequence[str] | None = None,
+    *,
+    level: float = 0.95,
+    at_least_wald: bool = False,
+) -> tuple[MetaAnalysis, ...]:
+    """Pool the first two studies, the first three and so on in the order given; equal to ``metafor::cumul``.
+
+    Parameters
+    ----------
+    effects, std_errs, labels, level, at_least_wald
+        As in :func:`meta_analysis`; the order (by year, say) is the caller's.
+
+    Returns
+    -------
+    tuple of MetaAnalysis, length k - 1
+        The last is the synthesis of all.
+
+    Raises
+    ------
+    EmptyGroupError
+        With fewer than two studies.
+    EstimationError
+        As :func:`meta_analysis`.
+    """
+    check_level(level)
+    y, s, names = _studies(effects, std_errs, labels)
+    if y.size < 2:
+        raise EmptyGroupError(f"at least two studies are needed, found {y.size}")
+    return tuple(
+        meta_analysis(y[:upto], s[:upto], names[:upto], level=level, at_least_wald=at_least_wald)
+        for upto in range(2, y.size + 1)
+    )
+
+
+def egger_test(effects: ArrayLike, std_errs: ArrayLike, *, level: float = 0.95, minimum: int = 10) -> EggerTest:
+    """Test whether small studies show other effects than large ones; equal to ``metafor::regtest(model = "lm")``.
+
+    Parameters
+    ----------
+    effects, std_errs : array_like, shape (k,)
+        As in :func:`meta_analysis`.
+    level : float
+    minimum : int
+        Studies below which the test is refused: it hardly ever finds anything there (Sterne et al. 2011). At least 3.
+
+    Raises
+    ------
+    EmptyGroupError
+        With fewer than `minimum` studies.
+    ConstantCovariateError
+        If all standard errors are the same.
+    EstimationError
+        If a value is missing or infinite, or a standard error is not above zero.
+    """
+    check_level(level)
+    if minimum < 3:
+        raise ValueError(f"minimum must be at least 3, found {minimum}")
+    y, s, _ = _studies(effects, std_errs, None)
+    if y.size < minimum:
+        raise EmptyGroupError(f"asymmetry is tested with {minimum} studies or more, found {y.size}")
+    if np.ptp(s) <= 1e-12 * s.max():
+        raise ConstantCovariateError("all studies have the same standard error: there are no small ones to compare")
+    w = 1 / s**2
+    df = y.size - 2
+    centre = float(w @ s / w.sum())
+    mean = float(w @ y / w.sum())
+    spread = float(w @ (s - centre) ** 2)
+    slope = float(w @ ((s - centre) * y) / spread)
+    limit = mean - slope * centre
+    dispersion = float(w @ (y - limit - slope * s) ** 2) / df
+    std_err = float(np.sqrt(dispersion / spread))
+    limit_std_err = float(np.sqrt(dispersion * (1 / w.sum() + centre**2 / spread)))
+    quantile = float(stdtrit(df, 0.5 + level / 2))
+    fitted = _pooled(slope, std_err, quantile, lambda x: 2 * stdtr(df, -abs(x)))
+    return EggerTest(
+        k=y.size,
+        estimate=slope,
+        std_err=std_err,
+        ci_low=fitted.ci_low,
+        ci_high=fitted.ci_high,
+        statistic=slope / std_err if std_err > 0 else float("nan"),
+        df=df,
+        p=fitted.p,
+        limit_estimate=limit,
+        limit_low=limit - quantile * limit_std_err,
+        limit_high=limit + quantile * limit_std_err,
+        level=level,
+    )
+
+
+def _studies(
+    effects: ArrayLike, std_errs: ArrayLike, labels: Sequence[str] | None
+) -> tuple[FloatArray, FloatArray, tuple[str, ...]]:
+    """Return effects, standard errors and names, checked."""
+    y = as_float_vector(effects, "effects", EstimationError)
+    s = as_float_vector(std_errs, "standard errors", EstimationError)
+    check_length(s, y.size, "standard errors", EstimationError)
+    names = tuple(str(i + 1) for i in range(y.size)) if labels is None else tuple(map(str, labels))
+    if len(names) != y.size:
+        raise EstimationError(f"{len(names)} labels for {y.size} effects")
+    bad = ~(np.isfinite(y) & np.isfinite(s) & (s > 0))
+    if bad.any():
+        named = ", ".join(names[i] for i in np.flatnonzero(bad))
+        raise EstimationError(f"effects must be finite and standard errors above zero; they are not in: {named}")
+    return y, s, names
 
 
 def _pooled(estimate: float, std_err: float, quantile: float, p_value: Callable[[float], float]) -> Pooled:
