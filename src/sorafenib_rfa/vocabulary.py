@@ -56,6 +56,9 @@ EVENT_LABELS: Final = MappingProxyType(
 RAW_TABLES: Final = ("patients", "ablations", "drug_exposure", "imaging", "labs", "adverse_events", "survival_times")
 """Canonical raw tables. ``survival_times`` serves cohorts published with derived times instead of dates."""
 
+EVIDENCE_PARTS: Final = ("effects", "synthesis", "reconstruction", "editorial", "review")
+"""Parts of the ARD that are made of published studies, not of patients."""
+
 FIGURES: Final = MappingProxyType(
     {
         "flow": "flow",
@@ -91,6 +94,13 @@ FIGURES: Final = MappingProxyType(
         "km_prognostic": "km_prognostic",
         "cif_prognostic": "cif_prognostic",
         "calibration": "calibration",
+        "evidence_adjuvant": "evidence_effects",
+        "evidence_tace": "evidence_effects",
+        "evidence_context": "evidence_effects",
+        "evidence_intervals": "evidence_intervals",
+        "evidence_cumulative": "evidence_cumulative",
+        "evidence_flow": "evidence_flow",
+        "evidence_small_studies": "evidence_small_studies",
     }
 )
 """Figures that a cohort can list, with the curve frame that each draws."""
@@ -114,6 +124,14 @@ TABLES: Final = MappingProxyType(
         "published": "prognosis",
         "prognostic_model": "prognosis",
         "performance": "prognosis",
+        "evidence_studies": "effects",
+        "evidence_effects": "effects",
+        "evidence_harms": "effects",
+        "evidence_pooled": "synthesis",
+        "evidence_intervals": "reconstruction",
+        "evidence_editorial": "editorial",
+        "evidence_bias": "review",
+        "evidence_findings": "review",
     }
 )
 """Tables that a cohort can list, with the part of the ARD that they show."""

@@ -16,14 +16,16 @@ from sorafenib_rfa.config.load import load_study
 from sorafenib_rfa.config.paths import (
     ADAM_DATASETS,
     adam_datasets,
+    evidence_paths,
     missing_raw_files,
     raw_folder,
     raw_paths,
+    require_patients,
     require_treatment,
 )
 from sorafenib_rfa.errors import NotOfferedError, Problem, UserError
 from sorafenib_rfa.export.contents import repository_files
-from sorafenib_rfa.estimates.parts import CURVES, complication_scales, curve_names, estimate_parts
+from sorafenib_rfa.estimates.parts import CURVES, EVIDENCE_PARTS, complication_scales, curve_names, estimate_parts
 from sorafenib_rfa.manuscript import quarto
 from sorafenib_rfa.notebooks.iri_grammar import leave_out_iri_grammar
 from sorafenib_rfa.provenance.plan import PLANNING
@@ -161,6 +163,26 @@ def all_raw_files(cohort):
     return [path for site in chosen.sites for path in raw_paths(chosen, site)]
 
 
+def evidence_files(wildcards):
+    """Tables of published studies."""
+    return evidence_paths(STUDY.cohorts[wildcards.cohort], ROOT)
+
+
+def has_patients(cohort):
+    """Whether the rows of a cohort are patients: published studies are neither cleaned nor brought into ADaM."""
+    return not STUDY.cohorts[cohort].config.offers("published_effects")
+
+
+def of_patients(*names):
+    """Files of the cohort below its results, none where its rows are no patients."""
+
+    def paths(wildcards):
+        cohort = wildcards.cohort
+        return [f"results/{cohort}/{name}" for name in names] if has_patients(cohort) else []
+
+    return paths
+
+
 def ingested(kind):
     """Ingested tables of every site of the cohort."""
 
@@ -247,11 +269,12 @@ def exported_sources(wildcards):
     return content(repository_files(ROOT, configs))
 
 
-def audited(*patterns):
-    """Files of the paper's cohort and of those of its supplement."""
+def audited(*patterns, patients=False):
+    """Files of the paper's cohort and of those it shows beside it; with patients, only of those that have any."""
 
     def paths(wildcards):
-        return expand(list(patterns), cohort=paper_cohorts(wildcards))
+        cohorts = paper_cohorts(wildcards)
+        return expand(list(patterns), cohort=[name for name in cohorts if has_patients(name) or not patients])
 
     return paths
 
@@ -351,18 +374,27 @@ def audit_targets():
 
 
 def data_targets():
-    """Clean stage and ADaM of the cohorts asked for."""
-    return [
-        path
-        for cohort in COHORTS
-        for path in [
-            *expand("results/{cohort}/clean/{name}.csv", cohort=cohort, name=["quarantine", "attrition"]),
-            *expand(
-                "results/{cohort}/adam/{name}.csv", cohort=cohort, name=adam_datasets(STUDY.cohorts[cohort].config)
-            ),
-            f"results/{cohort}/adam/data_dictionary.md",
+    """Clean stage and ADaM of the cohorts asked for; published studies have none, which is said when it is asked for."""
+
+    def paths(wildcards):
+        try:
+            for cohort in COHORTS:
+                require_patients(STUDY.cohorts[cohort])
+        except UserError as error:
+            stop(error)
+        return [
+            path
+            for cohort in COHORTS
+            for path in [
+                *expand("results/{cohort}/clean/{name}.csv", cohort=cohort, name=["quarantine", "attrition"]),
+                *expand(
+                    "results/{cohort}/adam/{name}.csv", cohort=cohort, name=adam_datasets(STUDY.cohorts[cohort].config)
+                ),
+                f"results/{cohort}/adam/data_dictionary.md",
+            ]
         ]
-    ]
+
+    return paths
 
 
 def analysis_targets():

@@ -35,6 +35,8 @@ rule make_table:
     """Make one table in Markdown, each cell bound to its ARD rows, and as data."""
     input:
         ard="results/{cohort}/ard/ard.parquet",
+        # what studies say of themselves is text, which the ARD does not hold
+        texts=lambda wildcards: [] if has_patients(wildcards.cohort) else cohort_curves(wildcards),
     output:
         markdown="results/{cohort}/tables/{table}.md",
         data="results/{cohort}/tables/{table}.csv",

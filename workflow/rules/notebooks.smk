@@ -5,9 +5,9 @@ rule run_notebook:
     """Check a notebook's parameters, execute it, normalise the executed copy and make its HTML."""
     input:
         notebook="notebooks/{notebook}.ipynb",
-        data="results/{cohort}/adam/data_dictionary.csv",
+        data=of_patients("adam/data_dictionary.csv"),
         ard="results/{cohort}/ard/ard.parquet",
-        ledgers=multiext("results/{cohort}/clean/", "attrition.parquet", "quarantine.parquet"),
+        ledgers=of_patients("clean/attrition.parquet", "clean/quarantine.parquet"),
         figures=lambda wildcards: figures_of(wildcards.cohort, kinds=["svg"]),
         tables=lambda wildcards: tables_of(wildcards.cohort),
     output:

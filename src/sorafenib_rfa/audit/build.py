@@ -99,6 +99,8 @@ def _parts(
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the site's data by part, and what its first page says of them."""
     root, cohort = tree.root, cohorts[0]
+    # published studies are neither cleaned nor brought into ADaM
+    patients = [name for name in cohorts if (root / "results" / name / "clean").is_dir()]
     notebooks = [
         path for path, found in tree.records.items() if found.rule == "run_notebook" and found.cohort in cohorts
     ]
@@ -135,10 +137,10 @@ def _parts(
         "core": core,
         "ard": data.ard_part(frames),
         "members": {name: _members(root, name, frames[name]) for name in cohorts},
-        "ledger": {name: _ledger(root / "results" / name / "clean") for name in cohorts},
+        "ledger": {name: _ledger(root / "results" / name / "clean") for name in patients},
         "dictionary": {
             name: columns(pd.read_csv(root / "results" / name / "adam" / "data_dictionary.csv", dtype="string"))
-            for name in cohorts
+            for name in patients
         },
         "code": code,
         "agreement": columns(pd.read_csv(root / "validation" / "agreement.csv")),
@@ -217,9 +219,11 @@ def _members(root: Path, cohort: str, ard: pd.DataFrame) -> dict[str, Any]:
     from sorafenib_rfa.estimates.members import raw_rows
 
     members = pd.read_parquet(root / "results" / cohort / "ard" / "members.parquet")
-    fates = pd.read_parquet(root / "results" / cohort / "clean" / "fates.parquet")
-    patients = sorted(set(fates["USUBJID"].dropna()) | set(members["USUBJID"].dropna()))
-    return data.members_part(members, raw_rows(root, cohort, patients), ard)
+    everyone = set(members["USUBJID"].dropna())
+    fates = root / "results" / cohort / "clean" / "fates.parquet"
+    if fates.is_file():
+        everyone |= set(pd.read_parquet(fates, columns=["USUBJID"])["USUBJID"].dropna())
+    return data.members_part(members, raw_rows(root, cohort, sorted(everyone)), ard)
 
 
 def _checklists(root: Path, cohort: str) -> list[dict[str, str]]:

@@ -261,7 +261,17 @@ def load_cohort(root: Path, name: str) -> Cohort:
             sites[path.stem] = validate(SiteConfig, read_yaml(path, shown_site), shown_site)
         except ConfigError as error:
             problems.extend(error.problems)
-    if not problems and not sites:
+    of_studies = config is not None and config.offers("published_effects")
+    if of_studies and sites:
+        problems.append(
+            Problem(
+                "published evidence has no sites",
+                file=f"config/cohorts/{name}/sites/",
+                found=", ".join(sites),
+                expected="no file: the tables of studies lie in the folder that `raw` names",
+            )
+        )
+    if not problems and not sites and not of_studies:
         problems.append(
             Problem("the cohort has no site", file=f"config/cohorts/{name}/sites/", expected="one .yaml file a centre")
         )
@@ -271,6 +281,11 @@ def load_cohort(root: Path, name: str) -> Cohort:
 
 
 PLAN = "config/plan.yaml"
+_NEEDED_BY = {
+    "sensitivity": "a cohort whose arms are formed by exposure",
+    "benefit_risk": "a cohort whose arms are formed by exposure",
+    "evidence": "published evidence",
+}
 
 
 def load_plan(root: Path, cohort: str, config: CohortConfig | None) -> Plan:
@@ -296,13 +311,14 @@ def load_plan(root: Path, cohort: str, config: CohortConfig | None) -> Plan:
     needed = {
         "sensitivity": config is not None and config.offers("treatment"),
         "benefit_risk": config is not None and config.offers("treatment") and config.offers("adverse_events"),
+        "evidence": config is not None and config.offers("published_effects"),
     }
     missing = [name for name, required in needed.items() if required and getattr(plan, name) is None]
     if missing:
         raise ConfigError(
             [
                 Problem(
-                    f"{name}: this key is required for a cohort whose arms are formed by exposure",
+                    f"{name}: this key is required for {_NEEDED_BY[name]}",
                     file=shown,
                     found="nothing",
                     expected=f"the key {name!r}",

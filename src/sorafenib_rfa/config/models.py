@@ -56,7 +56,8 @@ class RunConfig(Strict):
 
     cohort: Slug | list[Slug] = Field(description="Cohort(s) to build: folder name(s) under config/cohorts/.")
     supplement_cohorts: list[Slug] = Field(
-        default=[], description="Real cohorts whose results the paper's supplement shows beside the main cohort."
+        default=[],
+        description="Real cohorts, and published evidence, that the paper shows beside the main cohort.",
     )
     seed: int = Field(ge=0, description="Seed of everything random; each job derives its own from it and its name.")
     publication_date: dt.date = Field(
@@ -280,6 +281,41 @@ class BenefitRisk(Strict):
         return self
 
 
+class Synthesis(Strict):
+    """One meta-analysis: of one setting, one group of designs and one endpoint, which are never pooled with others."""
+
+    title: str
+    setting: Literal["adjuvant", "tace", "rfa_combination"] = Field(
+        description="Setting of studies.csv. Other drugs and other cancers are shown for context and have no synthesis."
+    )
+    design_group: Literal["randomised", "cohorts"]
+    endpoint: Literal["RFS", "TTR", "OS", "TTP", "PFS", "PFS_TACE", "DFS", "TFS", "MVI_EHS", "UNTACEABLE"]
+
+
+class EvidencePlan(Strict):
+    """How published studies are put together."""
+
+    prediction_min_studies: int = Field(ge=3, description="With fewer studies there is no prediction interval.")
+    leave_one_out_min_studies: int = Field(ge=3, description="With fewer, what remains is a single study.")
+    small_study_min: int = Field(ge=3, description="With fewer, no funnel plot and no test of its asymmetry.")
+    p_rounding_max: float = Field(
+        gt=0,
+        lt=1,
+        description="A p value gives a standard error if rounding moves it by no more than this share.",
+    )
+    at_least_wald: bool = Field(description="Hartung-Knapp intervals are never narrower than Wald's.")
+    syntheses: dict[Slug, Synthesis] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _each_once(self) -> EvidencePlan:
+        seen: dict[tuple[str, str, str], str] = {}
+        for name, each in self.syntheses.items():
+            other = seen.setdefault((each.setting, each.design_group, each.endpoint), name)
+            if other != name:
+                raise ValueError(f"syntheses.{name}: pools the same studies as syntheses.{other}")
+        return self
+
+
 class Plan(Strict):
     """``config/plan.yaml``: with real patients, decided before the data are looked at; analyses cite its ids."""
 
@@ -324,6 +360,8 @@ class Plan(Strict):
     benefit_risk: BenefitRisk | None = Field(
         default=None, description="Required for a cohort whose arms are formed by exposure."
     )
+
+    evidence: EvidencePlan | None = Field(default=None, description="Required for published evidence.")
 
     @property
     def estimand_ids(self) -> set[str]:
@@ -466,8 +504,17 @@ class CohortConfig(Strict):
     )
     index_event: str = Field(description="What time zero is, in words: 'index RFA'.")
     modules: list[
-        Literal["treatment", "assigned_treatment", "ablations", "imaging", "labs", "adverse_events", "survival_times"]
-    ]
+        Literal[
+            "treatment",
+            "assigned_treatment",
+            "ablations",
+            "imaging",
+            "labs",
+            "adverse_events",
+            "survival_times",
+            "published_effects",
+        ]
+    ] = Field(description="What the data hold; published_effects: published studies, not patients (docs/evidence.md).")
     assigned_arms: AssignedArms | None = Field(
         default=None, description="Arms assigned at time zero (module `assigned_treatment`), as in a randomised trial."
     )
@@ -484,6 +531,19 @@ class CohortConfig(Strict):
     notebooks: list[str] = Field(description="Notebooks run for this cohort, without .ipynb.")
     figures: list[str] = Field(description="Figures drawn for this cohort.")
     tables: list[str] = Field(description="Tables made for this cohort.")
+
+    @model_validator(mode="after")
+    def _studies_are_no_patients(self) -> CohortConfig:
+        if not self.offers("published_effects"):
+            return self
+        if len(self.modules) > 1:
+            others = ", ".join(name for name in self.modules if name != "published_effects")
+            raise ValueError(f"modules: published_effects stands alone: studies are no patients; found also {others}")
+        if self.synthetic:
+            raise ValueError("synthetic: nothing simulated is published evidence; with published_effects this is false")
+        if self.eligibility:
+            raise ValueError("eligibility: steps select patients; with published_effects the list is empty")
+        return self
 
     @model_validator(mode="after")
     def _splits_are_of_numbers(self) -> CohortConfig:

@@ -3,10 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from pathlib import Path
 
 from sorafenib_rfa.config.load import Cohort, Study
 from sorafenib_rfa.config.models import CohortConfig
 from sorafenib_rfa.errors import InputError, NotOfferedError, Problem
+
+EVIDENCE_TABLES = (
+    "sources",
+    "studies",
+    "effects",
+    "survival_percentages",
+    "event_counts",
+    "field_status",
+    "statements",
+    "risk_of_bias",
+    "certainty",
+)
+"""Tables of published studies, each a CSV file."""
 
 ADAM_DATASETS = ("adsl", "adtte", "adae", "adlb", "adex", "adrecur", "adproc", "adtum")
 
@@ -24,6 +38,16 @@ def raw_paths(cohort: Cohort, site: str) -> list[str]:
     return sorted({f"{folder}/{table.file}" for table in cohort.sites[site].tables.values()})
 
 
+def evidence_paths(cohort: Cohort, root: Path) -> list[str]:
+    """Return the tables of published studies and the digitised curves, relative to the repository at `root`."""
+    folder = cohort.config.raw.rstrip("/")
+    digitised = sorted(path.name for path in (root / folder / "digitised").glob("*.csv"))
+    return [
+        *(f"{folder}/{name}.csv" for name in EVIDENCE_TABLES),
+        *(f"{folder}/digitised/{name}" for name in digitised),
+    ]
+
+
 def missing_raw_files(study: Study, made_by_workflow: Collection[str]) -> None:
     """Check that the raw files of every cohort exist, apart from cohorts that the workflow itself simulates.
 
@@ -36,6 +60,14 @@ def missing_raw_files(study: Study, made_by_workflow: Collection[str]) -> None:
     for name, cohort in study.cohorts.items():
         if name in made_by_workflow:
             continue
+        if cohort.config.offers("published_effects"):
+            problems += [
+                Problem(
+                    "the file does not exist", file=path, expected="a table of published evidence: docs/evidence.md"
+                )
+                for path in evidence_paths(cohort, study.root)
+                if not (study.root / path).is_file()
+            ]
         for site in cohort.sites:
             folder = study.root / raw_folder(cohort, site)
             for path in raw_paths(cohort, site):
@@ -72,6 +104,25 @@ def adam_datasets(cohort: CohortConfig) -> list[str]:
     needs = {"adae": "adverse_events", "adlb": "labs", "adex": "treatment"}
     needs |= dict.fromkeys(("adrecur", "adproc", "adtum"), "ablations")
     return [name for name in ADAM_DATASETS if name not in needs or cohort.offers(needs[name])]
+
+
+def require_patients(cohort: Cohort) -> None:
+    """Check that the rows of a cohort are patients, as in every cohort but published evidence.
+
+    Raises
+    ------
+    NotOfferedError
+        Saying which targets there are instead.
+    """
+    if cohort.config.offers("published_effects"):
+        raise NotOfferedError(
+            Problem(
+                f"{cohort.name}: published studies are neither cleaned nor brought into ADaM",
+                file=f"config/cohorts/{cohort.name}/cohort.yaml",
+                found="modules: published_effects",
+                hint=f"snakemake analysis --config cohort={cohort.name}",
+            )
+        )
 
 
 def require_treatment(cohort: Cohort) -> None:

@@ -20,6 +20,7 @@ from sorafenib_rfa.disclosure.suppression import HIDDEN, is_small, round_count
 from sorafenib_rfa.estimates.ard import NUMERIC
 from sorafenib_rfa.estimates.members import CountIndex
 from sorafenib_rfa.estimates.parts import CURVES
+from sorafenib_rfa.vocabulary import EVIDENCE_PARTS
 
 YEAR: Final = 12.0
 """Months; how long a curve would be is told in full years."""
@@ -98,10 +99,16 @@ class Bins:
     """A histogram: bins are joined until none holds a small number."""
 
 
-Rule = Steps | AtRisk | Bound | Shares | Bins
+@dataclass(frozen=True)
+class Published:
+    """What others published, and what was made of it: it speaks of no patient of ours and is released as it is."""
+
+
+Rule = Steps | AtRisk | Bound | Shares | Bins | Published
 
 _FOREST: Final = Bound(counts=("n", "events"))
 DECLARED: Final[Mapping[str, Rule]] = {
+    **{name: Published() for part in EVIDENCE_PARTS for name in CURVES[part]},
     "flow": Bound(axes=("step_no",), counts=("n_before", "n_excluded", "n_after")),
     "balance": Bound(),
     "propensity": Bins(),
@@ -218,6 +225,9 @@ def public_curves(
             made.frames[name] = pd.DataFrame()
         elif frame.empty:
             continue
+        elif isinstance(rule, Published):
+            made.frames[name] = frame
+            made.notes[name] = "of published studies: as it is"
         elif isinstance(rule, Steps):
             made.frames[name] = release.steps(frame, rule)
             made.notes[name] = (

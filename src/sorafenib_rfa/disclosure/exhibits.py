@@ -60,7 +60,7 @@ def write_public_exhibits(
         made = tables / name
         if not ard["ard_id"].str.startswith(f"{_part(name)}.").any():
             continue  # of the validation: its rule makes it
-        write_table(make_table(name, ard=ard, cohort=cohort, plan=plan), f"{made}.md", f"{made}.csv")
+        write_table(make_table(name, ard=ard, cohort=cohort, plan=plan, texts=curves), f"{made}.md", f"{made}.csv")
     reasons: dict[str, str] = {}
     for name in cohort.figures:
         inputs = Inputs(name, ard, curves, cohort, plan)

@@ -30,6 +30,7 @@ from sorafenib_rfa.stats.proportions import (
     risk_ratio,
     wilson,
 )
+from sorafenib_rfa.vocabulary import EVIDENCE_PARTS
 
 PUBLIC_COLUMNS: Final = (*ARD_COLUMNS, "withheld", "disclosure")
 """Columns of the public ARD: ``withheld`` is what is printed in place of a value that is not released."""
@@ -114,18 +115,22 @@ def public_results(
     complementary : bool
         Whether small counts are protected against being worked out (:func:`.suppression.suppress`).
     """
+    published = ard["ard_id"].str.partition(".")[0].isin(EVIDENCE_PARTS)
+    studies, ard = ard[published], ard[~published]
+    members = members[members["ard_id"].isin(ard["ard_id"])]
     counts = find_counts(ard, members, threshold=rules.threshold)
     suppressed = suppress(counts, rules, complementary=complementary)
     release = _Release(ard, rules, hidden_ids(counts, suppressed.states), level, stated or {})
     rows = [release.row(row) for row in ard.to_dict("records")]
     public = pd.DataFrame(rows, columns=list(PUBLIC_COLUMNS))
+    public = pd.concat([public, outside_results(studies)]) if len(studies) else public
     for column in PUBLIC_COLUMNS:
         public[column] = public[column].astype("float64" if column in NUMERIC else "string")
     return PublicResults(public.sort_values("ard_id", ignore_index=True), counts, suppressed)
 
 
 def outside_results(ard: pd.DataFrame) -> pd.DataFrame:
-    """Return an ARD that speaks of no patient of the cohort (what is true of a simulated one) in the public form."""
+    """Return an ARD that speaks of no patient (what is true of a simulated cohort, studies) in the public form."""
     made = ard.assign(withheld="", disclosure="released")[list(PUBLIC_COLUMNS)]
     return made.astype({"withheld": "string", "disclosure": "string"})
 

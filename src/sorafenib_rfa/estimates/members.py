@@ -12,7 +12,7 @@ import pandas as pd
 from sorafenib_rfa.clean.identity import usubjid
 from sorafenib_rfa.estimates.ard import slug
 from sorafenib_rfa.estimates.counted import MEMBER_COLUMNS, NOT_OF_PATIENTS, has_members
-from sorafenib_rfa.vocabulary import RAW_TABLES
+from sorafenib_rfa.vocabulary import EVIDENCE_PARTS, RAW_TABLES
 
 __all__ = [
     "MEMBER_COLUMNS",
@@ -289,15 +289,27 @@ def raw_rows(root: Path, cohort: str, of: str | Iterable[str]) -> pd.DataFrame:
     DataFrame
         ``USUBJID, table, site, src_file, src_sheet, src_row``, sorted. Of a count of events, sessions or quarantined
         cells exactly the rows that were counted; of patients, all rows of theirs: in clean tables of the analysed, as
-        ingest read them of the others, and of both the row in which the ledger first saw them.
+        ingest read them of the others, and of both the row in which the ledger first saw them. Of published studies the
+        rows of their tables.
     """
     if isinstance(of, str):
         members = members_of(root, cohort, of)
+        if of.partition(".")[0] in EVIDENCE_PARTS:
+            return _of_studies(members)
         of_patients = of.startswith(("flow.patients.", "flow.step.")) or members["src_row"].isna().all()
         if not of_patients:
             return _of_rows(root, cohort, members)
         of = members["USUBJID"]
+    if not (_cohort_folder(root, cohort) / "clean").is_dir():
+        members = pd.read_parquet(_cohort_folder(root, cohort) / "ard/members.parquet")
+        return _of_studies(members[members["USUBJID"].isin(set(of))])
     return _of_patients(root, cohort, set(of))
+
+
+def _of_studies(members: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of the tables of published studies: the file tells the table, and there is no site."""
+    names = members["src_file"].str.rpartition("/")[2].str.removesuffix(".csv")
+    return _sorted(members.assign(table=names, site=pd.NA))
 
 
 def _of_patients(root: Path, cohort: str, subjects: set[str]) -> pd.DataFrame:

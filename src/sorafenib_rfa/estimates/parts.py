@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from sorafenib_rfa.clinical.complications import SCALES
 from sorafenib_rfa.config.models import CohortConfig, SiteConfig
+from sorafenib_rfa.vocabulary import EVIDENCE_PARTS
 
 if TYPE_CHECKING:
     from sorafenib_rfa.estimates.ard import Estimates
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
 def estimate_parts(cohort: CohortConfig) -> list[str]:
     """Return the names of the estimate parts of a cohort, in the order in which they are collected."""
+    if cohort.offers("published_effects"):
+        return list(EVIDENCE_PARTS)
     parts = ["flow", "baseline"]
     if compares_arms(cohort):
         parts += ["efficacy", "time_to_event", "subgroups"]
@@ -74,6 +77,11 @@ CURVES = {
     "benefit_risk": ("benefit_risk_effects", "partitioned_survival", "utility_threshold"),
     "prognosis": ("km_prognostic", "risk_table_prognostic", "forest_prognostic", "cif_prognostic", "calibration"),
     "published": (),
+    "effects": ("evidence_studies", "evidence_effects", "evidence_consistency", "evidence_harms"),
+    "synthesis": ("evidence_pooled", "evidence_cumulative", "evidence_leave_one_out", "evidence_small_studies"),
+    "reconstruction": ("evidence_intervals", "evidence_survival", "evidence_digitised"),
+    "editorial": ("evidence_statements",),
+    "review": ("evidence_flow", "evidence_bias", "evidence_certainty"),
 }
 """Tidy curve frames each part writes as ``curves/<name>.parquet``."""
 

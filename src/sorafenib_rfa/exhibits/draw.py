@@ -146,6 +146,34 @@ def _drawer(name: str) -> Drawer:
         from sorafenib_rfa.exhibits.figures.prognosis import draw_calibration
 
         return draw_calibration
+    if name == "evidence_flow":
+        from sorafenib_rfa.exhibits.figures.evidence_flow import draw_evidence_flow
+
+        return draw_evidence_flow
+    if name == "evidence_adjuvant":
+        from sorafenib_rfa.exhibits.figures.evidence import draw_evidence_adjuvant
+
+        return draw_evidence_adjuvant
+    if name == "evidence_tace":
+        from sorafenib_rfa.exhibits.figures.evidence import draw_evidence_tace
+
+        return draw_evidence_tace
+    if name == "evidence_context":
+        from sorafenib_rfa.exhibits.figures.evidence import draw_evidence_context
+
+        return draw_evidence_context
+    if name == "evidence_intervals":
+        from sorafenib_rfa.exhibits.figures.evidence import draw_evidence_intervals
+
+        return draw_evidence_intervals
+    if name == "evidence_cumulative":
+        from sorafenib_rfa.exhibits.figures.evidence import draw_evidence_cumulative
+
+        return draw_evidence_cumulative
+    if name == "evidence_small_studies":
+        from sorafenib_rfa.exhibits.figures.evidence import draw_evidence_small_studies
+
+        return draw_evidence_small_studies
     close = difflib.get_close_matches(name, FIGURES, n=1)
     raise ConfigError(
         Problem(

@@ -27,10 +27,17 @@ from sorafenib_rfa.exhibits.safety_tables import (
     safety_table,
 )
 from sorafenib_rfa.files import write_csv
-from sorafenib_rfa.vocabulary import ENDPOINTS, TABLES
+from sorafenib_rfa.vocabulary import ENDPOINTS, EVIDENCE_PARTS, TABLES
 
 
-def make_table(name: str, *, ard: pd.DataFrame, cohort: CohortConfig, plan: Plan) -> Table:
+def make_table(
+    name: str,
+    *,
+    ard: pd.DataFrame,
+    cohort: CohortConfig,
+    plan: Plan,
+    texts: Mapping[str, pd.DataFrame] | None = None,
+) -> Table:
     """Make one table of a cohort.
 
     Parameters
@@ -43,6 +50,8 @@ def make_table(name: str, *, ard: pd.DataFrame, cohort: CohortConfig, plan: Plan
         What the cohort offers and how its own variables are called.
     plan : Plan
         Variables, horizons.
+    texts : mapping, optional
+        Frames by name that hold what is said of published studies; tables of patients need none.
 
     Returns
     -------
@@ -53,11 +62,11 @@ def make_table(name: str, *, ard: pd.DataFrame, cohort: CohortConfig, plan: Plan
     NotOfferedError
         If there is no table of that name, or the cohort lacks what it shows.
     """
-    if name not in _MAKERS:
+    if name not in TABLES:
         raise NotOfferedError(
-            Problem("there is no table of this name", found=name, expected="one of " + ", ".join(_MAKERS))
+            Problem("there is no table of this name", found=name, expected="one of " + ", ".join(TABLES))
         )
-    maker, part = _MAKERS[name], TABLES[name]
+    part = TABLES[name]
     source = Source(ard)
     if not any(identifier.startswith(f"{part}.") for identifier in source.rows):
         raise NotOfferedError(
@@ -68,7 +77,9 @@ def make_table(name: str, *, ard: pd.DataFrame, cohort: CohortConfig, plan: Plan
                 hint=f"take {name!r} out of the cohort's tables",
             )
         )
-    return maker(source, cohort, plan).finish(cohort.synthetic)
+    if part in EVIDENCE_PARTS:
+        return _of_studies(name)(source, cohort, plan, texts or {}).finish(cohort.synthetic)
+    return _MAKERS[name](source, cohort, plan).finish(cohort.synthetic)
 
 
 def write_table(table: Table, markdown: str, data: str) -> None:
@@ -587,3 +598,29 @@ _MAKERS: Mapping[str, Callable[[Source, CohortConfig, Plan], Draft]] = {
     "prognostic_model": _prognostic_model,
     "performance": _performance,
 }
+
+
+def _of_studies(name: str) -> Callable[[Source, CohortConfig, Plan, Mapping[str, pd.DataFrame]], Draft]:
+    """Return what makes a table of published studies; imported only when one is made."""
+    from sorafenib_rfa.exhibits.evidence_tables import (
+        bias_table,
+        editorial_table,
+        effects_table,
+        findings_table,
+        harms_table,
+        intervals_table,
+        pooled_table,
+        studies_table,
+    )
+
+    makers: Mapping[str, Callable[[Source, CohortConfig, Plan, Mapping[str, pd.DataFrame]], Draft]] = {
+        "evidence_studies": studies_table,
+        "evidence_effects": effects_table,
+        "evidence_harms": harms_table,
+        "evidence_pooled": pooled_table,
+        "evidence_intervals": intervals_table,
+        "evidence_editorial": editorial_table,
+        "evidence_bias": bias_table,
+        "evidence_findings": findings_table,
+    }
+    return makers[name]

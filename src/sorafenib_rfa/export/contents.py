@@ -59,7 +59,7 @@ AGGREGATED = ("ard/ard.", "figures/", "manuscript/", "paperwork/", "records/", "
 ``results/<cohort>/``; clean tables, ADaM, curves, notebooks, members of counts and reports of failures may show a
 single patient."""
 
-PUBLIC = "data/public/"
+PUBLIC = ("data/public/", "data/evidence/")
 """What lies below is part of the repository, where anybody has it; ``data/raw/`` is not."""
 
 
@@ -67,7 +67,8 @@ def may_be_given_away(synthetic: bool, licence: str | None, raw: str, made_by_jo
     """Say whether anybody may have a cohort's data.
 
     Synthetic data may be given away, and data under a licence that already lie open: in the repository below
-    ``data/public/``, or written by a job from an installed package. A licence alone opens no hospital's files.
+    ``data/public/`` or ``data/evidence/``, or written by a job from an installed package. A licence alone opens no
+    hospital's files.
 
     Parameters
     ----------
@@ -229,7 +230,7 @@ def repository_files(root: Path, configs: dict[str, CohortConfig]) -> list[str]:
     public = [
         config.raw.rstrip("/")
         for config in configs.values()
-        if config.raw.startswith(PUBLIC) and (config.synthetic or config.licence)
+        if f"{config.raw.rstrip('/')}/".startswith(PUBLIC) and (config.synthetic or config.licence)
     ]
     found = set(REPOSITORY_FILES)
     for name in _tracked(root, [*REPOSITORY_FOLDERS, *public]):
