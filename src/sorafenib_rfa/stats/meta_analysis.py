@@ -12,11 +12,11 @@ Viechtbauer W. Bias and efficiency of meta-analytic variance estimators in the r
 covariate. Stat Med 2003;22:2693-2710. Viechtbauer W. Confidence intervals for the amount of heterogeneity in
 meta-analysis. Stat Med 2007;26:37-52 (Q-profile). Higgins JPT, Thompson SG. Quantifying heterogeneity in a
 meta-analysis. Stat Med 2002;21:1539-1558 (I squared). Higgins JPT, Thompson SG, Spiegelhalter DJ. A re-evaluation of
-random-effects meta-analysis. J R Stat Soc A 2009;172:137-159 (prediction). Egger M, Davey Smith G, Schneider M, Minder C.
-Bias in meta-analysis detected by a simple, graphical test. BMJ 1997;315:629-634. Lau J, Antman EM, Jimenez-Silva J, et al.
-Cumulative meta-analysis of therapeutic trials for myocardial infarction. N Engl J Med 1992;327:248-254. Sterne JAC,
-Sutton AJ, Ioannidis JPA, et al. Recommendations for examining and interpreting funnel plot asymmetry in meta-analyses of
-randomised controlled trials. BMJ 2011;343:d4002 (ten studies or more).
+random-effects meta-analysis. J R Stat Soc A 2009;172:137-159 (prediction). Egger M, Davey Smith G, Schneider M,
+Minder C. Bias in meta-analysis detected by a simple, graphical test. BMJ 1997;315:629-634. Lau J, Antman EM,
+Jimenez-Silva J, et al. Cumulative meta-analysis of therapeutic trials for myocardial infarction. N Engl J Med
+1992;327:248-254. Sterne JAC, Sutton AJ, Ioannidis JPA, et al. Recommendations for examining and interpreting funnel
+plot asymmetry in meta-analyses of randomised controlled trials. BMJ 2011;343:d4002 (ten studies or more).
 """
 
 from __future__ import annotations
