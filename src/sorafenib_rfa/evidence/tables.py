@@ -1,0 +1,1042 @@
+"""The tables of published evidence: read, checked as a whole, with the status of each figure.
+
+Figures are kept as printed in the source: the unit of a median, the level of an interval, the side of a p value and
+the number of decimals. Whoever mends a table sees everything that is wrong with all of them at once.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+from types import MappingProxyType
+
+import pandas as pd
+
+from sorafenib_rfa.errors import InputError, Problem
+
+SLUG = re.compile(r"[a-z0-9_]+")
+SOURCE_ID = re.compile(r"S\d\d[a-z]?")
+DOI = re.compile(r"10\.\d{4,}/\S+")
+NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?")
+_BIB_KEY = re.compile(r"^@\w+\{\s*([^,\s]+)\s*,", re.MULTILINE)
+
+ENDPOINTS = ("RFS", "TTR", "OS", "TTP", "PFS", "PFS_TACE", "DFS", "TFS", "MVI_EHS", "UNTACEABLE")
+LOOKS = ("primary", "interim_1", "interim_2", "final", "updated", "subset")
+SETTINGS = (
+    "adjuvant",
+    "tace",
+    "rfa_combination",
+    "other_drug",
+    "other_cancer",
+    "other_adjuvant",
+    "meta_analysis",
+)
+DESIGNS = (
+    "rct_double_blind",
+    "rct_open_label",
+    "cohort_matched",
+    "cohort",
+    "single_arm",
+    "meta_analysis",
+    "narrative",
+)
+UNITS = ("days", "weeks", "months", "years")
+ARMS = ("treated", "control")
+SECTIONS = (
+    "introduction",
+    "study analysis",
+    "reasons of negative results",
+    "perspective",
+    "later evidence",
+    "registration",
+)
+CLAIMED_UNITS = (*UNITS, "patients", "men", "countries", "trials", "hazard ratio", "percent", "year")
+COMPUTED_VERDICTS = ("supported", "unit error", "screened, not randomised", "contradicted", "not verifiable")
+HAND_VERDICTS = ("supported", "contradicted", "superseded", "not verifiable", "omission")
+# Domains and judgements in short words of our own; the tools' own wording is not reproduced.
+BIAS_TOOLS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = MappingProxyType(
+    {
+        "RoB 2": (
+            (
+                "randomisation",
+                "deviations from the assigned treatment",
+                "missing outcome data",
+                "measurement of the outcome",
+                "selection of the reported result",
+                "overall",
+            ),
+            ("low", "some concerns", "high", "no information"),
+        ),
+        "ROBINS-I": (
+            (
+                "confounding",
+                "selection of participants",
+                "classification of the treatment",
+                "deviations from the intended treatment",
+                "missing data",
+                "measurement of the outcome",
+                "selection of the reported result",
+                "overall",
+            ),
+            ("low", "moderate", "serious", "critical", "no information"),
+        ),
+    }
+)
+CERTAINTY_DOMAINS = ("start", "risk_of_bias", "inconsistency", "indirectness", "imprecision", "publication_bias")
+
+
+class EvidenceError(InputError):
+    """The tables of published evidence contradict themselves, each other or their schema."""
+
+    title = "The evidence tables cannot be used"
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a table.
+
+    Attributes
+    ----------
+    name : str
+    kind : {"text", "number", "count"}
+        A count is a number without decimals, 0 or more.
+    needed : bool
+        Whether a blank cell is a fault.
+    codes : tuple of str
+        What may stand there, if not anything.
+    pattern : re.Pattern or None
+        What a text must match as a whole.
+    low, high : float or None
+        Range of a number, limits included.
+    above : float or None
+        What a number must exceed.
+    """
+
+    name: str
+    kind: str = "text"
+    needed: bool = False
+    codes: tuple[str, ...] = ()
+    pattern: re.Pattern[str] | None = None
+    low: float | None = None
+    high: float | None = None
+    above: float | None = None
+
+
+def _text(name: str, **rules: object) -> Column:
+    return Column(name, **rules)
+
+
+def _number(name: str, **rules: object) -> Column:
+    return Column(name, kind="number", **rules)
+
+
+def _count(name: str, **rules: object) -> Column:
+    return Column(name, kind="count", **{"low": 0, **rules})
+
+
+_P = (_number("p_value", above=0, high=1), _text("p_sided", codes=("one", "two")))
+_STUDY = _text("study_id", needed=True, pattern=SLUG)
+_SOURCE = _text("source_id", needed=True, pattern=SOURCE_ID)
+
+TABLES: Mapping[str, tuple[Column, ...]] = MappingProxyType(
+    {
+        "sources": (
+            _SOURCE,
+            _text("citation", needed=True),
+            _text("citation_key", needed=True),
+            _text("doi", pattern=DOI),
+            _text("pmid", pattern=re.compile(r"\d+")),
+            _text("read_extent", needed=True, codes=("full_text", "abstract", "part", "secondary_report", "not_found")),
+            _text("read_at"),
+            _text("identified_by", needed=True, codes=("editorial", "study_question", "update")),
+            _text("note"),
+        ),
+        "studies": (
+            _STUDY,
+            _text("label", needed=True),
+            _count("year", low=1950, high=2100),
+            _text("setting", needed=True, codes=SETTINGS),
+            _text("design", needed=True, codes=DESIGNS),
+            _text("population", needed=True),
+            _text("treated", needed=True),
+            _text("comparator"),
+            _count("n_screened", above=0),
+            _count("n_treated", above=0),
+            _count("n_control", above=0),
+            _text("registration"),
+            _SOURCE,
+            _text("role", needed=True, codes=("synthesis", "context", "narrative")),
+            _text("why_not_pooled"),
+        ),
+        "effects": (
+            _text("effect_id", needed=True, pattern=SLUG),
+            _STUDY,
+            _text("look", needed=True, codes=LOOKS),
+            _text("endpoint", needed=True, codes=ENDPOINTS),
+            _text("measure", needed=True, codes=("HR", "RR", "OR")),
+            _number("estimate", above=0),
+            _number("ci_low", above=0),
+            _number("ci_high", above=0),
+            _number("ci_level", low=50, high=99.9),
+            *_P,
+            _number("median_treated", above=0),
+            _number("median_control", above=0),
+            _text("median_unit", codes=UNITS),
+            _SOURCE,
+        ),
+        "survival_percentages": (
+            _STUDY,
+            _text("endpoint", needed=True, codes=ENDPOINTS),
+            _text("arm", needed=True, codes=ARMS),
+            _number("month", needed=True, above=0),
+            _number("percent", needed=True, low=0, high=100),
+            _count("decimals", needed=True, high=4),
+            _SOURCE,
+        ),
+        "event_counts": (
+            _text("outcome_id", needed=True, pattern=SLUG),
+            _STUDY,
+            _text("outcome", needed=True),
+            _text("grades", codes=("all", "3-4", "3-5", "5")),
+            _text("counted", needed=True, codes=("patients", "lesions")),
+            _count("events_treated"),
+            _count("total_treated", above=0),
+            _count("events_control"),
+            _count("total_control", above=0),
+            _number("percent_treated", low=0, high=100),
+            _number("percent_control", low=0, high=100),
+            *_P,
+            _SOURCE,
+        ),
+        "field_status": (
+            _text("table", needed=True, codes=("effects", "studies", "survival_percentages", "event_counts")),
+            _text("key", needed=True),
+            _text("field", needed=True),
+            _text("status", needed=True, codes=("seen", "recalled", "derived")),
+            _text("confidence", codes=("high", "medium", "low")),
+            _text("where"),
+        ),
+        "statements": (
+            _text("statement_id", needed=True, pattern=SLUG),
+            _text("section", needed=True, codes=SECTIONS),
+            _text("statement", needed=True),
+            _number("claimed_value"),
+            _text("claimed_unit", codes=CLAIMED_UNITS),
+            _text("refers_to"),
+            _SOURCE,
+            _text("verdict", codes=HAND_VERDICTS),
+            _text("reason"),
+        ),
+        "risk_of_bias": (
+            _STUDY,
+            _text("tool", needed=True, codes=tuple(BIAS_TOOLS)),
+            _text("domain", needed=True),
+            _text("judgement", needed=True),
+            _text("reason", needed=True),
+        ),
+        "certainty": (
+            _text("finding_id", needed=True, pattern=SLUG),
+            _text("synthesis_id", pattern=SLUG),
+            _text("effect_id", pattern=SLUG),
+            _text("outcome", needed=True),
+            _text("domain", needed=True, codes=CERTAINTY_DOMAINS),
+            _number("step", needed=True, low=-2, high=4),
+            _text("reason", needed=True),
+        ),
+    }
+)
+STATUS_FIELDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "effects": (
+            "estimate",
+            "ci_low",
+            "ci_high",
+            "ci_level",
+            "p_value",
+            "p_sided",
+            "median_treated",
+            "median_control",
+            "median_unit",
+        ),
+        "studies": ("n_screened", "n_treated", "n_control"),
+        "survival_percentages": ("percent",),
+        "event_counts": (
+            "events_treated",
+            "total_treated",
+            "events_control",
+            "total_control",
+            "percent_treated",
+            "percent_control",
+            "p_value",
+            "p_sided",
+        ),
+    }
+)
+_KEY_COLUMNS = {
+    "effects": ("effect_id",),
+    "studies": ("study_id",),
+    "survival_percentages": ("study_id", "endpoint", "arm", "month"),
+    "event_counts": ("outcome_id",),
+}
+
+
+@dataclass(frozen=True)
+class FieldStatus:
+    """Where a figure comes from.
+
+    Attributes
+    ----------
+    status : {"seen", "recalled", "derived", "blank"}
+    confidence : str
+        Of a recalled figure: ``high``, ``medium`` or ``low``; else empty.
+    where : str
+        Address at which it was seen, or how it was derived; empty where blank.
+    """
+
+    status: str
+    confidence: str = ""
+    where: str = ""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """The tables of ``data/evidence``, checked.
+
+    Each frame has the columns of its file, text as ``string``, numbers as ``float64`` (NaN where blank), and two more:
+    ``src_file`` (path as shown to people) and ``src_row`` (``int64``, as a person counts; the header is row 1).
+
+    Attributes
+    ----------
+    sources, studies, effects, survival_percentages, event_counts, field_status, statements, risk_of_bias, certainty
+        DataFrames.
+    cells : mapping
+        ``(table, key, field)`` -> the text of a filled figure as printed, for the tables that have statuses.
+    statuses : mapping
+        ``(table, key, field)`` -> :class:`FieldStatus`.
+    """
+
+    sources: pd.DataFrame
+    studies: pd.DataFrame
+    effects: pd.DataFrame
+    survival_percentages: pd.DataFrame
+    event_counts: pd.DataFrame
+    field_status: pd.DataFrame
+    statements: pd.DataFrame
+    risk_of_bias: pd.DataFrame
+    certainty: pd.DataFrame
+    cells: Mapping[tuple[str, str, str], str] = field(repr=False)
+    statuses: Mapping[tuple[str, str, str], FieldStatus] = field(repr=False)
+
+    def provenance(self, table: str, key: str, field: str) -> FieldStatus:
+        """Return status, confidence and place of one figure; its status is ``blank`` where the cell is.
+
+        Raises
+        ------
+        KeyError
+            If the table keeps no statuses of that field.
+        """
+        if field not in STATUS_FIELDS.get(table, ()):
+            raise KeyError(f"no status is kept of {table}:{key}:{field}")
+        return self.statuses.get((table, key, field), FieldStatus("blank"))
+
+    def status(self, table: str, key: str, field: str) -> str:
+        """Return ``seen``, ``recalled``, ``derived`` or, for an empty cell, ``blank``."""
+        return self.provenance(table, key, field).status
+
+    def printed(self, table: str, key: str, field: str) -> str | None:
+        """Return a figure as it is printed (``0.940``), None where the cell is blank."""
+        return self.cells.get((table, key, field))
+
+    def decimals(self, table: str, key: str, field: str) -> int | None:
+        """Return with how many decimals a figure is printed, None where the cell is blank."""
+        text = self.printed(table, key, field)
+        return None if text is None else decimals_of(text)
+
+
+def decimals_of(text: str) -> int:
+    """Return how many decimals a number is printed with."""
+    return len(text.partition(".")[2])
+
+
+@dataclass
+class _Row:
+    """A record: its number as a person counts, and its cells by column."""
+
+    number: int
+    cells: dict[str, str]
+
+
+@dataclass
+class _Reader:
+    """Reads the files and gathers what is wrong with them."""
+
+    folder: Path
+    shown_folder: str
+    problems: list[Problem] = field(default_factory=list)
+
+    def shown(self, table: str) -> str:
+        return f"{self.shown_folder.rstrip('/')}/{table}.csv"
+
+    def fault(
+        self,
+        table: str,
+        row: int | None,
+        column: str | None,
+        message: str,
+        found: object = None,
+        expected: str | None = None,
+        hint: str | None = None,
+    ) -> None:
+        self.problems.append(
+            Problem(
+                message,
+                file=self.shown(table),
+                row=row,
+                column=column,
+                found=None if found is None else str(found),
+                expected=expected,
+                hint=hint,
+            )
+        )
+
+    def rows(self, table: str) -> list[_Row] | None:
+        """Return the records of a table; None if its file or header cannot be used."""
+        path = self.folder / f"{table}.csv"
+        try:
+            data = path.read_bytes()
+        except OSError as error:
+            self.fault(table, None, None, "the file cannot be read", error.strerror, "a CSV file")
+            return None
+        try:
+            text = data.decode("utf-8-sig")
+        except UnicodeDecodeError as error:
+            line = data[: error.start].count(b"\n") + 1
+            self.fault(table, line, None, "a byte that is not UTF-8", f"0x{data[error.start]:02x}", "UTF-8 text")
+            return None
+        names = [column.name for column in TABLES[table]]
+        records = list(self._records(table, text))
+        if not records:
+            self.fault(table, 1, None, "no header", "an empty file", ", ".join(names))
+            return None
+        header_row, header = records[0]
+        if not self._header_fits(table, header_row, header, names):
+            return None
+        rows = []
+        for number, cells in records[1:]:
+            if len(cells) != len(header):
+                found = f"{len(cells)} cell{'s' if len(cells) != 1 else ''}"
+                hint = "a text with a comma stands in double quotes"
+                self.fault(table, number, None, "the row does not fit the header", found, f"{len(header)} cells", hint)
+                continue
+            rows.append(_Row(number, dict(zip(header, cells, strict=True))))
+        return rows
+
+    def _records(self, table: str, text: str) -> Iterator[tuple[int, list[str]]]:
+        reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+        last = 0
+        while True:
+            try:
+                record = next(reader)
+            except StopIteration:
+                return
+            except csv.Error as error:
+                self.fault(table, last + 1, None, "the line is not CSV", str(error), "commas and paired double quotes")
+                return
+            number, last = last + 1, reader.line_num
+            cells = [cell.strip() for cell in record]
+            if any(cells):
+                yield number, cells
+
+    def _header_fits(self, table: str, number: int, header: list[str], names: list[str]) -> bool:
+        twice = sorted(name for name, times in Counter(header).items() if times > 1)
+        for name in twice:
+            self.fault(table, number, name or None, "the column stands there more than once", name, "each column once")
+        for name in names:
+            if name not in header:
+                self.fault(table, number, name, "the column is missing", ", ".join(header), name)
+        for name in header:
+            if name not in names and name not in twice:
+                self.fault(table, number, name or None, "unknown column", name or "(no name)", ", ".join(names))
+        return not twice and set(header) == set(names)
+
+    def cell_faults(self, table: str, row: _Row) -> set[str]:
+        """Report the cells that do not fit their column; return the names of those columns."""
+        bad = set()
+        for column in TABLES[table]:
+            expected = _fault_of(column, row.cells[column.name])
+            if expected is None:
+                continue
+            bad.add(column.name)
+            found = row.cells[column.name] or "nothing"
+            message, expected, hint = expected
+            self.fault(table, row.number, column.name, message, found, expected, hint)
+        return bad
+
+
+def _fault_of(column: Column, text: str) -> tuple[str, str, str | None] | None:
+    """Return message, expectation and hint where a cell does not fit its column."""
+    if not text:
+        return ("the cell must not be blank", _expectation(column), None) if column.needed else None
+    if column.kind == "text":
+        if column.codes and text not in column.codes:
+            return "unknown code", _expectation(column), None
+        if column.pattern is not None and not column.pattern.fullmatch(text):
+            return "the text has another form than asked for", _expectation(column), None
+        return None
+    if not NUMBER.fullmatch(text):
+        hint = None
+        if re.fullmatch(r"-?\d+,\d+", text):
+            hint = "the decimal mark is a point"
+        elif re.fullmatch(r"0\d+", text):
+            hint = "a decimal point is probably missing; enter the figure as it must have been meant and say so"
+        elif text[0] in "<>":
+            hint = "a bound is not a value: leave the cell blank and say it in a note"
+        return "not a number", _expectation(column), hint
+    value = float(text)
+    if column.kind == "count" and "." in text:
+        return "not a whole number", _expectation(column), None
+    outside = (
+        (column.above is not None and value <= column.above)
+        or (column.low is not None and value < column.low)
+        or (column.high is not None and value > column.high)
+    )
+    return ("out of range", _expectation(column), None) if outside else None
+
+
+def _expectation(column: Column) -> str:
+    if column.codes:
+        return " / ".join(column.codes)
+    if column.pattern is SLUG:
+        return "small letters, digits and _"
+    if column.pattern is SOURCE_ID:
+        return "S and two digits, such as S01"
+    if column.pattern is DOI:
+        return "a DOI, such as 10.1000/xyz, without an address before it"
+    if column.pattern is not None:
+        return "digits only"
+    if column.kind == "text":
+        return "a text"
+    kind = "a whole number" if column.kind == "count" else "a number"
+    parts = []
+    if column.above is not None:
+        parts.append(f"above {column.above:g}")
+    elif column.low is not None:
+        parts.append(f"from {column.low:g}")
+    if column.high is not None:
+        parts.append(f"up to {column.high:g}")
+    return " ".join([kind, *parts])
+
+
+@dataclass
+class _Table:
+    """The usable records of a table, with what is known to be wrong in each."""
+
+    name: str
+    rows: list[_Row]
+    bad: list[set[str]]
+
+    def good(self, *columns: str) -> Iterator[_Row]:
+        """Yield the records in which none of these cells is at fault."""
+        for row, bad in zip(self.rows, self.bad, strict=True):
+            if not bad.intersection(columns):
+                yield row
+
+
+def read_evidence(
+    folder: Path,
+    *,
+    shown_folder: str = "data/evidence",
+    bibliography: Path | None = None,
+    shown_bibliography: str = "manuscript/references.bib",
+) -> Evidence:
+    """Read the tables of published evidence and check them as a whole.
+
+    A byte order mark, blank lines and spaces around a cell do no harm; everything else that does not fit is an error.
+
+    Parameters
+    ----------
+    folder : Path
+        Holds ``sources, studies, effects, survival_percentages, event_counts, field_status, statements, risk_of_bias``
+        and ``certainty``, each ``.csv``.
+    shown_folder : str
+        How messages and ``src_file`` name the folder.
+    bibliography : Path, optional
+        BibTeX file; if given, every ``citation_key`` must be in it.
+    shown_bibliography : str
+        How messages name it.
+
+    Returns
+    -------
+    Evidence
+
+    Raises
+    ------
+    EvidenceError
+        With all problems of all files at once, each with file, row (as a person counts), column, what was found and
+        what was expected: files that cannot be read, columns that are missing, unknown or double, rows that do not
+        fit the header, blank cells that must not be, unknown codes, texts that are no numbers, numbers out of range,
+        doubled identifiers or study-endpoint-look, intervals that exclude their estimate or are upside down, p values
+        without side, medians without unit, more events than patients, survival that rises, figures without status and
+        statuses of blank cells, identifiers of studies, sources, statements' figures and citations that are unknown.
+    """
+    reader = _Reader(Path(folder), shown_folder)
+    tables: dict[str, _Table] = {}
+    for name in TABLES:
+        rows = reader.rows(name)
+        if rows is not None:
+            tables[name] = _Table(name, rows, [reader.cell_faults(name, row) for row in rows])
+    for check in _CHECKS:
+        check(reader, tables)
+    if bibliography is not None:
+        _check_citations(reader, tables, Path(bibliography), shown_bibliography)
+    if reader.problems:
+        order = {reader.shown(name): index for index, name in enumerate(TABLES)}
+        raise EvidenceError(
+            sorted(reader.problems, key=lambda problem: (order.get(problem.file or "", -1), problem.row or 0))
+        )
+    cells = dict(_figures(tables))
+    statuses = {
+        (row.cells["table"], row.cells["key"], row.cells["field"]): FieldStatus(
+            row.cells["status"], row.cells["confidence"], row.cells["where"]
+        )
+        for row in tables["field_status"].rows
+    }
+    frames = {name: _frame(table, reader.shown(name)) for name, table in tables.items()}
+    return Evidence(**frames, cells=MappingProxyType(cells), statuses=MappingProxyType(statuses))
+
+
+def key_of(table: str, cells: Mapping[str, str]) -> str:
+    """Return the key by which ``field_status`` names a row of `table`."""
+    return ".".join(cells[column] for column in _KEY_COLUMNS[table])
+
+
+def _figures(tables: Mapping[str, _Table]) -> Iterator[tuple[tuple[str, str, str], str]]:
+    """Yield key and text of every filled cell that must have a status."""
+    for name, fields in STATUS_FIELDS.items():
+        for row in tables[name].rows:
+            key = key_of(name, row.cells)
+            for column in fields:
+                if row.cells[column]:
+                    yield (name, key, column), row.cells[column]
+
+
+def _frame(table: _Table, shown: str) -> pd.DataFrame:
+    columns: dict[str, object] = {}
+    for column in TABLES[table.name]:
+        texts = [row.cells[column.name] for row in table.rows]
+        if column.kind == "text":
+            columns[column.name] = pd.array([text or None for text in texts], dtype="string")
+        else:
+            columns[column.name] = pd.array([float(text) if text else float("nan") for text in texts], dtype="float64")
+    columns["src_file"] = pd.array([shown] * len(table.rows), dtype="string")
+    columns["src_row"] = pd.array([row.number for row in table.rows], dtype="int64")
+    return pd.DataFrame({name: pd.Series(values) for name, values in columns.items()})
+
+
+def _check_unique(reader: _Reader, tables: Mapping[str, _Table]) -> None:
+    identities = {
+        "sources": ("source_id",),
+        "studies": ("study_id",),
+        "effects": ("effect_id",),
+        "survival_percentages": ("study_id", "endpoint", "arm", "month"),
+        "event_counts": ("outcome_id",),
+        "field_status": ("table", "key", "field"),
+        "statements": ("statement_id",),
+        "risk_of_bias": ("study_id", "tool", "domain"),
+        "certainty": ("finding_id", "domain"),
+    }
+    for name, columns in identities.items():
+        if name in tables:
+            _refuse_doubles(reader, tables[name], columns)
+    if "effects" in tables:
+        _refuse_doubles(reader, tables["effects"], ("study_id", "endpoint", "look"))
+
+
+def _refuse_doubles(reader: _Reader, table: _Table, columns: tuple[str, ...]) -> None:
+    first: dict[tuple[str, ...], int] = {}
+    for row in table.good(*columns):
+        identity = tuple(row.cells[column] for column in columns)
+        if identity in first:
+            what = ", ".join(columns)
+            reader.fault(
+                table.name,
+                row.number,
+                columns[-1],
+                f"the same {what} as in row {first[identity]}",
+                ", ".join(identity),
+                f"each {what} once",
+            )
+        else:
+            first[identity] = row.number
+
+
+def _check_references(reader: _Reader, tables: Mapping[str, _Table]) -> None:
+    """Hold identifiers against the table they point to."""
+    for target, column in (("sources", "source_id"), ("studies", "study_id"), ("effects", "effect_id")):
+        if target not in tables:
+            continue
+        known = {row.cells[column] for row in tables[target].rows}
+        if column == "effect_id":  # what certainty says of harms is about a row of event_counts
+            known |= (
+                {row.cells["outcome_id"] for row in tables["event_counts"].rows} if "event_counts" in tables else set()
+            )
+        for name, table in tables.items():
+            if name == target or column not in {each.name for each in TABLES[name]}:
+                continue
+            for row in table.good(column):
+                if row.cells[column] and row.cells[column] not in known:
+                    reader.fault(
+                        name,
+                        row.number,
+                        column,
+                        f"unknown {column}",
+                        row.cells[column],
+                        f"a {column} of {reader.shown(target)}",
+                    )
+
+
+def _check_sources(reader: _Reader, tables: Mapping[str, _Table]) -> None:
+    if "sources" not in tables:
+        return
+    for row in tables["sources"].good("read_extent", "read_at"):
+        read = row.cells["read_extent"] != "not_found"
+        if read != bool(row.cells["read_at"]):
+            reader.fault(
+                "sources",
+                row.number,
+                "read_at",
+                "where it was read does not fit what was read of it",
+                row.cells["read_at"] or "nothing",
+                "a place" if read else "nothing, as read_extent is not_found",
+            )
+
+
+def _check_studies(reader: _Reader, tables: Mapping[str, _Table]) -> None:
+    if "studies" not in tables:
+        return
+    for row in tables["studies"].good("role", "why_not_pooled"):
+        pooled = row.cells["role"] == "synthesis"
+        if pooled == bool(row.cells["why_not_pooled"]):
+            reader.fault(
+                "studies",
+                row.number,
+                "why_not_pooled",
+                "a study that may be pooled needs no reason, any other needs one",
+                row.cells["why_not_pooled"] or "nothing",
+                "nothing" if pooled else "the reason",
+            )
+    for row in tables["studies"].good("n_screened", "n_treated", "n_control"):
+        screened, treated, control = (row.cells[name] for name in ("n_screened", "n_treated", "n_control"))
+        if screened and treated and control and float(screened) < float(treated) + float(control):
+            reader.fault(
+                "studies",
+                row.number,
+                "n_screened",
+                "fewer were screened than took part",
+                screened,
+                f"at least {float(treated) + float(control):g}",
+            )
+
+
+def _check_effects(reader: _Reader, tables: Mapping[str, _Table]) -> None:
+    if "effects" not in tables:
+        return
+    table = tables["effects"]
+    for row in table.good("estimate", "ci_low", "ci_high", "ci_level"):
+        _check_interval(reader, row)
+    for row in table.good("median_treated", "median_control", "median_unit"):
+        given = bool(row.cells["median_treated"] or row.cells["median_control"])
+        if given != bool(row.cells["median_unit"]):
+            reader.fault(
+                "effects",
+                row.number,
+                "median_unit",
+                "medians and their unit stand together",
+                row.cells["median_unit"] or "nothing",
+                " / ".join(UNITS) if given else "nothing, as there is no median",
+            )
+
+
+def _check_interval(reader: _Reader, row: _Row) -> None:
+    estimate, low, high, level = (row.cells[name] for name in ("estimate", "ci_low", "ci_high", "ci_level"))
+    if bool(low) != bool(high):
+        column = "ci_high" if low else "ci_low"
+        reader.fault("effects", row.number, column, "one limit without the other", "nothing", "both limits or none")
+        return
+    if bool(low) != bool(level):
+        expected = "the level in percent, such as 95" if low else "nothing, as there is no interval"
+        reader.fault(
+            "effects", row.number, "ci_level", "an interval and its level stand together", level or "nothing", expected
+        )
+    if not low:
+        return
+    if not estimate:
+        reader.fault("effects", row.number, "estimate", "an interval without estimate", "nothing", "the estimate")
+    if float(low) >= float(high):
+        reader.fault(
+            "effects", row.number, "ci_low", "the lower limit is not below the upper", low, f"less than {high}"
+        )
+    elif estimate and not float(low) <= float(estimate) <= float(high):
+        reader.fault(
+            "effects", row.number, "estimate", "the interval excludes its estimate", estimate, f"from {low} to {high}"
+        )
+
+
+def _check_p_values(reader: _Reader, tables: Mapping[str, _Table]) -> None:
+    for name in ("effects", "event_counts"):
+        if name not in tables:
+            continue
+        for row in tables[name].good("p_value", "p_sided"):
+            given = bool(row.cells["p_value"])
+            if given != bool(row.cells["p_sided"]):
+                reader.fault(
+                    name,
+                    row.number,
+                    "p_sided",
+                    "a p value and its side stand together",
+                    row.cells["p_sided"] or "nothing",
+                    "one / two" if given else "nothing, as there is no p value",
+                )
+
+
+def _check_survival(reader: _Reader, tables: Mapping[str, _Table]) -> None:
+    if "survival_percentages" not in tables:
+        return
+    table = tables["survival_percentages"]
+    for row in table.good("percent", "decimals"):
+        if decimals_of(row.cells["percent"]) > float(row.cells["decimals"]):
+            reader.fault(
+                "survival_percentages",
+                row.number,
+                "decimals",
+                "the percentage has more decimals than the print is said to have",
+                row.cells["percent"],
+                f"at most {row.cells['decimals']} decimals",
+            )
+    curves: dict[tuple[str, ...], list[_Row]] = {}
+    for row in table.good("study_id", "endpoint", "arm", "month", "percent"):
+        curves.setdefault(tuple(row.cells[name] for name in ("study_id", "endpoint", "arm")), []).append(row)
+    for rows in curves.values():
+        ordered = sorted(rows, key=lambda row: float(row.cells["month"]))
+        for before, after in pairwise(ordered):
+            if float(after.cells["percent"]) > float(before.cells["percent"]):
+                reader.fault(
+                    "survival_percentages",
+                    after.number,
+                    "percent",
+                    f"survival rises after month {before.cells['month']}",
+                    after.cells["percent"],
+                    f"at most {before.cells['percent']}",
+                )
+
+
+def _check_counts(reader: _Reader, tables: Mapping[str, _Table]) -> None:
+    if "event_counts" not in tables:
+        return
+    for arm in ARMS:
+        for row in tables["event_counts"].good(f"events_{arm}", f"total_{arm}"):
+            events, total = row.cells[f"events_{arm}"], row.cells[f"total_{arm}"]
+            if events and total and float(events) > float(total):
+                reader.fault(
+                    "event_counts", row.number, f"events_{arm}", "more events than counted", events, f"at most {total}"
+                )
+
+
+def _check_statuses(reader: _Reader, tables: Mapping[str, _Table]) -> None:
+    """Each filled figure has one status, and no other cell has any."""
+    if "field_status" not in tables or not all(name in tables for name in STATUS_FIELDS):
+        return
+    statuses = tables["field_status"]
+    for row in statuses.good("status", "confidence"):
+        status, confidence, where = (row.cells[name] for name in ("status", "confidence", "where"))
+        if (status == "recalled") != bool(confidence):
+            reader.fault(
+                "field_status",
+                row.number,
+                "confidence",
+                "how sure a recollection is, and of nothing else",
+                confidence or "nothing",
+                "high / medium / low" if status == "recalled" else f"nothing, as it is {status}",
+            )
+        if status != "recalled" and not where:
+            expected = "the address at which it was seen" if status == "seen" else "how it was derived"
+            reader.fault("field_status", row.number, "where", "where the figure comes from", "nothing", expected)
+    figures = dict(_figures(tables))
+    known = {
+        (row.cells["table"], row.cells["key"], row.cells["field"]): row.number
+        for row in statuses.good("table", "key", "field")
+    }
+    for identity, number in known.items():
+        table, key, column = identity
+        if identity in figures:
+            continue
+        if column not in STATUS_FIELDS[table]:
+            expected = ", ".join(STATUS_FIELDS[table])
+            reader.fault("field_status", number, "field", f"{table} keeps no status of it", column, expected)
+        elif key not in {key_of(table, row.cells) for row in tables[table].rows}:
+            expected = f"a row of {reader.shown(table)}, by its {' . '.join(_KEY_COLUMNS[table])}"
+            reader.fault("field_status", number, "key", "unknown key", key, expected)
+        else:
+            reader.fault("field_status", number, "field", "the status of a blank cell", f"{table}:{key}:{column}", "")
+    for name, fields in STATUS_FIELDS.items():
+        for row in tables[name].rows:
+            for column in fields:
+                if row.cells[column] and (name, key_of(name, row.cells), column) not in known:
+                    reader.fault(
+                        name,
+                        row.number,
+                        column,
+                        "a figure without status",
+                        row.cells[column],
+                        f"a row {name},{key_of(name, row.cells)},{column} in {reader.shown('field_status')}",
+                    )
+
+
+def _check_statements(reader: _Reader, tables: Mapping[str, _Table]) -> None:
+    if "statements" not in tables:
+        return
+    for row in tables["statements"].good("claimed_value", "claimed_unit", "verdict"):
+        if bool(row.cells["claimed_value"]) != bool(row.cells["claimed_unit"]):
+            reader.fault(
+                "statements",
+                row.number,
+                "claimed_unit",
+                "a claimed value and its unit stand together",
+                row.cells["claimed_unit"] or "nothing",
+                "a unit" if row.cells["claimed_value"] else "nothing, as there is no claimed value",
+            )
+        computed = bool(row.cells["claimed_value"] and row.cells["refers_to"])
+        for column in ("verdict", "reason"):
+            if computed and row.cells[column] and column == "verdict":
+                expected = "nothing: the verdict is computed from the figure"
+                reader.fault("statements", row.number, column, "a verdict by hand", row.cells[column], expected)
+            elif not computed and not row.cells[column]:
+                expected = "a verdict and its reason, as there is no figure to compute it from"
+                reader.fault("statements", row.number, column, f"no {column}", "nothing", expected)
+    for row in tables["statements"].good("refers_to"):
+        if row.cells["refers_to"]:
+            _check_reference(reader, tables, row)
+
+
+def _check_reference(reader: _Reader, tables: Mapping[str, _Table], row: _Row) -> None:
+    text = row.cells["refers_to"]
+    parts = text.split(":")
+    fields = {name: set(columns) for name, columns in STATUS_FIELDS.items()}
+    fields["studies"].add("n_randomised")
+    expected = "table:key:field of a figure, such as effects:space_ttp:median_treated"
+    if len(parts) != 3 or parts[0] not in fields or parts[2] not in fields[parts[0]]:
+        reader.fault("statements", row.number, "refers_to", "unknown figure", text, expected)
+    elif parts[0] in tables and parts[1] not in {key_of(parts[0], each.cells) for each in tables[parts[0]].rows}:
+        expected = f"a key of {reader.shown(parts[0])}"
+        reader.fault("statements", row.number, "refers_to", "unknown figure", text, expected)
+
+
+def _check_bias(reader: _Reader, tables: Mapping[str, _Table]) -> None:
+    if "risk_of_bias" not in tables:
+        return
+    table = tables["risk_of_bias"]
+    assessed: dict[tuple[str, str], dict[str, int]] = {}
+    for row in table.good("tool"):
+        domains, judgements = BIAS_TOOLS[row.cells["tool"]]
+        for column, allowed in (("domain", domains), ("judgement", judgements)):
+            if row.cells[column] and row.cells[column] not in allowed:
+                expected = " / ".join(allowed)
+                reader.fault(
+                    table.name, row.number, column, f"unknown to {row.cells['tool']}", row.cells[column], expected
+                )
+        assessed.setdefault((row.cells["study_id"], row.cells["tool"]), {})[row.cells["domain"]] = row.number
+    for (study, tool), domains in assessed.items():
+        missing = [domain for domain in BIAS_TOOLS[tool][0] if domain not in domains]
+        if missing:
+            reader.fault(
+                table.name,
+                max(domains.values()),
+                "domain",
+                f"{study} is not assessed in every domain of {tool}",
+                f"no row for {', '.join(missing)}",
+                ", ".join(BIAS_TOOLS[tool][0]),
+            )
+
+
+def _check_certainty(reader: _Reader, tables: Mapping[str, _Table]) -> None:
+    if "certainty" not in tables:
+        return
+    table = tables["certainty"]
+    findings: dict[str, dict[str, int]] = {}
+    for row in table.good("finding_id", "domain", "step"):
+        allowed = ("4", "2") if row.cells["domain"] == "start" else ("0", "-1", "-2")
+        if row.cells["step"] not in allowed:
+            expected = " / ".join(allowed)
+            message = f"not a step of {row.cells['domain']}"
+            reader.fault(table.name, row.number, "step", message, row.cells["step"], expected)
+        if bool(row.cells["synthesis_id"]) == bool(row.cells["effect_id"]):
+            found = f"{row.cells['synthesis_id'] or 'nothing'} and {row.cells['effect_id'] or 'nothing'}"
+            reader.fault(
+                table.name,
+                row.number,
+                "synthesis_id",
+                "a finding is of a synthesis or of an effect",
+                found,
+                "one of both",
+            )
+        findings.setdefault(row.cells["finding_id"], {})[row.cells["domain"]] = row.number
+    for finding, domains in findings.items():
+        missing = [domain for domain in CERTAINTY_DOMAINS if domain not in domains]
+        if missing:
+            reader.fault(
+                table.name,
+                max(domains.values()),
+                "domain",
+                f"{finding} is not rated in every domain",
+                f"no row for {', '.join(missing)}",
+                ", ".join(CERTAINTY_DOMAINS),
+            )
+
+
+_CHECKS: tuple[Callable[[_Reader, Mapping[str, _Table]], None], ...] = (
+    _check_unique,
+    _check_references,
+    _check_sources,
+    _check_studies,
+    _check_effects,
+    _check_p_values,
+    _check_survival,
+    _check_counts,
+    _check_statuses,
+    _check_statements,
+    _check_bias,
+    _check_certainty,
+)
+
+
+def bibliography_keys(text: str) -> frozenset[str]:
+    """Return the citation keys of a BibTeX file."""
+    return frozenset(_BIB_KEY.findall(text))
+
+
+def _check_citations(reader: _Reader, tables: Mapping[str, _Table], bibliography: Path, shown: str) -> None:
+    try:
+        known: Iterable[str] = bibliography_keys(bibliography.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        reader.problems.append(
+            Problem("the bibliography cannot be read", file=shown, found=str(error.__class__.__name__))
+        )
+        return
+    if "sources" not in tables:
+        return
+    for row in tables["sources"].good("citation_key"):
+        if row.cells["citation_key"] not in known:
+            reader.fault(
+                "sources",
+                row.number,
+                "citation_key",
+                "unknown citation",
+                row.cells["citation_key"],
+                f"a key of {shown}",
+            )
