@@ -63,25 +63,18 @@ HAND_VERDICTS = ("supported", "contradicted", "superseded", "not verifiable", "o
 BIAS_TOOLS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = MappingProxyType(
     {
         "RoB 2": (
-            (
-                "randomisation",
-                "deviations from the assigned treatment",
-                "missing outcome data",
-                "measurement of the outcome",
-                "selection of the reported result",
-                "overall",
-            ),
+            ("randomisation", "deviations", "missing outcomes", "measurement", "selective reporting", "overall"),
             ("low", "some concerns", "high", "no information"),
         ),
         "ROBINS-I": (
             (
                 "confounding",
-                "selection of participants",
-                "classification of the treatment",
-                "deviations from the intended treatment",
+                "selection",
+                "classification",
+                "deviations",
                 "missing data",
-                "measurement of the outcome",
-                "selection of the reported result",
+                "measurement",
+                "selective reporting",
                 "overall",
             ),
             ("low", "moderate", "serious", "critical", "no information"),
