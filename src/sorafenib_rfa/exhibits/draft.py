@@ -64,7 +64,22 @@ class Heading:
         return f"**{escape_markdown(self.label)}**"
 
 
-Piece = str | Number | Heading
+@dataclass(frozen=True)
+class Cited:
+    """A reference within a cell, by its key in manuscript/references.bib."""
+
+    key: str
+
+    def text(self) -> str:
+        """Return the key."""
+        return self.key
+
+    def markdown(self) -> str:
+        """Return pandoc's citation, which prints as the reference's number."""
+        return f"[@{self.key}]"
+
+
+Piece = str | Number | Heading | Cited
 Cell = Sequence[Piece]
 
 
@@ -76,6 +91,8 @@ class Draft:
     rows: list[list[Cell]] = field(default_factory=list)
     notes: list[str | Cell] = field(default_factory=list)
     citation: str | None = None
+    worded: frozenset[int] = frozenset({0})
+    """Columns of words, set flush left; all others hold numbers and are set flush right."""
 
     def add(self, label: str, *cells: Cell, level: int = 0) -> None:
         """Add a row; cells not given are empty."""
@@ -101,7 +118,9 @@ class Draft:
         notes = [*(["Synthetic data: says nothing about real patients."] if synthetic else []), *self.notes]
         notes += [f"{reason[0].upper()}{reason[1:]}." for reason in reasons]
         widths = [min(max(len(_text(line[j])) for line in lines), WIDEST_COLUMN) + 2 for j in range(len(self.header))]
-        rule = "|".join((":" + "-" * width) if j == 0 else ("-" * width + ":") for j, width in enumerate(widths))
+        rule = "|".join(
+            (":" + "-" * width) if j in self.worded else ("-" * width + ":") for j, width in enumerate(widths)
+        )
         body = [_line(self.header), f"|{rule}|", *(_line(row) for row in self.rows)]
         if notes:
             cited = [f"Source: [@{self.citation}]."] if self.citation else []

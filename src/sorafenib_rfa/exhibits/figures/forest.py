@@ -89,16 +89,19 @@ def draw_forest(inputs: Inputs, endpoint: str) -> tuple[Figure, pd.DataFrame]:
     return figure, drawn.frame()
 
 
-def style_ratio_axis(ax: Axes, inputs: Inputs, label: str) -> None:
-    """Make the x axis, whose limits are set, one of ratios: logarithmic, with 1 marked and what each side favours."""
+def style_ratio_axis(ax: Axes, inputs: Inputs, label: str, sides: tuple[str, str] | None = None) -> None:
+    """Make the x axis, whose limits are set, one of ratios: logarithmic, with 1 marked and what each side favours.
+
+    `sides` are the names of what is favoured below 1 and above it; the cohort's arms when not given.
+    """
     ax.set_xscale("log")
     ratio_ticks(ax.xaxis, *ax.get_xlim())
     ax.set_yticks([])
     ax.spines["left"].set_visible(False)
     ax.axvline(1.0, color=RULE, linewidth=0.8, zorder=0)
     ax.set_xlabel(label, labelpad=25)
-    arms = arms_of(inputs.cohort)
-    for side, ha, words in ((-1, "right", arms.treated), (1, "left", arms.control)):
+    below, above = arms_of(inputs.cohort).labels if sides is None else sides
+    for side, ha, words in ((-1, "right", below), (1, "left", above)):
         ax.annotate(
             f"favours\n{words}", (1.0, 0), xycoords=("data", "axes fraction"), xytext=(8 * side, -17),
             textcoords="offset points", ha=ha, va="top", fontsize=6.5, color=MUTED, linespacing=1.1,
