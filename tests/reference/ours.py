@@ -382,6 +382,7 @@ FAMILIES: dict[str, Callable[[], Values]] = {
     "time_to_event": _module("time_to_event"),
     "target_trial": _module("target_trial"),
     "sensitivity": _module("sensitivity"),
+    "meta_analysis": _module("meta_analysis"),
 }
 
 

@@ -101,6 +101,27 @@ class ArmHazards:
         identity = np.vstack([np.zeros(self.months.size), np.eye(self.months.size)])
         return np.column_stack([np.interp(at, knots, column) for column in identity.T])
 
+    def restricted_mean(self, horizon: float) -> tuple[float, float]:
+        """Area under the fitted curve to `horizon` months and its standard error, months.
+
+        Raises
+        ------
+        BeyondFollowUpError
+            If `horizon` is beyond the last printed time.
+        """
+        last = float(self.months[-1])
+        if not np.isfinite(horizon) or horizon <= 0:
+            raise ValueError(f"the horizon must be above zero, found {horizon}")
+        if horizon > last:
+            raise BeyondFollowUpError(
+                f"restricted mean to {horizon:g} months is not estimable: the last percentage is that of month {last:g}"
+            )
+        at, weight, _ = _nodes(self.months, horizon)
+        basis = self.interpolation(at)
+        area = weight * np.exp(-(basis @ self.cumulative_hazard))
+        gradient = area @ basis
+        return float(area.sum()), float(np.sqrt(gradient @ self.covariance @ gradient))
+
 
 @dataclass(frozen=True)
 class AverageHazardRatio:
@@ -234,19 +255,9 @@ class TwoArmReconstruction:
         BeyondFollowUpError
             If `horizon` is beyond the last printed time.
         """
-        last = float(self.treated.months[-1])
-        if not np.isfinite(horizon) or horizon <= 0:
-            raise ValueError(f"the horizon must be above zero, found {horizon}")
-        if horizon > last:
-            raise BeyondFollowUpError(
-                f"restricted mean to {horizon:g} months is not estimable: the last percentage is that of month {last:g}"
-            )
-        means, errors, bounds = [], [], []
-        for arm in (self.treated, self.control):
-            mean, gradient = _restricted_mean(arm, horizon)
-            means.append(mean)
-            errors.append(float(np.sqrt(gradient @ arm.covariance @ gradient)))
-            bounds.append(_area_bounds(arm, horizon))
+        arms = (self.treated, self.control)
+        means, errors = zip(*(arm.restricted_mean(horizon) for arm in arms), strict=True)
+        bounds = [_area_bounds(arm, horizon) for arm in arms]
         difference = means[0] - means[1]
         std_err = float(np.hypot(*errors))
         return RestrictedMeans(
@@ -571,14 +582,6 @@ def _nodes(months: FloatArray, horizon: float) -> tuple[FloatArray, FloatArray, 
     half = (ends - starts)[:, None] / 2
     at = (starts + ends)[:, None] / 2 + half * unit
     return at.ravel(), (half * weight).ravel(), np.repeat(np.arange(ends.size), _NODES)
-
-
-def _restricted_mean(arm: ArmHazards, horizon: float) -> tuple[float, FloatArray]:
-    """Area under the curve to `horizon`, and its gradient in the cumulative hazards at the printed times."""
-    at, weight, _ = _nodes(arm.months, horizon)
-    basis = arm.interpolation(at)
-    area = weight * np.exp(-(basis @ arm.cumulative_hazard))
-    return float(area.sum()), -(area @ basis)
 
 
 def _area_bounds(arm: ArmHazards, horizon: float) -> tuple[float, float]:
