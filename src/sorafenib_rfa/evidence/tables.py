@@ -675,10 +675,6 @@ def _check_references(reader: _Reader, tables: Mapping[str, _Table]) -> None:
         if target not in tables:
             continue
         known = {row.cells[column] for row in tables[target].rows}
-        if column == "effect_id":  # what certainty says of harms is about a row of event_counts
-            known |= (
-                {row.cells["outcome_id"] for row in tables["event_counts"].rows} if "event_counts" in tables else set()
-            )
         for name, table in tables.items():
             if name == target or column not in {each.name for each in TABLES[name]}:
                 continue
