@@ -675,6 +675,8 @@ def _check_references(reader: _Reader, tables: Mapping[str, _Table]) -> None:
         if target not in tables:
             continue
         known = {row.cells[column] for row in tables[target].rows}
+        if target == "effects" and "event_counts" in tables:  # a finding on harms is about an outcome that was counted
+            known |= {row.cells["outcome_id"] for row in tables["event_counts"].rows}
         for name, table in tables.items():
             if name == target or column not in {each.name for each in TABLES[name]}:
                 continue
