@@ -6,7 +6,7 @@ suppressPackageStartupMessages(library(metafor))
 exact <- list(threshold = 1e-15, maxiter = 10000)
 shapes <- c("estimate", "se", "ci.lb", "ci.ub", "pval", "tau2", "I2", "Q", "Qp")
 record_parts <- function(id, parts, rows, what, data) {
-  if (is.null(parts$pval)) parts$pval <- parts$pvals # cumul says pvals, leave1out pval
+  if (is.null(parts[["pval"]])) parts[["pval"]] <- parts[["pvals"]] # cumul says pvals, leave1out pval
   for (shape in shapes) record(paste0(id, ".", tolower(shape)), parts[[shape]][rows], what, data)
 }
 record_synthesis <- function(id, yi, vi, data) {
