@@ -120,6 +120,8 @@ class CountIndex:
         part, _, analysis = row.analysis.partition(".")
         if has_members(part, row.stat, row.unit):
             return {"count": ard_id}
+        if part in EVIDENCE_PARTS:
+            return self._rows_of_studies(row)
         if row.population == QUOTED:
             return {}
         if re.match(_BY_CAUSE, row.analysis):
@@ -149,6 +151,12 @@ class CountIndex:
                 others = part == "repeat_rfa" and not template.startswith(part)
                 return {role: i for role, i in sizes.items() if role.startswith("n") or not others}
         return {}
+
+    def _rows_of_studies(self, row: _Row) -> dict[str, str]:
+        """Return the count of studies, or of rows of their tables, that an estimate of published studies rests on."""
+        known = (self._near(row, row.analysis, stat) for stat in ("k", "rows", "n"))
+        found = next((identifier for near in known for identifier in near), None)
+        return {"n": found} if found else {}
 
     def _find(self, analysis: str, stat: str, group: str, variable: str = "", level: str = "") -> str | None:
         """Return the id of a count, if there is one."""
