@@ -220,6 +220,13 @@ def cohort_curves(wildcards):
     )
 
 
+def texts_of_studies(wildcards):
+    """Frames with what is said of the published studies that a paper shows: its tables print their texts."""
+    shown = [cohort for cohort in paper_cohorts(wildcards) if not has_patients(cohort)]
+    names = [name for part in EVIDENCE_PARTS for name in CURVES[part]]
+    return expand("results/{cohort}/curves/{name}.parquet", cohort=shown, name=names)
+
+
 def figures_of(cohort, kinds=("svg", "pdf", "png", "csv")):
     """Figure files of a cohort."""
     return expand(
@@ -289,6 +296,12 @@ def public(*patterns):
         return expand([f"results/{{cohort}}/disclosure/{pattern}" for pattern in patterns], cohort=released(wildcards))
 
     return paths
+
+
+def public_texts_of_studies(wildcards):
+    """What is said of published studies, as it is released."""
+    shown = [cohort for cohort in paper_cohorts(wildcards) if not has_patients(cohort)]
+    return expand("results/{cohort}/disclosure/curves", cohort=shown)
 
 
 def released(wildcards):

@@ -13,6 +13,7 @@ rule render_manuscript:
         figures=lambda wildcards: [
             path for cohort in paper_cohorts(wildcards) for path in figures_of(cohort, kinds=["svg", "png", "csv"])
         ],
+        texts=texts_of_studies,
         validation=lambda wildcards: VALIDATION_EXHIBITS if wildcards.cohort == "synthetic" else [],
     output:
         papers=multiext("results/{cohort}/manuscript/paper", ".html", ".pdf", ".docx"),

@@ -73,6 +73,7 @@ rule render_public_manuscript:
         checklists=CHECKLISTS,
         ard=public("ard/ard.parquet"),
         exhibits=public("tables", "figures"),
+        texts=public_texts_of_studies,
         validation=released_validation,
     output:
         papers=multiext("results/{cohort}/disclosure/manuscript/paper", ".html", ".pdf", ".docx"),

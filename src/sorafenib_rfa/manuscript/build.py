@@ -6,7 +6,7 @@ import csv
 import platform
 import re
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 
@@ -101,9 +101,20 @@ def facts(sites: Mapping[str, Mapping], plan: Plan, checklists: Sequence[Checkli
     }
 
 
-def printed_words(cohorts: Mapping[str, CohortConfig], plan: Plan, ards: Mapping[str, pd.DataFrame]) -> list[str]:
-    """Return the texts with numbers that tables print as the configuration or the ARD has them."""
-    words: set[str] = {*planned_words(plan)}
+def said_of_studies(curves: Path) -> set[str]:
+    """Return the texts that tables of published studies print as they stand in the frames of the folder `curves`."""
+    words: set[str] = set()
+    for path in sorted(curves.glob("*.parquet")):
+        texts = pd.read_parquet(path).select_dtypes("string")
+        words.update(word for column in texts for word in texts[column].dropna().unique())
+    return words
+
+
+def printed_words(
+    cohorts: Mapping[str, CohortConfig], plan: Plan, ards: Mapping[str, pd.DataFrame], said: Iterable[str] = ()
+) -> list[str]:
+    """Return the texts with numbers that tables print as the configuration, the ARD or `said` has them."""
+    words: set[str] = {*planned_words(plan), *said}
     words |= {effect.label for effect in plan.benefit_risk.effects} if plan.benefit_risk else set()
     for covariate in plan.covariates.values():
         words |= {covariate.label, *(covariate.levels or ())}
@@ -230,6 +241,7 @@ def build_manuscript(
     tables: dict[str, Path] = {}
     drawn: dict[str, set[str]] = {}
     ards: dict[str, pd.DataFrame] = {}
+    said: set[str] = set()
     for name in cohorts:
         prefix = "" if name == cohort else f"{name}:"
         inside = "figures" if name == cohort else f"figures/{name}"
@@ -237,6 +249,8 @@ def build_manuscript(
         known = {folder: cohorts[name].figures for folder in [(folders or {}).get(name, results / name)]}
         if validation is not None and name == cohort:
             known[validation] = sorted({path.stem for path in (validation / "figures").glob("*.svg")})
+        if cohorts[name].offers("published_effects"):
+            said |= said_of_studies(next(iter(known)) / "curves")
         ards[name] = pd.concat([pd.read_parquet(folder / "ard" / "ard.parquet") for folder in known])
         for folder, figures in known.items():
             tables |= {f"{prefix}{path.stem}": path for path in sorted((folder / "tables").glob("*.md"))}
@@ -264,7 +278,7 @@ def build_manuscript(
 
     rules = Rules(
         load_unbound_numbers(manuscript / "unbound_numbers.yaml", facts(sites, plan, checklists)),
-        Words(printed_words(cohorts, plan, ards)),
+        Words(printed_words(cohorts, plan, ards, said)),
         tables=config.tables,
         figures=config.figures,
         config=f"config/cohorts/{cohort}/cohort.yaml",
