@@ -56,7 +56,8 @@ SECTIONS = (
     "later evidence",
     "registration",
 )
-CLAIMED_UNITS = (*UNITS, "patients", "men", "countries", "trials", "hazard ratio", "percent", "year")
+CLAIMED_UNITS = (*UNITS, "patients", "countries", "trials", "percent", "ratio", "times")
+BOTH_ARMS = "n_both_arms"
 COMPUTED_VERDICTS = ("supported", "unit error", "screened, not randomised", "contradicted", "not verifiable")
 HAND_VERDICTS = ("supported", "contradicted", "superseded", "not verifiable", "omission")
 # Domains and judgements in short words of our own; the tools' own wording is not reproduced.
@@ -902,12 +903,14 @@ def _check_statements(reader: _Reader, tables: Mapping[str, _Table]) -> None:
                 row.cells["claimed_unit"] or "nothing",
                 "a unit" if row.cells["claimed_value"] else "nothing, as there is no claimed value",
             )
-        computed = bool(row.cells["claimed_value"] and row.cells["refers_to"])
+        if row.cells["refers_to"] and not row.cells["claimed_value"]:
+            expected = "the number that is held against the figure"
+            reader.fault("statements", row.number, "claimed_value", "a figure without a claim", "nothing", expected)
         for column in ("verdict", "reason"):
-            if computed and row.cells[column] and column == "verdict":
-                expected = "nothing: the verdict is computed from the figure"
-                reader.fault("statements", row.number, column, "a verdict by hand", row.cells[column], expected)
-            elif not computed and not row.cells[column]:
+            if row.cells["refers_to"] and row.cells[column]:
+                expected = "nothing: verdict and reason are computed from the figure"
+                reader.fault("statements", row.number, column, f"a {column} by hand", row.cells[column], expected)
+            elif not row.cells["refers_to"] and not row.cells[column]:
                 expected = "a verdict and its reason, as there is no figure to compute it from"
                 reader.fault("statements", row.number, column, f"no {column}", "nothing", expected)
     for row in tables["statements"].good("refers_to"):
@@ -915,17 +918,36 @@ def _check_statements(reader: _Reader, tables: Mapping[str, _Table]) -> None:
             _check_reference(reader, tables, row)
 
 
+def figures_of(refers_to: str) -> list[tuple[str, str, str]]:
+    """Return table, key and field of the figure that a statement refers to, or of both it divides (`` / ``).
+
+    Raises
+    ------
+    ValueError
+        If the text does not have that form.
+    """
+    figures = [tuple(part.strip().split(":")) for part in refers_to.split(" / ")]
+    if len(figures) > 2 or any(len(figure) != 3 or not all(figure) for figure in figures):
+        raise ValueError(refers_to)
+    return figures
+
+
 def _check_reference(reader: _Reader, tables: Mapping[str, _Table], row: _Row) -> None:
     text = row.cells["refers_to"]
-    parts = text.split(":")
     fields = {name: set(columns) for name, columns in STATUS_FIELDS.items()}
-    fields["studies"].add("n_randomised")
-    expected = "table:key:field of a figure, such as effects:space_ttp:median_treated"
-    if len(parts) != 3 or parts[0] not in fields or parts[2] not in fields[parts[0]]:
+    fields["studies"].add(BOTH_ARMS)
+    try:
+        figures = figures_of(text)
+    except ValueError:
+        figures = []
+    if not figures or any(table not in fields or column not in fields[table] for table, _, column in figures):
+        expected = "table:key:field of a figure, such as effects:space_ttp:median_treated, or two with / between them"
         reader.fault("statements", row.number, "refers_to", "unknown figure", text, expected)
-    elif parts[0] in tables and parts[1] not in {key_of(parts[0], each.cells) for each in tables[parts[0]].rows}:
-        expected = f"a key of {reader.shown(parts[0])}"
-        reader.fault("statements", row.number, "refers_to", "unknown figure", text, expected)
+        return
+    for table, key, _ in figures:
+        if table in tables and key not in {key_of(table, each.cells) for each in tables[table].rows}:
+            expected = f"a key of {reader.shown(table)}"
+            reader.fault("statements", row.number, "refers_to", "unknown figure", key, expected)
 
 
 def _check_bias(reader: _Reader, tables: Mapping[str, _Table]) -> None:

@@ -1,0 +1,210 @@
+"""An editorial's statements, each held against the figure it speaks of."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+import pandas as pd
+
+from sorafenib_rfa.evidence.tables import BOTH_ARMS, UNITS, Evidence, decimals_of, figures_of
+
+DAYS = {"days": 1.0, "weeks": 7.0, "months": 30.4375, "years": 365.25}
+SUPPORTED = "supported"
+UNIT_ERROR = "unit error"
+SCREENED = "screened, not randomised"
+CONTRADICTED = "contradicted"
+NOT_VERIFIABLE = "not verifiable"
+_STRENGTH = ("seen", "derived", "recalled", "blank")
+
+
+@dataclass(frozen=True)
+class _Figure:
+    """A source's figure: its value with the unit and half of the last digit it is printed with.
+
+    Attributes
+    ----------
+    text : str
+        As printed, with its unit.
+    status : str
+        The weakest of the figures it is made of: ``seen``, ``derived``, ``recalled`` or ``blank``.
+    own : bool
+        Whether it is known only from the document that is being checked.
+    """
+
+    value: float
+    half: float
+    unit: str
+    text: str
+    status: str
+    own: bool
+
+
+def check_statements(
+    evidence: Evidence, *, checked_documents: Collection[str] = ("zhong2016", "nct02187081")
+) -> pd.DataFrame:
+    """Hold each statement against the figure it refers to.
+
+    A claim is *supported* if numbers that print like it and numbers that print like the source's figure meet, after
+    conversion of units (30.4375 days a month). It is a *unit error* if that is so only in another unit of time than
+    the claimed one; *screened, not randomised* if a number of patients is that of the screened; *contradicted* else;
+    and *not verifiable* if the figure is blank, was only recalled, or is known from the checked document alone (a
+    quotient: both figures). Statements without a figure carry the verdict and the reason given by hand.
+
+    Parameters
+    ----------
+    evidence : Evidence
+    checked_documents : collection of str
+        Citation keys of the documents whose statements are checked: what was read only there proves nothing.
+
+    Returns
+    -------
+    DataFrame
+        One row a statement, in the order of ``statements.csv``: its columns, ``source_value`` and ``source_unit`` (the
+        figure as printed in the source; NaN and NA where none is known), ``verdict``, ``reason``, ``citation_key``
+        (of its source), ``src_file``, ``src_row``.
+    """
+    keys = dict(zip(evidence.sources["source_id"], evidence.sources["citation_key"], strict=True))
+    documents = tuple(f"{source}:" for source, key in keys.items() if key in checked_documents)
+    frame = evidence.statements.copy()
+    claims = zip(frame["claimed_value"], frame["claimed_unit"], frame["refers_to"], strict=True)
+    found: list[tuple[float, str | None, str, str] | None] = [
+        None if pd.isna(refers_to) else _check(evidence, value, unit, refers_to, documents)
+        for value, unit, refers_to in claims
+    ]
+    by_hand = zip(frame["verdict"], frame["reason"], found, strict=True)
+    verdicts = [(verdict, reason) if check is None else check[2:] for verdict, reason, check in by_hand]
+    frame["source_value"] = pd.array([check[0] if check else float("nan") for check in found], dtype="float64")
+    frame["source_unit"] = pd.array([check[1] if check else None for check in found], dtype="string")
+    frame["verdict"] = pd.array([verdict for verdict, _ in verdicts], dtype="string")
+    frame["reason"] = pd.array([reason for _, reason in verdicts], dtype="string")
+    frame["citation_key"] = pd.array([keys[source] for source in frame["source_id"]], dtype="string")
+    order = ["statement_id", "section", "statement", "claimed_value", "claimed_unit", "refers_to", "source_value"]
+    order += ["source_unit", "verdict", "reason", "source_id", "citation_key", "src_file", "src_row"]
+    return frame[order]
+
+
+def _check(
+    evidence: Evidence, value: float, unit: str, refers_to: str, documents: tuple[str, ...]
+) -> tuple[float, str | None, str, str]:
+    """Return source value, its unit, verdict and reason of a statement with a figure."""
+    figures = [_figure(evidence, *reference, documents) for reference in figures_of(refers_to)]
+    if any(figure.status == "blank" for figure in figures):
+        return float("nan"), None, NOT_VERIFIABLE, "the source's figure could not be read"
+    claim = _claim(value, unit)
+    if len(figures) == 2:
+        return _check_quotient(claim, *figures)
+    (figure,) = figures
+    verdict, reason = _verdict(evidence, claim, figure, refers_to)
+    if figure.own:
+        verdict, reason = NOT_VERIFIABLE, "the figure is known from this document alone: its source was not read"
+    elif figure.status == "recalled":
+        agreement = "agrees" if verdict == SUPPORTED else "does not agree"
+        verdict, reason = NOT_VERIFIABLE, f"recalled only ({figure.text}), which {agreement}"
+    elif figure.status == "derived":
+        reason = f"{reason} (derived)"
+    return figure.value, figure.unit, verdict, reason
+
+
+def _claim(value: float, unit: str) -> _Figure:
+    text = f"{value:g}"
+    return _Figure(value, _half(text), unit, f"{text} {unit}", "seen", False)
+
+
+def _figure(evidence: Evidence, table: str, key: str, field: str, documents: tuple[str, ...]) -> _Figure:
+    """Return a figure of the tables; of ``n_both_arms`` the sum of both arms."""
+    fields = ("n_treated", "n_control") if field == BOTH_ARMS else (field,)
+    texts = [evidence.printed(table, key, each) for each in fields]
+    origins = [evidence.provenance(table, key, each) for each in fields]
+    status = max((origin.status for origin in origins), key=_STRENGTH.index)
+    if status == "blank":
+        return _Figure(float("nan"), float("nan"), "", "", status, False)
+    unit = _unit(evidence, table, key, field)
+    value = sum(float(text) for text in texts)
+    own = all(origin.where.startswith(documents) for origin in origins) if documents else False
+    return _Figure(value, sum(_half(text) for text in texts), unit, f"{' + '.join(texts)} {unit}", status, own)
+
+
+def _unit(evidence: Evidence, table: str, key: str, field: str) -> str:
+    if field.startswith("median_"):
+        return evidence.printed(table, key, "median_unit")
+    if field.startswith("percent"):
+        return "percent"
+    if table == "studies" or field.startswith(("events_", "total_")):
+        return "patients"
+    return "ratio"
+
+
+def _half(text: str) -> float:
+    """Return half of the last digit; a count without decimals is exact within it."""
+    return 0.5 * 10.0 ** -decimals_of(text)
+
+
+def _meets(claim: _Figure, figure: _Figure, unit: str) -> bool:
+    """Tell whether a claim, its number read in `unit`, and a figure can print the same quantity."""
+    if unit in UNITS and figure.unit in UNITS:
+        scale = DAYS[figure.unit] / DAYS[unit]
+    elif unit == figure.unit:
+        scale = 1.0
+    else:
+        return False
+    return abs(claim.value - scale * figure.value) <= claim.half + scale * figure.half
+
+
+def _verdict(evidence: Evidence, claim: _Figure, figure: _Figure, refers_to: str) -> tuple[str, str]:
+    """Compare a claim with a figure, whatever the figure's status."""
+    if figure.unit == "patients":
+        return _verdict_on_patients(evidence, claim, figure, refers_to)
+    if _meets(claim, figure, claim.unit):
+        return SUPPORTED, f"the source gives {figure.text}"
+    if claim.unit in UNITS and figure.unit in UNITS:
+        same = f"{figure.text}, {_in(figure, claim.unit)}"
+        others = [unit for unit in UNITS if unit != claim.unit and _meets(claim, figure, unit)]
+        if others:
+            read = f"{claim.value:g} {others[0]}, not {claim.unit}"
+            inner = "" if others[0] == figure.unit else f" or {_in(figure, others[0])}"
+            return UNIT_ERROR, f"{read}: the source gives {same}{inner}"
+        return CONTRADICTED, f"the source gives {same}"
+    return CONTRADICTED, f"the source gives {figure.text}"
+
+
+def _in(figure: _Figure, unit: str) -> str:
+    return f"{figure.value * DAYS[figure.unit] / DAYS[unit]:.1f} {unit}"
+
+
+def _verdict_on_patients(evidence: Evidence, claim: _Figure, figure: _Figure, refers_to: str) -> tuple[str, str]:
+    """Numbers of patients are exact."""
+    study = figures_of(refers_to)[0][1]
+    if claim.value == figure.value:
+        return SUPPORTED, f"the source gives {figure.text}"
+    screened = evidence.printed("studies", study, "n_screened") if refers_to.startswith("studies:") else None
+    if screened is not None and claim.value == float(screened):
+        seen = evidence.status("studies", study, "n_screened")
+        return SCREENED, f"{screened} were screened ({seen}), {figure.value:g} randomised ({figure.text})"
+    return CONTRADICTED, f"the source gives {figure.value:g} ({figure.text})"
+
+
+def _check_quotient(claim: _Figure, above: _Figure, below: _Figure) -> tuple[float, str, str, str]:
+    """Compare a claimed quotient of two times with that of the sources, each with what its print allows."""
+    scale = DAYS[above.unit] / DAYS[below.unit] if above.unit in UNITS and below.unit in UNITS else 1.0
+    quotient = round(scale * above.value / below.value, 2)
+    lowest = scale * (above.value - above.half) / (below.value + below.half)
+    highest = scale * (above.value + above.half) / (below.value - below.half)
+    values = f"{_both_units(above)} against {_both_units(below)}"
+    reason = f"{values}: {quotient:.2f} times"
+    if above.own and below.own:
+        return quotient, "times", NOT_VERIFIABLE, "both figures are known from this document alone"
+    if "recalled" in (above.status, below.status):
+        return quotient, "times", NOT_VERIFIABLE, f"recalled only: {reason}"
+    if lowest <= claim.value + claim.half and highest >= claim.value - claim.half:
+        return quotient, "times", SUPPORTED, reason
+    if above.own or below.own:
+        reason += f" (the {'first' if above.own else 'second'} as this document gives it)"
+    return quotient, "times", CONTRADICTED, reason
+
+
+def _both_units(figure: _Figure) -> str:
+    """Return a figure as printed and, if it is a time in another unit, in months."""
+    if figure.unit not in UNITS or figure.unit == "months":
+        return figure.text
+    return f"{figure.text} ({_in(figure, 'months')})"
