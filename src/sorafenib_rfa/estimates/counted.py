@@ -48,6 +48,16 @@ NOT_OF_PATIENTS: Final = frozenset(
         "subgroups.interaction_tests",
         "subgroups.rmst_heterogeneity_tests",
         "time_to_event.k",
+        # patients and events of published studies, quoted: who they are is theirs
+        "effects.n_screened",
+        "effects.n_treated",
+        "effects.n_control",
+        "effects.n_both_arms",
+        "effects.events",
+        "effects.total",
+        # patients that a digitised curve stands for, made up to fit it
+        "reconstruction.pseudo_patients",
+        "reconstruction.pseudo_events",
     }
 )
 """Counts, as ``<part>.<stat_name>``, that count neither patients nor rows: they have no members."""

@@ -32,7 +32,7 @@ _ORIGIN: Final = ["src_file", "src_sheet", "src_row"]
 QUOTED: Final = "As published"
 """Population of what others published: it rests on no count of ours."""
 _SCORED: Final = "with all covariates of the adjustment set"
-_N: Final = ("n", "patients", "pairs", "estimated")
+_N: Final = ("n", "patients", "pairs", "estimated", "k", "percentages")
 """Names under which an analysis states of how many it speaks, in the order in which they are looked for."""
 
 _DENOMINATORS: Final = (
