@@ -17,6 +17,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Polygon, Rectangle
+from matplotlib.ticker import FixedLocator, NullLocator
 
 from sorafenib_rfa.errors import NotOfferedError, Problem
 from sorafenib_rfa.estimates.evidence_common import DESIGN_GROUPS, ENDPOINTS, SETTINGS
@@ -37,7 +38,12 @@ ROW_IN: Final = 0.185
 TEXT_PT: Final = 7.5
 NUMBERS_PT: Final = 7.0
 NOTES_PT: Final = 6.5
+NOTES_WIDTH: Final = 136
+"""Letters of a line of notes across the page."""
+
+TICKS: Final = (0.125, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
 BAND: Final = "#eceef0"
+DIAMOND: Final = "#555555"
 UNVERIFIED: Final = "(unverified)"
 DERIVED: Final = "\u2020"
 """Set at a study whose interval was not read but computed from its hazard ratio and p value."""
@@ -52,9 +58,10 @@ RANDOMISED: Final = "randomised"
 DERIVED_BASIS: Final = "estimate and p"
 HEADLINE, EVERYTHING = "headline", "with_unverified"
 LOOKS: Final = {
-    "primary": "", "interim_1": "first interim analysis", "interim_2": "second interim analysis",
-    "final": "final analysis", "updated": "updated analysis", "subset": "subset",
+    "primary": "", "interim_1": ", first interim", "interim_2": ", second interim", "final": ", final",
+    "updated": ", updated", "subset": ", subset",
 }  # fmt: skip
+"""Which look at a trial's data an effect is from, as it follows a name; the first full one goes without."""
 
 
 def no_synthetic(inputs: Inputs) -> None:
@@ -123,9 +130,9 @@ def _draw_page(
     notes: Sequence[str],
 ) -> tuple[Figure, pd.DataFrame]:
     """Draw lines below each other, texts in columns beside one plot whose axis is a ratio's."""
-    notes = [part for note in notes for part in textwrap.wrap(note, 122)]
+    notes = [part for note in notes for part in textwrap.wrap(note, NOTES_WIDTH)]
     top_in = 0.5 if legend else 0.3
-    bottom_in = 0.68 + 0.125 * len(notes) + 0.06
+    bottom_in = 0.78 + 0.125 * len(notes) + 0.06
     deep = sum(line.rows for line in lines) + 0.3
     height = top_in + bottom_in + deep * ROW_IN
     figure, drawn = new_figure(height), Drawn()
@@ -136,6 +143,7 @@ def _draw_page(
     ax.set_ylim(deep, 0)
     ax.set_xlim(*_limits(lines))
     style_ratio_axis(ax, inputs, "Hazard ratio (log scale)", sides)
+    ax.xaxis.set_major_locator(FixedLocator([tick for tick in TICKS if ax.get_xlim()[0] <= tick <= ax.get_xlim()[1]]))
 
     def write(x_in: float, y: float, text: str, **how: Any) -> None:
         at = (bottom_in + (deep - y) * ROW_IN) / height
@@ -185,49 +193,35 @@ def _draw_page(
 def _draw_value(ax: Axes, line: Line, place: float) -> None:
     """Draw a study's square with its interval, a pooled diamond, or the bar of a prediction interval."""
     estimate, low, high = line.value
-    left, right = ax.get_xlim()
+    dashes = "-" if line.solid else (0, (2, 1))
+    if line.kind == "study" and np.isfinite(low) and np.isfinite(high):
+        ax.plot([low, high], [place, place], color=INK, linewidth=1.1, linestyle=dashes, zorder=2)
     if line.kind == "study" and np.isfinite(estimate):
-        if np.isfinite(low) and np.isfinite(high):
-            ends = [max(low, left), min(high, right)]
-            ax.plot(
-                ends, [place, place], color=INK, linewidth=1.1, zorder=2, linestyle="-" if line.solid else (0, (2, 1))
-            )
-            for end, limit, marker in ((low, left, "<"), (high, right, ">")):
-                if (end < limit) if marker == "<" else (end > limit):
-                    ax.plot([limit], [place], marker, color=INK, markersize=3.5, clip_on=False)
+        face = INK if line.solid else "white"
         ax.plot(
-            [estimate], [place], "s", color=INK, markerfacecolor=INK if line.solid else "white", markersize=line.size,
-            markeredgewidth=0.9, zorder=4,
-        )  # fmt: skip
-    elif line.kind == "diamond" and np.isfinite(estimate):
-        corners = [
-            (max(low, left), place),
-            (estimate, place - 0.33),
-            (min(high, right), place),
-            (estimate, place + 0.33),
-        ]
+            [estimate],
+            [place],
+            "s",
+            color=INK,
+            markerfacecolor=face,
+            markersize=line.size,
+            markeredgewidth=0.9,
+            zorder=4,
+        )
+    if line.kind == "diamond" and np.isfinite(estimate):
+        corners = [(low, place), (estimate, place - 0.33), (high, place), (estimate, place + 0.33)]
         ax.add_patch(
             Polygon(
-                corners, closed=True, facecolor="#555555" if line.solid else "white", edgecolor=INK, linewidth=0.9,
-                linestyle="-" if line.solid else (0, (2, 1)), zorder=4, gid="diamond",
+                corners, closed=True, facecolor=DIAMOND if line.solid else "white", edgecolor=INK, linewidth=0.9,
+                linestyle=dashes, zorder=4, gid="diamond",
             )
         )  # fmt: skip
-    elif line.kind == "prediction" and np.isfinite(low):
-        ends = [max(low, left), min(high, right)]
-        ax.plot(
-            ends,
-            [place, place],
-            color=INK if line.solid else MUTED,
-            linewidth=3.2,
-            alpha=0.45,
-            zorder=3,
-            gid="prediction",
-        )
-        for end, limit, marker in ((low, left, "<"), (high, right, ">")):
-            beyond = (end < limit) if marker == "<" else (end > limit)
-            ax.plot(
-                [limit if beyond else end], [place], marker if beyond else "|", color=INK, markersize=5, clip_on=False
-            )
+    if line.kind == "prediction" and np.isfinite(low):
+        ax.plot([low, high], [place, place], color=INK, linewidth=3.2, alpha=0.45, zorder=3, gid="prediction")
+    left, right = ax.get_xlim()
+    for end, limit, beyond in ((left, low, low < left), (right, high, high > right)):
+        if beyond:  # the axis cuts it off
+            ax.plot([end], [place], "<" if limit == low else ">", color=INK, markersize=3.5, clip_on=False, zorder=5)
 
 
 def _limits(lines: Sequence[Line]) -> tuple[float, float]:
@@ -279,15 +273,15 @@ def _draw_syntheses(inputs: Inputs, setting: str) -> tuple[Figure, pd.DataFrame]
     lines = [line for _, rows in pooled.groupby("synthesis_id", sort=False) for line in _panel(inputs, effects, rows)]
     lines += _unpooled_panels(inputs, effects, setting, set(pooled["endpoint"]))
     columns = {
-        "n": Column("Patients,\nsorafenib / control", 2.43, "center"),
-        "common": Column("Weight,\ncommon", 3.38, "right"),
-        "random": Column("Weight,\nrandom", 3.92, "right"),
+        "n": Column("Patients,\ntreated / control", 2.42, "center"),
+        "common": Column("Weight,\ncommon", 3.46, "right"),
+        "random": Column("Weight,\nrandom", 4.0, "right"),
         "ratio": Column("Hazard ratio\n(95% CI)", WIDTH_IN - 0.06, "right"),
     }
     ratios = [line.texts.get("ratio", "") for line in lines]
     right = WIDTH_IN - 0.16 - text_width_in(new_figure(1.0), ratios, NUMBERS_PT, "bold")
     notes = list(_forest_notes(inputs, lines))
-    return _draw_page(inputs, lines, columns, (4.04, right), ("sorafenib", "control"), _forest_legend(lines), notes)
+    return _draw_page(inputs, lines, columns, (4.14, right), ("sorafenib", "control"), _forest_legend(lines), notes)
 
 
 def _panel(inputs: Inputs, effects: pd.DataFrame, rows: pd.DataFrame) -> Iterator[Line]:
@@ -337,9 +331,20 @@ def _study_lines(inputs: Inputs, studies: pd.DataFrame, synthesis: str, endpoint
 
 
 def _study_label(study: Any) -> str:
-    """Return a study with its year and what is to be known of its numbers."""
+    """Return a study with its year, its look, and what is to be known of its numbers."""
     mark = DERIVED if study.basis == DERIVED_BASIS else ""
-    return f"{study.label} {study.year:.0f}{mark}" + ("" if study.verified else f" {UNVERIFIED}")
+    return f"{_named(study)}{LOOKS[study.look]}{mark}{_flag(study)}"
+
+
+def _named(study: Any) -> str:
+    """Return a study with its year."""
+    return str(study.label) if pd.isna(study.year) else f"{study.label} {study.year:.0f}"
+
+
+def _flag(study: Any) -> str:
+    """Return the flag of an effect that is not verified; one that has no interval says that instead."""
+    recalled = np.isfinite(study.lo) or "recalled" in study.status
+    return f" {UNVERIFIED}" if not study.verified and recalled else ""
 
 
 def _study_texts(inputs: Inputs, synthesis: str, study: Any) -> dict[str, str]:
@@ -361,7 +366,8 @@ def _pooled_lines(inputs: Inputs, rows: pd.DataFrame, endpoint: str, *, solid: b
     k = int(rows["k"].iloc[0])
     scope = "" if solid else ", with unverified"
     if k < 2:
-        yield Line("words", (ONE_STUDY if k else NO_VERIFIED) + scope, panel=endpoint, solid=solid, indent=1)
+        words = ONE_STUDY if solid else f"With unverified: {_within(ONE_STUDY)}"
+        yield Line("words", words if k else NO_VERIFIED, panel=endpoint, solid=solid, indent=1)
         return
     names = {"common": "Common effect", "random": "Random effects, Hartung-Knapp"}
     for row in rows.itertuples():
@@ -402,7 +408,7 @@ def _heterogeneity(inputs: Inputs, random: Any) -> str:
     """Return I squared and tau squared with their intervals, and the p value of Cochran's Q."""
     i2, tau2 = (
         inputs.number(random[f"{name}_id"], "ci", digits=digits).replace("95% CI ", "")
-        for name, digits in (("i2", 0), ("tau2", 3))
+        for name, digits in (("i2", 0), ("tau2", 2))
     )
     return f"Heterogeneity: I\u00b2 {i2}, \u03c4\u00b2 {tau2}, Q {inputs.number(random['q_id'], 'p')}"
 
@@ -414,6 +420,9 @@ def _forest_notes(inputs: Inputs, lines: Sequence[Line]) -> Iterator[str]:
         "panel. Random effects: restricted maximum likelihood, Hartung-Knapp interval"
         + (", never narrower than Wald's." if inputs.plan.evidence and inputs.plan.evidence.at_least_wald else ".")
     )
+    pairs = inputs.curve("evidence_pooled").query("k == 2 and model == 'random'")["ard_id"]
+    if any(line.ard_id in set(pairs) for line in lines):
+        yield "With two studies the random-effects interval rests on one degree of freedom and is very wide."
     if any(DERIVED in line.label for line in lines):
         yield (
             f"{DERIVED} Interval computed from the hazard ratio and p value that were read (sidedness respected); its "
@@ -431,12 +440,11 @@ def _forest_notes(inputs: Inputs, lines: Sequence[Line]) -> Iterator[str]:
 def _forest_legend(lines: Sequence[Line]) -> list[Any]:
     """Return the marks that the plot has."""
     has = {(line.kind, line.solid) for line in lines}
-    filled, hollow = {"facecolor": "#555555", "edgecolor": INK}, {"facecolor": "white", "edgecolor": INK}
     marks: list[Any] = []
     for kind, marker, words in (("study", "s", "Study"), ("diamond", "D", "Pooled")):
         for solid, said in ((True, "verified"), (False, "unverified" if kind == "study" else "with unverified")):
             if (kind, solid) in has:
-                face = (filled if solid else hollow)["facecolor"] if kind == "diamond" else INK if solid else "white"
+                face = "white" if not solid else DIAMOND if kind == "diamond" else INK
                 marks.append(
                     Line2D(
                         [], [], marker=marker, markersize=5, color=INK, markerfacecolor=face, linewidth=1.1,
@@ -471,7 +479,7 @@ def draw_evidence_context(inputs: Inputs) -> tuple[Figure, pd.DataFrame]:
     )
     lines: list[Line] = []
     most = (1 / shown["se"] ** 2).max()
-    for (_, _), rows in shown.groupby(["place", "group"], sort=False):
+    for _, rows in shown.groupby(["place", "group"], sort=False):
         words = {RANDOMISED: "randomised", "cohorts": "cohorts, not randomised"}.get(
             rows["group"].iloc[0], "no comparison"
         )
@@ -495,19 +503,17 @@ def draw_evidence_context(inputs: Inputs) -> tuple[Figure, pd.DataFrame]:
 def _context_study(inputs: Inputs, own: pd.DataFrame, panel: str, most: float) -> Iterator[Line]:
     """Yield a study with what it compared, then its hazard ratios."""
     first = next(own.itertuples())
-    year = "" if pd.isna(first.year) else f" {first.year:.0f}"
-    compared = textwrap.wrap(f"{first.treated} against {first.comparator[0].lower()}{first.comparator[1:]}", 58)
+    compared = textwrap.wrap(f"{first.treated} against {_within(first.comparator)}", 58)
     sizes = [f"effects.{first.study_id}.n_{arm}" for arm in ("treated", "control")]
     texts = {"n": " / ".join(inputs.number(size) for size in sizes)} if all(s in inputs.rows for s in sizes) else {}
-    yield Line("study", f"{first.label}{year}", panel=panel, texts=texts, indent=1)
+    yield Line("study", _named(first), panel=panel, texts=texts, indent=1)
     yield Line("words", "\n".join(compared), panel=panel, indent=1)
     for effect in own.itertuples():
         mark = DERIVED if effect.basis == DERIVED_BASIS else ""
         wide = WIDER if np.isfinite(effect.lo) and effect.ci_level != 95 else ""
-        look = f", {LOOKS[effect.look]}" if LOOKS[effect.look] else ""
         yield Line(
             "study",
-            f"{effect.endpoint}{look}{mark}{wide}" + ("" if effect.verified else f" {UNVERIFIED}"),
+            f"{effect.endpoint}{LOOKS[effect.look]}{mark}{wide}{_flag(effect)}",
             panel=panel,
             texts={"ratio": _ratio(inputs, effect.ard_id)},
             value=(effect.hr, effect.lo, effect.hi),
@@ -518,6 +524,11 @@ def _context_study(inputs: Inputs, own: pd.DataFrame, panel: str, most: float) -
         )
 
 
+def _within(words: str) -> str:
+    """Return words as they stand within a sentence: `Placebo` as `placebo`, `TACE + placebo` as it is."""
+    return words[:1].lower() + words[1:] if words[1:2].islower() else words
+
+
 def _context_notes(lines: Sequence[Line], shown: pd.DataFrame) -> Iterator[str]:
     """Yield the meaning of the marks that the plot has, and of the endpoints' codes."""
     codes = sorted(set(shown["endpoint"]))
@@ -525,7 +536,8 @@ def _context_notes(lines: Sequence[Line], shown: pd.DataFrame) -> Iterator[str]:
     if any(DERIVED in line.label for line in lines):
         yield f"{DERIVED} Interval computed from the hazard ratio and p value that were read (sidedness respected)."
     if any(WIDER in line.label for line in lines):
-        yield f"{WIDER} The source prints an interval of another level than 95%; shown as printed."
+        levels = sorted(set(shown.loc[shown["lo"].notna() & (shown["ci_level"] != 95), "ci_level"]))
+        yield f"{WIDER} An interval of {' or '.join(f'{level:g}%' for level in levels)}, as printed."
     if any(not line.solid for line in lines):
         yield f"{UNVERIFIED[1:-1].capitalize()}: the estimate or its interval is known from memory or second hand only."
 
@@ -559,20 +571,7 @@ def draw_evidence_cumulative(inputs: Inputs) -> tuple[Figure, pd.DataFrame]:
         lines.append(Line("head", panel, panel=panel))
         if own.empty:
             lines.append(Line("words", "Not with fewer than three studies", panel=panel, indent=1))
-        for row in own.itertuples():
-            year = "" if pd.isna(row.year) else f" {row.year:.0f}"
-            lines.append(
-                Line(
-                    "diamond",
-                    f"{word} {row.label}{year}",
-                    panel=panel,
-                    texts={"k": inputs.number(row.k_id), "ratio": _ratio(inputs, row.ard_id)},
-                    value=(row.hr, row.lo, row.hi),
-                    solid=solid,
-                    ard_id=row.ard_id,
-                    indent=1,
-                )
-            )
+        lines += [_step(inputs, row, panel, word, solid=solid) for row in own.itertuples()]
     columns = {
         "k": Column("Studies", 2.72, "right"),
         "ratio": Column("Hazard ratio\n(95% CI)", WIDTH_IN - 0.06, "right"),
@@ -593,6 +592,23 @@ def draw_evidence_cumulative(inputs: Inputs) -> tuple[Figure, pd.DataFrame]:
         "studies known at the time, or all but one.",
     ]
     return _draw_page(inputs, lines, columns, (2.9, right), ("sorafenib", "control"), _forest_legend(lines), notes)
+
+
+def _step(inputs: Inputs, row: Any, panel: str, word: str, *, solid: bool) -> Line:
+    """Return a synthesis of some of the studies as a diamond; the first study alone is no synthesis and has a square."""
+    alone = row.k < 2
+    count = row.ard_id.removesuffix("random_hr") + "k"
+    return Line(
+        "study" if alone else "diamond",
+        f"{_named(row)} alone" if alone else f"{word} {_named(row)}",
+        panel=panel,
+        texts={"k": "1" if alone else inputs.number(count), "ratio": _ratio(inputs, row.ard_id)},
+        value=(row.hr, row.lo, row.hi),
+        solid=solid,
+        size=5.0,
+        ard_id=row.ard_id,
+        indent=1,
+    )
 
 
 def _largest(pooled: pd.DataFrame) -> pd.Series:
@@ -618,7 +634,7 @@ def draw_evidence_intervals(inputs: Inputs) -> tuple[Figure, pd.DataFrame]:
     no_synthetic(inputs)
     intervals, survival = inputs.curve("evidence_intervals"), inputs.curve("evidence_survival")
     pairs = list(intervals.groupby(["study_id", "endpoint"], sort=False))
-    height = 4.7
+    height = 4.55
     figure, drawn = new_figure(height), Drawn()
     left, gap = 0.085, 0.035
     width = (0.985 - left - gap * (len(pairs) - 1)) / len(pairs)
@@ -627,11 +643,12 @@ def draw_evidence_intervals(inputs: Inputs) -> tuple[Figure, pd.DataFrame]:
         name = f"{own['label'].iloc[0]}"
         panel = f"{name}: {ENDPOINTS[str(code)].lower()}"
         x = left + column * (width + gap)
-        upper = figure.add_axes((x, 2.72 / height, width, 1.28 / height))
+        upper = figure.add_axes((x, 2.82 / height, width, 1.28 / height))
         lower = figure.add_axes((x, 0.95 / height, width, 1.42 / height))
         curves = survival[(survival["study_id"] == study) & (survival["endpoint"] == code)]
         _draw_survival(upper, curves, panel, drawn)
         _draw_interval_ratios(lower, own, panel, drawn)
+        _say_average(inputs, lower, f"reconstruction.{study}_{str(code).lower()}", panel, drawn)
         end = float(own["to_month"].max())
         for ax in (upper, lower):
             ax.set_xlim(0, end)
@@ -640,7 +657,9 @@ def draw_evidence_intervals(inputs: Inputs) -> tuple[Figure, pd.DataFrame]:
         upper.set_ylim(0, 100)
         lower.set_yscale("log")
         lower.set_ylim(low, high)
-        ratio_ticks(lower.yaxis, low, high, 0.1)
+        lower.yaxis.set_major_locator(FixedLocator([tick for tick in TICKS if low <= tick <= high]))
+        lower.yaxis.set_minor_locator(NullLocator())
+        lower.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
         lower.set_xlabel("Months")
         upper.set_title(
             f"{'ABCDEFGH'[column]}  {textwrap.fill(name, 28)}\n{ENDPOINTS[str(code)]}",
@@ -669,7 +688,7 @@ def draw_evidence_intervals(inputs: Inputs) -> tuple[Figure, pd.DataFrame]:
         "Symbols: published percentages; lines: exponential between them. Below 1 favours RFA + sorafenib. Cohorts, not "
         "randomised: an early difference that wanes fits an effect that wears off, and it fits immortal time or selection."
     )
-    for number, note in enumerate(textwrap.wrap(notes, 122)):
+    for number, note in enumerate(textwrap.wrap(notes, NOTES_WIDTH)):
         figure.text(0.012, (0.3 - 0.125 * number) / height, note, va="top", fontsize=NOTES_PT, color=MUTED)
     return figure, drawn.frame()
 
@@ -704,6 +723,16 @@ def _draw_interval_ratios(ax: Axes, own: pd.DataFrame, panel: str, drawn: Drawn)
     )  # fmt: skip
 
 
+def _say_average(inputs: Inputs, ax: Axes, key: str, panel: str, drawn: Drawn) -> None:
+    """Print the average hazard ratio above a panel, and the test that it is the same in all intervals."""
+    average, constant = _ratio(inputs, f"{key}.hr"), inputs.number(f"{key}.heterogeneity", "p")
+    ax.set_title(
+        f"average {average}\nequal in all intervals: {constant}", fontsize=NOTES_PT, fontweight="normal", pad=3
+    )
+    drawn.add("text", panel=panel, series="average", text=average, ard_id=f"{key}.hr")
+    drawn.add("text", panel=panel, series="equal in all intervals", text=constant, ard_id=f"{key}.heterogeneity")
+
+
 # --- small studies --------------------------------------------------------------------------------------------------
 
 
@@ -730,25 +759,40 @@ def draw_evidence_small_studies(inputs: Inputs) -> tuple[Figure, pd.DataFrame]:
                 hint="take the figure out of `figures` in the cohort's cohort.yaml",
             )
         )
+    pooled = inputs.curve("evidence_pooled")
+    rows = _largest_of(rows, pooled)
+    common = pooled[
+        (pooled["synthesis_id"] == rows["synthesis_id"].iloc[0])
+        & (pooled["scope"] == rows["scope"].iloc[0])
+        & (pooled["model"] == "common")
+    ].iloc[0]
     figure, drawn = new_figure(3.6, width_in=5.2), Drawn()
     ax = figure.add_axes((0.13, 0.2, 0.84, 0.68))
     deepest = float(rows["se"].max()) * 1.08
-    centre = float(rows["log_common"].iloc[0])
+    centre = float(np.log(common["hr"]))
     grid = np.linspace(0, deepest, 50)
     for side in (-1, 1):
         ax.plot(np.exp(centre + side * 1.96 * grid), grid, color=RULE, linewidth=0.8, linestyle=(0, (3, 2)))
     ax.axvline(np.exp(centre), color=RULE, linewidth=0.8)
-    slope, intercept = float(rows["egger_slope"].iloc[0]), float(rows["egger_intercept"].iloc[0])
     # Egger's regression of y / s on 1 / s: the effect that it expects at a standard error
-    ax.plot(np.exp(slope + intercept * grid), grid, color=INK, linewidth=1.4)
-    ax.plot(np.exp(rows["log_hr"]), rows["se"], "o", color=INK, markersize=4.5, zorder=4)
+    expected = np.exp(float(rows["egger_slope"].iloc[0]) + float(rows["egger_intercept"].iloc[0]) * grid)
+    ax.plot(expected, grid, color=INK, linewidth=1.4)
+    for row in rows.itertuples():
+        face = INK if row.verified else "white"
+        ax.plot([np.exp(row.log_hr)], [row.se], "o", color=INK, markerfacecolor=face, markersize=4.5, zorder=4)
     ax.set(xscale="log", ylim=(deepest, 0), xlabel="Hazard ratio (log scale)", ylabel="Standard error of its logarithm")
-    low, high = ax.get_xlim()
-    ratio_ticks(ax.xaxis, low, high)
+    ratio_ticks(ax.xaxis, *ax.get_xlim())
     egger = str(rows["ard_id"].iloc[0])
     words = f"Egger's test: {inputs.number(egger, 'p')}"
-    figure.text(0.13, 0.93, f"{rows['title'].iloc[0]}. {words}", fontsize=TEXT_PT)
+    figure.text(0.13, 0.93, f"{common['title']}. {words}", fontsize=TEXT_PT)
     drawn.add("study", series=rows["label"].to_numpy(), x=np.exp(rows["log_hr"].to_numpy()), y=rows["se"].to_numpy())
-    drawn.add("egger", x=np.exp(slope + intercept * grid), y=grid)
+    drawn.add("egger", x=expected, y=grid)
     drawn.add("text", text=words, ard_id=egger)
     return figure, drawn.frame()
+
+
+def _largest_of(rows: pd.DataFrame, pooled: pd.DataFrame) -> pd.DataFrame:
+    """Return the points of one synthesis: that of most studies, a headline one where several have as many."""
+    counts = pooled[pooled["model"] == "random"].merge(rows[["synthesis_id", "scope"]].drop_duplicates())
+    largest = _largest(counts)
+    return rows[(rows["synthesis_id"] == largest["synthesis_id"]) & (rows["scope"] == largest["scope"])]

@@ -79,15 +79,15 @@ def draw_flow(inputs: Inputs) -> tuple[Figure, pd.DataFrame]:
     middle = MAIN[0] + MAIN[1] / 2
     y = 0.25
     for (stay, leave), height in zip(levels, heights, strict=True):
-        _draw(ax, stay, MAIN[0], y, MAIN[1], drawn)
+        draw_box(ax, stay, MAIN[0], y, MAIN[1], drawn)
         bottom = y + height + GAP_IN
-        _arrow(ax, (middle, y + stay.height), (middle, bottom))
+        draw_arrow(ax, (middle, y + stay.height), (middle, bottom))
         if leave is not None:
             turn = y + min(stay.height, leave.height) / 2
-            _arrow(ax, (MAIN[0] + MAIN[1], turn), (SIDE[0], turn))
-            _draw(ax, leave, SIDE[0], y, SIDE[1], drawn)
+            draw_arrow(ax, (MAIN[0] + MAIN[1], turn), (SIDE[0], turn))
+            draw_box(ax, leave, SIDE[0], y, SIDE[1], drawn)
         y = bottom
-    _draw(ax, analysed, MAIN[0], y, MAIN[1], drawn)
+    draw_box(ax, analysed, MAIN[0], y, MAIN[1], drawn)
     if arms:
         _draw_arms(ax, arms, (middle, y + analysed.height), drawn)
     if inputs.cohort.synthetic:
@@ -115,19 +115,19 @@ def _left(inputs: Inputs, steps: pd.DataFrame, words: str, total: str) -> Box | 
     lines, ids = [f"{words} (n = {inputs.number(total)})"], [total]
     for step in steps.itertuples():
         reason = f"{step.reason} (n = {inputs.number(step.ard_id)})"
-        wrapped = _wrapped(reason, SIDE[1] - 2 * PAD_IN)
-        lines += wrapped
-        ids += [*[""] * (len(wrapped) - 1), step.ard_id]  # the number stands at the end
+        because = wrapped(reason, SIDE[1] - 2 * PAD_IN)
+        lines += because
+        ids += [*[""] * (len(because) - 1), step.ard_id]  # the number stands at the end
     return Box(tuple(lines), tuple(ids))
 
 
-def _wrapped(text: str, width_in: float) -> list[str]:
+def wrapped(text: str, width_in: float, weight: str = "normal") -> list[str]:
     """Return `text` in lines that fit into `width_in`; lines after the first are indented."""
     ruler = new_figure(1.0)
     lines = [""]
-    for word in text.split():
+    for word in text.split(" "):  # a space that does not break stays
         longer = f"{lines[-1]} {word}" if lines[-1].strip() else lines[-1] + word
-        if text_width_in(ruler, [longer], TEXT_PT) > width_in and lines[-1].strip():
+        if text_width_in(ruler, [longer], TEXT_PT, weight) > width_in and lines[-1].strip():
             lines.append("   " + word)
         else:
             lines[-1] = longer
@@ -148,7 +148,7 @@ def _arm(inputs: Inputs, arms: Arms, label: str) -> Box | None:
     return Box(tuple(lines), tuple(ids))
 
 
-def _draw(ax: Axes, box: Box, x: float, y: float, width: float, drawn: Drawn) -> None:
+def draw_box(ax: Axes, box: Box, x: float, y: float, width: float, drawn: Drawn) -> None:
     """Draw a box whose upper left corner is at `x`, `y` (inches from the upper left corner)."""
     ax.add_patch(Rectangle((x, y), width, box.height, facecolor="none", edgecolor=INK, linewidth=0.8, zorder=2))
     for number, (line, ard_id) in enumerate(zip(box.lines, box.ard_ids, strict=True)):
@@ -164,7 +164,8 @@ def _draw(ax: Axes, box: Box, x: float, y: float, width: float, drawn: Drawn) ->
         drawn.add("box", series=box.lines[0], x=x, y=y, text=line, ard_id=ard_id)
 
 
-def _arrow(ax: Axes, start: tuple[float, float], end: tuple[float, float]) -> None:
+def draw_arrow(ax: Axes, start: tuple[float, float], end: tuple[float, float]) -> None:
+    """Draw an arrow between two points."""
     ax.add_patch(
         FancyArrowPatch(
             start, end, arrowstyle="-|>", mutation_scale=8, color=INK, linewidth=0.8, shrinkA=0, shrinkB=0, zorder=2
@@ -182,6 +183,6 @@ def _draw_arms(ax: Axes, arms: list[Box], start: tuple[float, float], drawn: Dra
     for number, box in enumerate(arms):
         left = MAIN[0] + number * (width + gap)
         centres.append(left + width / 2)
-        _arrow(ax, (centres[-1], fork), (centres[-1], top))
-        _draw(ax, box, left, top, width, drawn)
+        draw_arrow(ax, (centres[-1], fork), (centres[-1], top))
+        draw_box(ax, box, left, top, width, drawn)
     ax.plot([min(*centres, x), max(*centres, x)], [fork, fork], color=INK, linewidth=0.8)
