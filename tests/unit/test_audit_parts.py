@@ -1,17 +1,26 @@
 """Parts of the audit site: packed data come back as they were, the paper keeps its text and loses what could act."""
 
 import base64
+import hashlib
+import json
+import random
+import shutil
+import subprocess
 
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from sorafenib_rfa.audit.build import _titles, index_page
-from sorafenib_rfa.audit.data import code_part, ledger_part, members_part, ordered, seals_part
-from sorafenib_rfa.audit.pack import columns, packed, runs, unpacked
+from sorafenib_rfa.audit.build import HERE, _titles, index_page
+from sorafenib_rfa.audit.data import code_part, ledger_part, members_part, ordered, run_part, seals_part
+from sorafenib_rfa.audit.pack import _as_bytes, _as_characters, columns, nested, numbers, packed, runs, unpacked
 from sorafenib_rfa.audit.paper import link, rewrite_fragment, rewrite_paper
 from sorafenib_rfa.records.record import Record, Records
+from sorafenib_rfa.records.run_log import Entry
 from sorafenib_rfa.records.seals import Breach
 
+ASSETS = HERE / "assets"
 SVG = b'<svg width="72pt" height="36pt" viewBox="0 0 72 36" xmlns="http://www.w3.org/2000/svg"/>'
 PAGE = f"""<html><head><title>A &amp; B</title></head><body>
 <nav class="contents"><details><summary>Contents</summary><ul><li><a href="#s">S</a></li></ul></details></nav>
@@ -28,7 +37,61 @@ def test_packed_parts_come_back():
     script = packed("core", content)
     assert unpacked(script) == content
     assert packed("core", content) == script
-    assert "</script>" not in script
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.binary(max_size=200) | st.integers(0, 40).map(lambda n: b"\xff" * n) | st.integers(0, 40).map(bytes))
+def test_any_bytes_come_back_from_characters_that_mean_nothing_in_a_script(data):
+    text = _as_characters(data)
+    assert _as_bytes(text, len(data)) == data
+    assert all(0x80 <= ord(letter) <= 0xFFFF and not 0xD800 <= ord(letter) < 0xE000 for letter in text)
+
+
+def test_what_cannot_be_compressed_takes_half_a_per_cent_more():
+    data = random.Random(1).randbytes(100_000)
+    assert len(_as_characters(data).encode("utf-16-le")) < 1.005 * len(data)
+
+
+def test_the_site_unpacks_as_python_does(tmp_path):
+    node = shutil.which("node")
+    if node is None:
+        pytest.skip("no Node.js is installed; the tests of the browser unpack too")
+    content = {"text": "日本 \u202e \U0001f600", "numbers": [random.Random(2).random() for _ in range(3000)]}
+    (tmp_path / "part.js").write_bytes(packed("part", content))
+    source = (ASSETS / "base.js").read_text(encoding="utf-8")
+    reader = source[source.index("  const FIRST =") : source.index("  async function unpack")]
+    (tmp_path / "run.js").write_text(
+        "const fs = require('fs');\nglobalThis.self = globalThis;\n"
+        "eval(fs.readFileSync('part.js').subarray(2).toString('utf16le'));\n"
+        f"const fzstd = require({json.dumps(str(ASSETS / 'fzstd.js'))});\n{reader}\n"
+        "process.stdout.write(fzstd.decompress(bytesOf(self.AUDIT.part)));\n",
+        encoding="utf-8",
+    )
+    shown = subprocess.run([node, "run.js"], cwd=tmp_path, capture_output=True, check=True).stdout
+    assert json.loads(shown) == content
+
+
+def test_the_reader_of_zstandard_is_the_published_one():
+    notice, _, body = (ASSETS / "fzstd.js").read_bytes().partition(b" */\n")
+    assert f"sha256 {hashlib.sha256(body).hexdigest()}".encode() in notice
+    assert b"Permission is hereby granted" in notice
+
+
+def opened(sets, number):
+    """Return the places in a set that `nested` wrote, as the site reads it."""
+    container, *told = sets[number]
+    return numbers(told) if container < 0 else [opened(sets, container)[place] for place in numbers(told)]
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.frozensets(st.integers(0, 30)), max_size=12, unique=True))
+def test_sets_within_sets_come_back(sets):
+    found = nested(sets)
+    assert [opened(found, number) for number in range(len(sets))] == [sorted(one) for one in sets]
+
+
+def test_a_set_stands_within_the_smallest_that_holds_it():
+    assert [container for container, *_ in nested([{5}, {1, 5, 9}, {1, 2, 5, 9}, {1, 2}])] == [1, 2, -1, 2]
 
 
 def test_columns_keep_values_and_missing_ones():
@@ -147,11 +210,11 @@ def test_ledger_lists_who_left_and_leaves_the_cells_content_out():
 def test_members_are_patients_or_rows():
     members = pd.DataFrame(
         {
-            "ard_id": ["p.a.n", "p.a.n", "p.b.events"],
-            "USUBJID": ["c-1", "c-3", "c-3"],
-            "src_file": [None, None, "ae.csv"],
-            "src_sheet": [None, None, "Blatt 1"],
-            "src_row": pd.array([None, None, 7], dtype="Int64"),
+            "ard_id": ["p.a.n", "p.a.n", *["p.b.events"] * 4],
+            "USUBJID": ["c-1", "c-3", "c-3", "c-1", "c-1", None],
+            "src_file": [None, None, "ae.csv", "p.csv", "p.csv", "ae.csv"],
+            "src_sheet": [None, None, "Blatt 1", None, None, "Blatt 1"],
+            "src_row": pd.array([None, None, 7, 9, 9, 8], dtype="Int64"),
         }
     )
     origins = pd.DataFrame(
@@ -171,17 +234,43 @@ def test_members_are_patients_or_rows():
             "variable": "",
             "stat_name": ["n", "events"],
             "unit": "count",
-            "value": [2.0, 1.0],
+            "value": [2.0, 4.0],
             "record": "r",
         }
     )
     part = members_part(members, origins, ard)
     assert part["patients"] == ["c-1", "c-2", "c-3"]
-    assert part["sets"][part["of"]["p.a.n"][1]] == [0, 1, 1, 1]
-    kind, place = part["of"]["p.b.events"]
-    patient, file, row = part["sets"][place]
-    assert (kind, part["patients"][patient], part["files"][file], row) == ("r", "c-3", ["ae.csv", "Blatt 1"], 7)
+    kind, number = part["of"]["p.a.n"]
+    assert (kind, opened(part["sets"]["p"], number)) == ("p", [0, 2])
     assert part["rows"][0][1] == [2, 2, 5, 1]
+    lines = [
+        [patient, file, row]
+        for patient, told in enumerate(part["rows"])
+        for file, coded in zip(told[::2], told[1::2], strict=True)
+        for row in numbers(coded)
+    ]
+    lines += [part["further"][start : start + 3] for start in range(0, len(part["further"]), 3)]
+    kind, number = part["of"]["p.b.events"]
+    counted = [lines[place] for place in opened(part["sets"][kind], number)]
+    names = [
+        (part["patients"][patient] if patient >= 0 else "", part["files"][file], row) for patient, file, row in counted
+    ]
+    assert kind == "r"
+    assert sorted(names) == [
+        ("", ["ae.csv", "Blatt 1"], 8),  # of nobody known
+        ("c-1", ["p.csv", None], 9),
+        ("c-1", ["p.csv", None], 9),  # counted twice
+        ("c-3", ["ae.csv", "Blatt 1"], 7),
+    ]
+
+
+def test_the_run_log_keeps_what_the_site_shows_of_a_line():
+    line = {"seq": 1, "time": "t", "event": "started", "rule": "r", "digest": "d", "previous": "", "outputs": ["x"]}
+    part = run_part([], {"c": [Entry(1, line), Entry(2, {}, "it cannot be read")]}, [])
+    shown = part["log"]["c"]["columns"]
+    assert (shown["seq"], shown["time"], shown["digest"]) == ([1, None], ["t", None], ["d", None])
+    assert shown["fault"] == [None, "it cannot be read"]
+    assert not {"previous", "outputs"} & set(shown)
 
 
 @pytest.mark.parametrize(("private", "said"), [([], False), (["clinic"], True)])

@@ -20,7 +20,7 @@ from sorafenib_rfa.records.run_log import read_log, run_log_path
 from sorafenib_rfa.records.seals import check_seals
 
 HERE = Path(__file__).parent
-SCRIPTS = ("base", "graph", "chain", "pages", "main")
+SCRIPTS = ("fzstd", "base", "graph", "chain", "pages", "main")
 VOLATILE_PART = "run"
 """The one file of the site that differs between faithful builds: times, hosts, the run log."""
 PAGES = (
@@ -79,7 +79,7 @@ def build_audit_site(
         _write(destination / "assets" / f"{name}.js", (HERE / "assets" / f"{name}.js").read_bytes())
     _write(destination / "assets" / "site.css", (HERE / "assets" / "site.css").read_bytes())
     for name, content in parts.items():
-        _write(destination / "data" / f"{name}.js", packed(name, content).encode())
+        _write(destination / "data" / f"{name}.js", packed(name, content))
     _write(destination / "index.html", index_page(paper.title, facts).encode())
 
 

@@ -12,23 +12,27 @@ import dataclasses
 import difflib
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from sorafenib_rfa.audit.pack import Pool, columns, runs
+from sorafenib_rfa.audit.pack import Pool, columns, nested, numbers, runs
 from sorafenib_rfa.estimates.ard import ARD_COLUMNS
 from sorafenib_rfa.provenance.trace import INGEST_RULE
 from sorafenib_rfa.provenance.tree import LEDGER
 from sorafenib_rfa.records.code_store import code_bytes
 from sorafenib_rfa.records.record import Record, Records, canonical
+from sorafenib_rfa.records.run_log import Entry
 from sorafenib_rfa.records.seals import Breach
 
 SHOWN_OF_ARD = (*(column for column in ARD_COLUMNS if column != "cohort"), "file")
 QUARANTINE_COLUMNS = ("site", "file", "sheet", "row", "column", "table", "subject_id", "rule", "reason", "scope")
 """The cell's value itself is left where it is, in the raw file."""
+SHOWN_OF_LOG = ("seq", "time", "event", "record", "rule", "seconds", "error", "digest")
+"""``previous`` is the digest of the line before; digests of outputs stand in the records."""
 FATE_COLUMNS = ("USUBJID", "site", "fate", "step_id", "reason", "src_file", "src_row")
 
 
@@ -200,34 +204,46 @@ def members_part(members: pd.DataFrame, origins: pd.DataFrame, ard: pd.DataFrame
     Returns
     -------
     dict
-        ``patients`` (ids, sorted), ``files`` (file and sheet), ``sets`` (of patients, as runs of places; of rows, as
-        patient, file, row), ``of`` (ARD id -> ``["p", set]`` of patients or ``["r", set]`` of rows), ``roles`` and
-        ``counts`` (of each ARD id in its order: role, place of the id of the count, role, ...), ``rows`` (of each
-        patient: file, runs of rows, file, runs, ...).
+        ``patients`` (ids, sorted), ``files`` (file and sheet), ``rows`` (of each patient: file, runs of rows, file,
+        runs, ...), ``further`` (patient, file, row of what is counted and not among those, or counted once more in
+        the same set), ``sets`` (``p`` of places of patients, ``r`` of places of rows, those of ``rows`` in their order
+        and then those of ``further``; as :func:`~sorafenib_rfa.audit.pack.nested` writes them), ``of`` (ARD id ->
+        ``["p", set]`` or ``["r", set]``), ``roles`` and ``counts`` (of each ARD id in its order: role, place of the id
+        of the count, role, ...).
     """
     from sorafenib_rfa.estimates.members import CountIndex
 
     patients = sorted(set(members["USUBJID"].dropna()) | set(origins["USUBJID"].dropna()))
     place = {patient: number for number, patient in enumerate(patients)}
-    files, sets, roles = Pool(), Pool(), Pool()
+    files, roles, lines = Pool(), Pool(), Pool()
+    sets = {"p": Pool(), "r": Pool()}
 
     def file(name: str, sheet: Any) -> int:
         return files.place((name, None if pd.isna(sheet) else sheet))
 
+    rows: list[list[Any]] = [[] for _ in patients]
+    known = origins.dropna(subset=["src_row"])
+    for (patient, name, sheet), group in known.groupby(["USUBJID", "src_file", "src_sheet"], sort=True, dropna=False):
+        told = runs(group["src_row"].astype(int).tolist())
+        rows[place[patient]] += [file(name, sheet), told]
+        for number in numbers(told):
+            lines.place((place[patient], file(name, sheet), number, 1))
+    in_rows = len(lines.values)
     of: dict[str, Any] = {}
     for ard_id, group in members.groupby("ard_id", sort=True):
         if group["src_row"].isna().all() or ard_id.startswith(LEDGER):
-            of[ard_id] = ["p", sets.place(tuple(runs(place[patient] for patient in group["USUBJID"])))]
+            kind, behind = "p", [place[patient] for patient in group["USUBJID"]]
         else:
             given = zip(
                 group["USUBJID"].fillna(""), group["src_file"], group["src_sheet"], group["src_row"], strict=True
             )
-            items = [(place.get(patient, -1), file(name, sheet), int(row)) for patient, name, sheet, row in given]
-            of[ard_id] = ["r", sets.place(tuple(number for item in items for number in item))]
-    rows: list[list[Any]] = [[] for _ in patients]
-    known = origins.dropna(subset=["src_row"])
-    for (patient, name, sheet), group in known.groupby(["USUBJID", "src_file", "src_sheet"], sort=True, dropna=False):
-        rows[place[patient]] += [file(name, sheet), runs(group["src_row"].astype(int).tolist())]
+            seen: Counter[tuple[int, int, int]] = Counter()
+            kind, behind = "r", []
+            for patient, name, sheet, row in given:
+                line = (place.get(patient, -1), file(name, sheet), int(row))
+                seen[line] += 1
+                behind.append(lines.place((*line, seen[line])))
+        of[ard_id] = [kind, sets[kind].place(tuple(sorted(set(behind))))]
     index, ids = CountIndex(ard), sorted(ard["ard_id"])
     at = {ard_id: number for number, ard_id in enumerate(ids)}
     counts = [
@@ -237,11 +253,12 @@ def members_part(members: pd.DataFrame, origins: pd.DataFrame, ard: pd.DataFrame
     return {
         "patients": patients,
         "files": [list(pair) for pair in files.values],
-        "sets": [list(values) for values in sets.values],
+        "rows": rows,
+        "further": [number for line in lines.values[in_rows:] for number in line[:3]],
+        "sets": {kind: nested(pool.values) for kind, pool in sets.items()},
         "of": of,
         "roles": roles.values,
         "counts": counts,
-        "rows": rows,
     }
 
 
@@ -309,11 +326,18 @@ def run_part(
     """
     return {
         "jobs": {record.path: record.run for record in records},
-        "log": {
-            cohort: [{**entry.content, "fault": entry.fault} for entry in entries] for cohort, entries in logs.items()
-        },
+        "log": {cohort: columns(_shown_of_log(entries)) for cohort, entries in logs.items()},
         "failed": list(failed),
     }
+
+
+def _shown_of_log(entries: Iterable[Entry]) -> pd.DataFrame:
+    """Return the lines of a run log: what the site shows of each, and of its links the line's own."""
+    return pd.DataFrame(
+        [{**{name: entry.content.get(name) for name in SHOWN_OF_LOG}, "fault": entry.fault} for entry in entries],
+        columns=[*SHOWN_OF_LOG, "fault"],
+        dtype=object,
+    )
 
 
 def failed_records(root: Path, cohorts: Iterable[str]) -> list[dict[str, Any]]:

@@ -1,4 +1,5 @@
 /* Elements, text and data. Nothing from the data ever becomes markup: text nodes and attributes only. */
+/* global fzstd */
 "use strict";
 
 const Audit = {};
@@ -59,32 +60,27 @@ const Audit = {};
     });
   }
 
-  /* The alphabet of Python's base64.b85encode. */
-  const LETTERS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz!#$%&()*+-;<=>?@^_`{|}~";
+  /* Bytes as pack.packed wrote them: characters from U+0080 on, surrogates left out, the first SHORT of which stand for
+     15 bits each, the others for 16. */
+  const FIRST = 0x80, SURROGATES = 0x800, SHORT = FIRST + SURROGATES;
 
-  function base85(text) {
-    const value = new Uint8Array(128);
-    [...LETTERS].forEach((letter, i) => (value[letter.charCodeAt(0)] = i));
-    const missing = (5 - (text.length % 5)) % 5;
-    const padded = text + "~".repeat(missing);
-    const bytes = new Uint8Array((padded.length / 5) * 4);
-    for (let i = 0, k = 0; i < padded.length; i += 5, k += 4) {
-      let word = 0;
-      for (let j = 0; j < 5; j += 1) word = word * 85 + value[padded.charCodeAt(i + j)];
-      bytes[k] = word >>> 24;
-      bytes[k + 1] = word >>> 16;
-      bytes[k + 2] = word >>> 8;
-      bytes[k + 3] = word;
+  function bytesOf([length, text]) {
+    const found = new Uint8Array(length);
+    for (let i = 0, at = 0, held = 0, bits = 0; i < text.length; i += 1) {
+      const letter = text.charCodeAt(i);
+      const value = letter - FIRST - (letter > 0xdfff ? SURROGATES : 0);
+      const wide = value < SHORT ? 15 : 16;
+      held = (held << wide) | (wide === 15 ? value : value + SHORT);
+      for (bits += wide; bits >= 8; at += 1) found[at] = held >>> (bits -= 8);
     }
-    return bytes.subarray(0, bytes.length - missing);
+    return found;
   }
 
   async function unpack(name) {
-    if (!self.DecompressionStream) throw new Error("this browser is too old: it cannot unpack the data of this site");
     await arrives(name);
-    const stream = new Blob([base85(self.AUDIT[name])]).stream().pipeThrough(new DecompressionStream("deflate"));
+    const text = new TextDecoder().decode(fzstd.decompress(bytesOf(self.AUDIT[name])));
     self.AUDIT[name] = "";
-    return JSON.parse(await new Response(stream).text());
+    return JSON.parse(text);
   }
 
   const part = (name) => (parts[name] ??= unpack(name));
@@ -133,6 +129,17 @@ const Audit = {};
   }
   const numbers = (runs) =>
     intervals(runs).flatMap(([first, last]) => Array.from({ length: last - first + 1 }, (_, i) => first + i));
+  /* Places in set i of those that pack.nested wrote; each stands within another, -1 being everything. */
+  function places(sets, i) {
+    sets.opened ??= [];
+    if (!sets.opened[i]) {
+      const [container, ...runs] = sets[i];
+      const inside = numbers(runs);
+      const all = container < 0 ? null : places(sets, container);
+      sets.opened[i] = all ? inside.map((k) => all[k]) : inside;
+    }
+    return sets.opened[i];
+  }
   const ranges = (runs) =>
     intervals(runs).map(([first, last]) => (first === last ? `${first}` : `${first}\u2013${last}`)).join(", ");
 
@@ -211,6 +218,6 @@ const Audit = {};
   }
 
   Object.assign(Audit, {
-    h, s, add, part, Table, count, short, bytes, intervals, numbers, ranges, to, link, code, mark, facts, grid, fold, filter,
+    h, s, add, part, Table, count, short, bytes, numbers, places, ranges, to, link, code, mark, facts, grid, fold, filter,
   });
 })();

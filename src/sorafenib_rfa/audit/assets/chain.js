@@ -2,7 +2,7 @@
 "use strict";
 
 (() => {
-  const { h, part, Table, count, short, bytes, numbers, ranges, link, code, mark, facts, grid, fold, isRaw, wayOf } = Audit;
+  const { h, part, Table, count, short, bytes, numbers, places, ranges, link, code, mark, facts, grid, fold, isRaw, wayOf } = Audit;
 
   const section = (title, ...children) => h("section", null, h("h3", null, title), children);
   const note = (...children) => h("p", { class: "note" }, children);
@@ -44,9 +44,9 @@
     if (!uses.length) return note("Not used in the paper.");
     const claims = [...new Set(uses.map((use) => use[4]).filter(Boolean))];
     const exhibits = [...new Set(uses.filter((use) => use[2] === "table" || use[2] === "figure").map((use) => `${use[2]}:${use[3]}`))];
-    const places = [...new Set(uses.map(([name, line]) => `${name}:${line}`))];
+    const sources = [...new Set(uses.map(([name, line]) => `${name}:${line}`))];
     return facts([
-      ["Sources", h("ul", { class: "plain" }, places.map((text) => h("li", null, code(text))))],
+      ["Sources", h("ul", { class: "plain" }, sources.map((text) => h("li", null, code(text))))],
       ["Sentences", claims.map((name, i) => [i ? ", " : "", link(`claim:${name}`, name)])],
       ["Exhibits", exhibits.map((target, i) => [i ? ", " : "", link(target, core.captions[target]?.label ?? target)])],
     ]);
@@ -142,6 +142,17 @@
     return packed;
   }
 
+  /* Every row of a raw file that may be counted, as [patient, file, row]: those of each patient, then the further ones. */
+  function lines(one) {
+    if (one.lines) return one.lines;
+    const found = [];
+    one.rows.forEach((list, i) => {
+      for (let k = 0; k < list.length; k += 2) for (const row of numbers(list[k + 1])) found.push([i, list[k], row]);
+    });
+    for (let k = 0; k < one.further.length; k += 3) found.push(one.further.slice(k, k + 3));
+    return (one.lines = found);
+  }
+
   const fileSheet = ([name, sheet]) => (sheet ? [link(`file:${name}`, mark(name)), `, sheet ${sheet}`] : link(`file:${name}`, mark(name)));
 
   function rawRows(one, i) {
@@ -151,23 +162,22 @@
     return h("ul", { class: "plain" }, found);
   }
 
-  function patientTable(one, places) {
+  function patientTable(one, inside) {
     return grid("Patients counted, and the rows of raw files that tell of each", ["Patient", "Rows of raw files"],
-      places.map((i) => [link(`patient:${one.patients[i]}`, mark(one.patients[i])), rawRows(one, i)]), { rowHead: true });
+      inside.map((i) => [link(`patient:${one.patients[i]}`, mark(one.patients[i])), rawRows(one, i)]), { rowHead: true });
   }
 
   function counted(one, id) {
     const of = one?.of[id];
     if (!of) return null;
     const [kind, set] = of;
+    const inside = places(one.sets[kind], set);
     if (kind === "p") {
-      const places = numbers(one.sets[set]);
-      const rows = places.reduce((n, i) => n + one.rows[i].reduce((m, runs, k) => (k % 2 ? m + numbers(runs).length : m), 0), 0);
-      return [h("p", null, `${count(places.length, "patient")}, of whom ${count(rows, "row")} of raw files tell.`),
-        places.length ? fold(`Show the ${count(places.length, "patient")}`, () => patientTable(one, places), places.length <= 8) : null];
+      const rows = inside.reduce((n, i) => n + one.rows[i].reduce((m, runs, k) => (k % 2 ? m + numbers(runs).length : m), 0), 0);
+      return [h("p", null, `${count(inside.length, "patient")}, of whom ${count(rows, "row")} of raw files tell.`),
+        inside.length ? fold(`Show the ${count(inside.length, "patient")}`, () => patientTable(one, inside), inside.length <= 8) : null];
     }
-    const flat = one.sets[set];
-    const items = Array.from({ length: flat.length / 3 }, (_, i) => flat.slice(3 * i, 3 * i + 3));
+    const items = inside.map((k) => lines(one)[k]);
     return [h("p", null, `${count(items.length, "row")} of raw files.`),
       fold(`Show the ${count(items.length, "row")}`, () => grid("Rows counted", ["File", "Row", "Patient"],
         items.map(([patient, f, line]) => [fileSheet(one.files[f]), line,
@@ -381,11 +391,11 @@
     const [packed, ledger] = await Promise.all([people(), part("ledger")]);
     const found = [];
     for (const one of Object.values(packed)) {
-      const places = one.files.map((entry, f) => (entry[0] === path ? f : -1)).filter((f) => f >= 0);
-      if (!places.length) continue;
+      const sheets = one.files.map((entry, f) => (entry[0] === path ? f : -1)).filter((f) => f >= 0);
+      if (!sheets.length) continue;
       const rows = [];
       one.rows.forEach((list, i) => {
-        for (let k = 0; k < list.length; k += 2) if (places.includes(list[k])) rows.push([i, one.files[list[k]][1], list[k + 1]]);
+        for (let k = 0; k < list.length; k += 2) if (sheets.includes(list[k])) rows.push([i, one.files[list[k]][1], list[k + 1]]);
       });
       if (rows.length)
         found.push(section("Rows that were read", fold(`Show the rows of ${count(new Set(rows.map((row) => row[0])).size, "patient")}`,
@@ -473,7 +483,7 @@
     const i = one.at.get(id);
     const fates = ledger[cohort] ? new Table(ledger[cohort].fates) : null;
     const left = fates ? [...fates.rows()].find((row) => row.USUBJID === id) : null;
-    const counts = Object.entries(one.of).filter(([, [kind, set]]) => kind === "p" && Audit.intervals(one.sets[set]).some(([a, b]) => a <= i && i <= b));
+    const counts = Object.entries(one.of).filter(([, [kind, set]]) => kind === "p" && places(one.sets.p, set).includes(i));
     return {
       kind: "Patient", title: mark(id),
       body: [

@@ -230,10 +230,11 @@
     const failed = run.failed.map((one) => h("section", { class: "failed" }, h("h3", null, `${one.rule} `, code(one.path)),
       facts([["When", one.run?.started], ["Error", one.error && [code(one.error.type), ": ", mark(one.error.message)]]]),
       one.error?.traceback && fold("Traceback", () => h("pre", { tabindex: "0" }, one.error.traceback))));
-    const logs = Object.entries(run.log).map(([cohort, entries]) => {
+    const logs = Object.entries(run.log).map(([cohort, packed]) => {
+      const entries = [...new Table(packed).rows()];
       const table = grid(`Run log of ${cohort}`, ["No", "Time", "Event", "Job", "Seconds", "Error", "Digest of the line"], entries.map((one) => [
         one.seq, one.time, one.event, one.record && Audit.place(core, one.record) !== undefined ? link(`job:${one.record}`, one.rule) : `${one.rule ?? ""}`,
-        one.seconds ?? "", [one.fault && h("strong", null, one.fault), mark(typeof one.error === "string" ? one.error : one.error?.message ?? "")], digest(one.digest)]), { numeric: [0, 4] });
+        one.seconds ?? "", [one.fault && h("strong", null, one.fault), mark(one.error ?? "")], digest(one.digest)]), { numeric: [0, 4] });
       return [h("h3", null, `${cohort}: ${count(entries.length, "line")}`), entries.length ? [filter("Show lines with", table), table] : note("No run log.")];
     });
     return [h("h2", null, "Seals"), paragraph("As they stood when this site was built. ", code("sorafenib-rfa status"), " checks them anew."), breaches,
