@@ -13,6 +13,7 @@ import pandas as pd
 
 from sorafenib_rfa.config.models import CohortConfig, Plan
 from sorafenib_rfa.errors import NotOfferedError, Problem
+from sorafenib_rfa.estimates.common import horizon
 from sorafenib_rfa.estimates.evidence_common import DESIGNS, ENDPOINTS, SETTINGS
 from sorafenib_rfa.exhibits.draft import INDENT, Cell, Cited, Draft, Number, Piece, Source
 
@@ -96,6 +97,11 @@ def _by_setting(frame: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
             yield title, rows
 
 
+def _within(words: str) -> str:
+    """Return words as they stand within a sentence: `Placebo` as `placebo`, `TACE + placebo` as it is."""
+    return words[:1].lower() + words[1:] if words[1:2].islower() else words
+
+
 def _sentence(text: str) -> str:
     """Return a text with a capital at its start."""
     return text[:1].upper() + text[1:]
@@ -105,8 +111,9 @@ def _sentence(text: str) -> str:
 
 
 def studies_table(source: Source, cohort: CohortConfig, plan: Plan, texts: Texts) -> Draft:
-    """Return every study with its design, what it compared, how many it had, how it was read and what it is used for."""
+    """Return every study: its design, what it compared, how many it had, how it was read, what it is used for."""
     frame = _frame(texts, "evidence_studies", cohort)
+    use = _use(_frame(texts, "evidence_effects", cohort))
     draft = Draft(
         [["Study"], ["Design and patients"], ["Compared"], ["Patients, n"], ["Read"], ["Use"]],
         worded=frozenset({0, 1, 2, 4, 5}),
@@ -120,17 +127,28 @@ def studies_table(source: Source, cohort: CohortConfig, plan: Plan, texts: Texts
                 [
                     [INDENT + _named(row), " ", Cited(str(row.citation_key))],
                     [f"{_sentence(DESIGNS[row.design])}. {_known(row.population)}"],
-                    [f"{row.treated} / {_known(row.comparator).lower() or 'none'}"],
-                    [*sizes, *([" (of ", *screened, " screened)"] if screened else [])],
+                    [f"{row.treated} / {_within(_known(row.comparator)) or 'none'}"],
+                    [
+                        *sizes,
+                        *([" (of ", *screened, " screened)"] if screened else []),
+                        *([" (recalled)"] if sizes and "recalled" in _known(row.status) else []),
+                    ],
                     [READ[row.read_extent]],
-                    ["pooled" if row.role == "synthesis" else _known(row.why_not_pooled)],
+                    [use.get(row.study_id) or _known(row.why_not_pooled)],
                 ]
             )
     draft.notes.append(
-        "Patients: treated / control. Read: what of the publication could be read for this work. Pooled: its verified "
-        "effects enter a synthesis of studies of the same setting, design and endpoint. HCC: hepatocellular carcinoma."
+        "Patients: treated / control. Read: what of the publication could be read for this work. Synthesis: at "
+        "least one verified effect enters one. Sensitivity: all its effects rest on recalled figures. HCC: "
+        "hepatocellular carcinoma; RFA: radiofrequency ablation; TACE: transarterial chemoembolisation."
     )
     return draft
+
+
+def _use(effects: pd.DataFrame) -> dict[str, str]:
+    """Return which studies enter a synthesis, and which a sensitivity analysis only."""
+    any_scope = dict.fromkeys(effects.loc[effects["pooled_in_all"] != "", "study_id"], "sensitivity analysis only")
+    return any_scope | dict.fromkeys(effects.loc[effects["pooled_in"] != "", "study_id"], "synthesis")
 
 
 def effects_table(source: Source, cohort: CohortConfig, plan: Plan, texts: Texts) -> Draft:
@@ -153,14 +171,16 @@ def effects_table(source: Source, cohort: CohortConfig, plan: Plan, texts: Texts
         for row in rows.itertuples():
             where = ("effects", row.effect_id)
             look = f", {LOOKS[row.look]}" if LOOKS[row.look] else ""
+            measure = row.measure.lower()
+            other = "" if row.measure == "HR" else f" ({row.measure})"
             draft.add(
-                f"{_named(row)}, {row.endpoint}{look}",
-                _published(source, *where, "hr"),
-                _p(source, *where, "hr"),
+                f"{_named(row)}, {row.endpoint}{look}{other}",
+                _published(source, *where, measure),
+                _p(source, *where, measure, sided=_known(row.p_sided)),
                 _optional(source, *where, "p_from_ci"),
                 _pair(source, *where, stats=("median_treated", "median_control")),
-                [_known(row.status)],
-                ["verified, pooled" if _known(row.pooled_in) else _known(row.why_not_pooled)],
+                [_statuses(source, row)],
+                [_pooled_words(row)],
                 level=1,
             )
     draft.notes += [
@@ -180,11 +200,28 @@ def _published(source: Source, *parts: object) -> list[Piece]:
     return source.interval(*parts)
 
 
-def _p(source: Source, *parts: object) -> list[Piece]:
-    """Return the p value that was published beside an effect."""
+def _p(source: Source, *parts: object, sided: str) -> list[Piece]:
+    """Return the p value that was published beside an effect, and that it is one-sided if it is."""
     if not source.has(*parts) or pd.isna(source.get(*parts)["p_value"]):
         return []
-    return source.p(*parts)
+    return [*source.p(*parts), *([" (one-sided)"] if sided == "one" else [])]
+
+
+def _statuses(source: Source, row: Any) -> str:
+    """Return how an effect's figures are known, with that of its medians, which stands in their own rows."""
+    medians = [
+        str(source.get("effects", row.effect_id, f"median_{arm}")["method"]).rpartition("; ")[2]
+        for arm in ("treated", "control")
+        if source.has("effects", row.effect_id, f"median_{arm}")
+    ]
+    return "; ".join(filter(None, [_known(row.status), *dict.fromkeys(medians)]))
+
+
+def _pooled_words(row: Any) -> str:
+    """Return what becomes of an effect: it enters a synthesis, a sensitivity analysis, or why neither."""
+    if _known(row.pooled_in):
+        return "verified: in the synthesis"
+    return "unverified: sensitivity analysis only" if _known(row.pooled_in_all) else _known(row.why_not_pooled)
 
 
 # --- what is pooled -------------------------------------------------------------------------------------------------
@@ -203,40 +240,73 @@ def pooled_table(source: Source, cohort: CohortConfig, plan: Plan, texts: Texts)
             ["I\u00b2 (95% CI)"],
         ]
     )
-    scopes = {"headline": "Verified only (headline)", "with_unverified": "With unverified (sensitivity)"}
     for name, rows in frame.groupby("synthesis_id", sort=False):
         draft.head(str(rows["title"].iloc[0]))
-        for scope, label in scopes.items():
-            own = rows[rows["scope"] == scope]
-            where = ("synthesis", name, None if scope == "headline" else scope)
-            k = int(own["k"].iloc[0])
-            if k >= 2:
-                cells = [source.interval(*where, "common_hr"), source.interval(*where, "random_hr")]
-                few = pd.isna(source.get(*where, "prediction")["value"])
-                cells.append(["fewer than three"] if few else [Number(source.get(*where, "prediction"), "interval")])
-                cells.append(source.interval(*where, "i2", digits=0))
-            elif k == 1:
-                cells = [[*source.interval(*where, "single_hr"), ", one study"], ["nothing to pool"]]
-            else:
-                cells = [["none"]]
-            draft.add(label, source.value(*where, "k"), *cells, level=1)
+        headline, everything = (rows[rows["scope"] == scope] for scope in ("headline", "with_unverified"))
+        _pooled_line(draft, source, "Verified (headline)", headline, "synthesis", name)
+        if everything["k"].iloc[0] > headline["k"].iloc[0]:
+            _pooled_line(
+                draft, source, "With unverified (sensitivity)", everything, "synthesis", name, "with_unverified"
+            )
     draft.notes.append(
-        "HR: hazard ratio. Studies of one setting, one group of designs and one endpoint are pooled and no others. Common "
-        "effect: inverse variance. Random effects: restricted maximum likelihood, Hartung-Knapp interval"
+        "HR: hazard ratio. Studies of one setting, one group of designs and one endpoint are pooled and no others. "
+        "Common effect: inverse variance. Random effects: restricted maximum likelihood, Hartung-Knapp interval"
         + (" not narrower than Wald's" if plan.evidence and plan.evidence.at_least_wald else "")
-        + ". Unverified: the estimate or its interval is known from memory or second hand only."
+        + ". Unverified: the estimate or its interval is recalled and was not read; where no sensitivity line "
+        "stands, there is no unverified effect."
     )
     return draft
 
 
+def _pooled_line(draft: Draft, source: Source, label: str, rows: pd.DataFrame, *where: str) -> None:
+    """Add a synthesis in one scope: pooled, a single study's own estimate, or nothing."""
+    k = int(rows["k"].iloc[0])
+    cells: list[Cell] = [["no verified effect" if where[-1] != "with_unverified" else "no effect"]]
+    if k == 1:
+        cells = [[*source.interval(*where, "single_hr"), ", one study"], ["nothing to pool"]]
+    elif k > 1:
+        prediction = source.get(*where, "prediction")
+        few = pd.isna(prediction["ci_low"])
+        cells = [
+            source.interval(*where, "common_hr"),
+            source.interval(*where, "random_hr"),
+            ["too few studies"] if few else [Number(prediction, "interval")],
+            source.interval(*where, "i2", digits=0),
+        ]
+    draft.add(label, source.value(*where, "k"), *cells, level=1)
+
+
 def intervals_table(source: Source, cohort: CohortConfig, plan: Plan, texts: Texts) -> Draft:
-    """Return hazard ratios by interval from published survival percentages."""
+    """Return hazard ratios by interval from published survival percentages, and differences of restricted means."""
     frame = _frame(texts, "evidence_intervals", cohort)
-    draft = Draft([["Cohort and months"], ["Hazard ratio (95% CI)"]])
-    for (_, code), rows in frame.groupby(["study_id", "endpoint"], sort=False):
+    draft = Draft(
+        [
+            ["Cohort and months"],
+            ["Hazard ratio (95% CI)"],
+            ["If nobody was censored (95% CI)"],
+            ["Restricted mean to the end, difference in months (95% CI)"],
+        ]
+    )
+    for (study, code), rows in frame.groupby(["study_id", "endpoint"], sort=False):
+        where = ("reconstruction", f"{study}_{code}")
+        other = ("reconstruction", f"{study}_{code}_no_censoring")
         draft.head(f"{rows['label'].iloc[0]}: {ENDPOINTS[str(code)].lower()}")
         for row in rows.itertuples():
-            draft.add(f"{row.from_month:g} to {row.to_month:g}", source.interval(str(row.ard_id)), level=1)
+            draft.add(
+                f"{row.from_month:g} to {row.to_month:g}",
+                source.interval(str(row.ard_id)),
+                source.interval(str(row.no_censoring_id)),
+                source.interval(*where, horizon(row.to_month), "difference"),
+                level=1,
+            )
+        draft.add("Average", *(source.interval(*place, "hr") for place in (where, other)), level=1)
+        draft.add(
+            "Equal in all intervals, p", *(source.p(*place, "heterogeneity") for place in (where, other)), level=1
+        )
+    draft.notes.append(
+        "Reconstructed from published percentages: hazards constant between them, censoring at a constant rate. "
+        "Treated against control; cohorts, not randomised. These ratios enter no synthesis."
+    )
     return draft
 
 
@@ -247,8 +317,8 @@ def harms_table(source: Source, cohort: CohortConfig, plan: Plan, texts: Texts) 
     """Return published harms and events in both arms, and how they are known."""
     frame = _frame(texts, "evidence_harms", cohort)
     draft = Draft(
-        [["Study and outcome"], ["Sorafenib"], ["Control"], ["How known"]],
-        worded=frozenset({0, 3}),
+        [["Study and outcome"], ["Treated"], ["Control"], ["Difference (95% CI)"], ["How known"]],
+        worded=frozenset({0, 4}),
     )
     for _, rows in frame.groupby("study_id", sort=False):
         draft.head(str(rows["label"].iloc[0]))
@@ -264,9 +334,17 @@ def harms_table(source: Source, cohort: CohortConfig, plan: Plan, texts: Texts) 
                 level=1,
             )
     draft.notes.append(
-        "Events / patients (percent), as far as published. Seen: read in the source; recalled: from memory."
+        "Events / patients (percent), as far as published; difference of percentages, crude, where both arms' "
+        "counts are. Recurrence is listed where a study counts it. Seen: read in the source; recalled: from memory."
     )
     return draft
+
+
+def _grades(grades: str) -> str:
+    """Return grades as they follow an outcome."""
+    if grades == "all":
+        return ", all grades"
+    return f", grade{'s' if '-' in grades else ''} {grades.replace('-', ' to ')}" if grades else ""
 
 
 def _events(source: Source, outcome: str, arm: str) -> list[Piece]:
@@ -297,12 +375,30 @@ def editorial_table(source: Source, cohort: CohortConfig, plan: Plan, texts: Tex
                 [
                     [INDENT + str(row.statement)],
                     [_known(row.claimed)],
-                    [_known(row.source)],
+                    _figure(source, row),
                     [str(row.verdict)],
                     [_known(row.reason), *cited],
                 ]
             )
     return draft
+
+
+_BOTH_ARMS: Final = ".n_both_arms"
+
+
+def _figure(source: Source, row: Any) -> Cell:
+    """Return a source's figure as it prints it, with the rows of the ARD that it is or is made of."""
+    said, identifier = _known(row.source), _known(row.source_value_id)
+    if identifier.endswith(_BOTH_ARMS):
+        arms = [f"{identifier.removesuffix(_BOTH_ARMS)}.n_{arm}" for arm in ("treated", "control")]
+        if all(arm in source.rows for arm in arms):
+            return [f"{said} (", *source.value(arms[0]), " + ", *source.value(arms[1]), ")"]
+    if identifier not in source.rows:
+        return [said]
+    number = Number(source.rows[identifier])
+    if number.row["unit"] == "months" and row.source_unit != "months":
+        return [f"{said} (", number, " months)"]
+    return [number, said.removeprefix(said.split(" ")[0])]
 
 
 # --- risk of bias, certainty ----------------------------------------------------------------------------------------
@@ -349,8 +445,8 @@ def bias_table(source: Source, cohort: CohortConfig, plan: Plan, texts: Texts) -
             f"{tool}: " + ", ".join(f"D{number} {name}" for number, name in enumerate(domains, start=1)) + "."
         )
     draft.notes.append(
-        "+ low; \u00b1 some concerns (RoB 2) or moderate (ROBINS-I); \u2212 high or serious; \u2212\u2212 critical; ? no "
-        "information. Judged once, from what could be read of each study."
+        "+ low; \u00b1 some concerns (RoB 2) or moderate (ROBINS-I); \u2212 high or serious; \u2212\u2212 critical; "
+        "? no information. Judged once, from what could be read of each study."
     )
     return draft
 
@@ -367,21 +463,40 @@ def findings_table(source: Source, cohort: CohortConfig, plan: Plan, texts: Text
     """Return the findings in the manner of GRADE: effect, certainty, and why it was lowered."""
     frame = _frame(texts, "evidence_certainty", cohort)
     draft = Draft(
-        [["Outcome"], ["Effect, HR (95% CI)"], ["Certainty"], ["Why lowered"]],
-        worded=frozenset({0, 2, 3}),
+        [["Outcome"], ["Studies, n"], ["Effect (95% CI)"], ["Certainty"], ["Why lowered"]],
+        worded=frozenset({0, 3, 4}),
     )
     for _, rows in frame.groupby("finding_id", sort=False):
         first = rows.iloc[0]
-        level = source.get("review", "certainty", first["finding_id"], "level")
         lowered = rows[(rows["domain"] != "start") & (rows["step"] < 0)]
         reasons = "; ".join(
-            f"{row.domain.replace('_', ' ')} ({row.step:+.0f}): {row.reason}".replace("-", "\u2212", 1)
+            f"{row.domain.replace('_', ' ')} (\u2212{abs(row.step):.0f}): {_within(row.reason)}"
             for row in lowered.itertuples()
         )
         draft.add(
             str(first["outcome"]),
-            source.interval(str(first["ard_id"])) if _known(first["ard_id"]) else ["no verified estimate"],
-            [f"{_sentence(LEVELS[int(level['value'])])} (", Number(level), " of 4)"],
+            source.value(str(first["k_id"])) if first["k_id"] else ["1"],
+            _finding(source, first),
+            [f"{_sentence(str(first['word']))} (", *source.value(str(first["level_id"]), digits=0), " of 4)"],
             [_sentence(reasons) or "Not lowered"],
         )
+    draft.notes.append(
+        "Effects are hazard ratios of verified figures unless said otherwise; of several studies the common "
+        "effect, then random effects with the Hartung-Knapp interval. Certainty after GRADE: trials start at 4, "
+        "cohorts at 2."
+    )
     return draft
+
+
+def _finding(source: Source, first: Any) -> Cell:
+    """Return the effect that a finding is about."""
+    identifier, kind = str(first["ard_id"]), str(first["effect_kind"])
+    if kind == "none":
+        return ["no verified effect"]
+    if kind == "percent":
+        return [*source.value(identifier), " against ", *source.value(str(first["control_id"]))]
+    if kind == "pooled":
+        common = source.interval(identifier.removesuffix("random_hr") + "common_hr")
+        return [*common, ", common; ", *source.interval(identifier), ", random"]
+    words = ["risk ratio "] if kind == "risk ratio" else []
+    return [*words, *source.interval(identifier)]

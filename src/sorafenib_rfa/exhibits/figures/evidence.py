@@ -441,16 +441,15 @@ def _forest_legend(lines: Sequence[Line]) -> list[Any]:
     """Return the marks that the plot has."""
     has = {(line.kind, line.solid) for line in lines}
     marks: list[Any] = []
-    for kind, marker, words in (("study", "s", "Study"), ("diamond", "D", "Pooled")):
-        for solid, said in ((True, "verified"), (False, "unverified" if kind == "study" else "with unverified")):
+    for kind, marker, dark, words in (
+        ("study", "s", INK, ("Study, verified", "Study, unverified")),
+        ("diamond", "D", DIAMOND, ("Pooled, verified", "Pooled, with unverified")),
+    ):
+        for solid, label in zip((True, False), words, strict=True):
             if (kind, solid) in has:
-                face = "white" if not solid else DIAMOND if kind == "diamond" else INK
-                marks.append(
-                    Line2D(
-                        [], [], marker=marker, markersize=5, color=INK, markerfacecolor=face, linewidth=1.1,
-                        linestyle=("-" if solid else (0, (2, 1))) if kind == "study" else "none", label=f"{words}, {said}",
-                    )
-                )  # fmt: skip
+                whisker = ("-" if solid else (0, (2, 1))) if kind == "study" else "none"
+                look = {"color": INK, "markerfacecolor": dark if solid else "white", "markersize": 5, "linewidth": 1.1}
+                marks.append(Line2D([], [], marker=marker, linestyle=whisker, label=label, **look))
     if any(kind == "prediction" for kind, _ in has):
         marks.append(Line2D([], [], color=INK, linewidth=3.2, alpha=0.45, label="95% prediction interval"))
     return marks
@@ -494,7 +493,8 @@ def draw_evidence_context(inputs: Inputs) -> tuple[Figure, pd.DataFrame]:
     ratios = [line.texts.get("ratio", "") for line in lines]
     right = WIDTH_IN - 0.16 - text_width_in(new_figure(1.0), ratios, NUMBERS_PT, "bold")
     notes = [
-        "Shown beside the syntheses and never pooled: other drugs, another cancer, or groups formed without randomisation.",
+        "Shown beside the syntheses and never pooled: other drugs, another cancer, or groups formed without "
+        "randomisation.",
         *list(_context_notes(lines, shown)),
     ]
     return _draw_page(inputs, lines, columns, (3.85, right), ("treated", "control"), _forest_legend(lines), notes)
@@ -584,8 +584,8 @@ def draw_evidence_cumulative(inputs: Inputs) -> tuple[Figure, pd.DataFrame]:
     scope = (
         "All of its studies are verified."
         if solid
-        else "It is a sensitivity analysis: some of its studies are unverified (hollow), because no synthesis of verified "
-        "studies alone is as large."
+        else "It is a sensitivity analysis: some of its studies are unverified (hollow), because no synthesis of "
+        "verified studies alone is as large."
     )
     notes = [
         f"{largest['title']}: the synthesis of most studies. {scope} Random effects, Hartung-Knapp interval, with the "
@@ -595,8 +595,11 @@ def draw_evidence_cumulative(inputs: Inputs) -> tuple[Figure, pd.DataFrame]:
 
 
 def _step(inputs: Inputs, row: Any, panel: str, word: str, *, solid: bool) -> Line:
-    """Return a synthesis of some of the studies as a diamond; the first study alone is no synthesis and has a square."""
+    """Return a synthesis of some of the studies as a diamond; the first study alone is none and has a square."""
     alone = row.k < 2
+    if alone:
+        effects = inputs.curve("evidence_effects").set_index("ard_id")
+        solid = bool(effects.loc[row.ard_id, "verified"])
     count = row.ard_id.removesuffix("random_hr") + "k"
     return Line(
         "study" if alone else "diamond",
@@ -685,8 +688,9 @@ def draw_evidence_intervals(inputs: Inputs) -> tuple[Figure, pd.DataFrame]:
         fontsize=NUMBERS_PT, columnspacing=1.4,
     )  # fmt: skip
     notes = (
-        "Symbols: published percentages; lines: exponential between them. Below 1 favours RFA + sorafenib. Cohorts, not "
-        "randomised: an early difference that wanes fits an effect that wears off, and it fits immortal time or selection."
+        "Symbols: published percentages; lines: exponential between them. Below 1 favours RFA + sorafenib. Cohorts, "
+        "not randomised: an early difference that wanes fits an effect that wears off, and it fits immortal time or "
+        "selection as well."
     )
     for number, note in enumerate(textwrap.wrap(notes, NOTES_WIDTH)):
         figure.text(0.012, (0.3 - 0.125 * number) / height, note, va="top", fontsize=NOTES_PT, color=MUTED)
@@ -716,10 +720,10 @@ def _draw_interval_ratios(ax: Axes, own: pd.DataFrame, panel: str, drawn: Drawn)
         ends = [row.from_month, row.to_month]
         ax.fill_between(ends, [row.lo] * 2, [row.hi] * 2, color="#d0d4d8", linewidth=0, zorder=0)
         ax.plot(ends, [row.hr] * 2, color=INK, linewidth=2, solid_capstyle="butt", zorder=3)
+    months = [f"months {start:g} to {end:g}" for start, end in zip(own["from_month"], own["to_month"], strict=True)]
     drawn.add(
-        "interval_ratio", panel=panel, series=[f"months {a:g} to {b:g}" for a, b in zip(own["from_month"], own["to_month"], strict=True)],
-        x=own["from_month"].to_numpy(), y=own["hr"].to_numpy(), low=own["lo"].to_numpy(), high=own["hi"].to_numpy(),
-        ard_id=own["ard_id"].to_numpy(),
+        "interval_ratio", panel=panel, series=months, x=own["from_month"].to_numpy(), y=own["hr"].to_numpy(),
+        low=own["lo"].to_numpy(), high=own["hi"].to_numpy(), ard_id=own["ard_id"].to_numpy(),
     )  # fmt: skip
 
 
