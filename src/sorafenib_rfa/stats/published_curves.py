@@ -6,13 +6,14 @@ others were censored, and are spread evenly over the interval. The number censor
 number at risk meets the printed one. In the last interval, which no number at risk ends, patients are censored at the
 average rate of the intervals before, or so many that the total number of events is the one stated.
 
-Written anew from the published algorithm. Three things are done otherwise. A digitised curve that rises is made to
+Written anew from the published algorithm. Four things are done otherwise. A digitised curve that rises is made to
 fall by isotonic regression, which is unbiased, where taking the lowest point so far is not (it keeps each error
-downwards and forgets each upwards). Events are whole patients, so that the reconstructed curve is off by up to half
-of one; where that would carry it across one half at another point than the digitised curve, the nearest number of
-events on the right side is taken: a median is often all else that is printed. And what cannot be is refused: percent
-for proportions, a number at risk that the curve excludes (another arm's), a total of events far from what curve and
-numbers at risk hold.
+downwards and forgets each upwards). A point that stands exactly at a printed time may show events from before or from
+after the count there; what agrees better with the numbers at risk is taken. Events are whole patients, so that the
+reconstructed curve is off by up to half of one; where that would carry it across one half at another point than the
+digitised curve, the nearest number of events on the right side is taken: a median is often all else that is printed.
+And what cannot be is refused: percent for proportions, a number at risk that the curve excludes (another arm's), a
+total of events far from what curve and numbers at risk hold.
 
 What a curve does not hold cannot come back: where it is nearly level at one half, the median is as uncertain as the
 clicks. The patients are not the real ones; they are for hazard ratios and restricted means, not for covariates.
@@ -27,7 +28,7 @@ Restricted Statistical Inference. Wiley 1988 (isotonic regression).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -87,26 +88,21 @@ def reconstruct_patients(
 
     curve = _Curve(*_falling_curve(months, survival))
     count_months, counts = _numbers_at_risk(risk_months, at_risk, float(curve.months[-1]))
+    for month in count_months[counts == 0][:1]:
+        then, last = (float(curve.survival[curve.months <= until][-1]) for until in (month, np.inf))
+        if last < then - _NOISE:
+            raise EstimationError(
+                f"nobody is at risk at month {month:g}, but the curve falls after it, from {then:.3g} to {last:.3g}"
+            )
     if total_events is not None and not (np.isfinite(total_events) and 0 <= total_events <= counts[0]):
         raise EstimationError(f"{total_events} events in total cannot be of {counts[0]} patients")
 
-    events = np.zeros(curve.months.size, dtype=int)
-    censored: list[FloatArray] = []
-    state = _State(left=int(counts[0]), survival=1.0)
-    starts = np.maximum(np.searchsorted(curve.months, count_months), 1)  # point 0 is month 0: no events
-    for i, start in enumerate(starts[:-1]):
-        piece = _Piece(int(start), int(starts[i + 1]), float(count_months[i]), float(count_months[i + 1]))
-        walk = _match_count(curve, piece, state, int(counts[i + 1]), slack=1 + _NOISE * counts[0])
-        events[piece.first : piece.stop] = walk.events
-        censored.append(walk.censored)
-        state = walk.state
-    before = sum(times.size for times in censored)
-    start_month, end_month = float(count_months[-1]), float(curve.months[-1])
-    piece = _Piece(int(starts[-1]), curve.months.size, start_month, end_month)
-    usual = round(before / start_month * (end_month - start_month)) if start_month > 0 else 0
-    walk = _last_interval(curve, piece, state, usual, None if total_events is None else total_events - events.sum())
-    events[piece.first :] = walk.events
-    censored += [walk.censored, np.full(walk.state.left, end_month)]
+    # a point at a printed time: before the count there (times in days), or after it (times in whole months)
+    before, after = (_reconstruct(curve, count_months, counts, total_events, side) for side in ("right", "left"))
+    chosen = before if before.misfit < after.misfit else after
+    if chosen.conflict is not None:
+        raise chosen.conflict
+    events = chosen.events
     if total_events is not None and abs(events.sum() - total_events) > max(3.0, 0.1 * total_events):
         raise EstimationError(
             f"curve and numbers at risk hold {events.sum()} events, not the {total_events} stated: do both belong to "
@@ -115,7 +111,7 @@ def reconstruct_patients(
     event_times = np.repeat(curve.months, events)
     frame = pd.DataFrame(
         {
-            "time": np.concatenate([event_times, *censored]),
+            "time": np.concatenate([event_times, chosen.censored]),
             "event": np.repeat([1, 0], [event_times.size, counts[0] - event_times.size]),
         }
     )
@@ -156,6 +152,50 @@ class _Walk:
     censored: FloatArray
     state: _State
     exhausted: bool
+
+
+@dataclass(frozen=True, eq=False)
+class _Reconstruction:
+    """Events at each point, months of all censorings, patients by which numbers at risk are missed, what cannot be."""
+
+    events: NDArray[np.intp]
+    censored: FloatArray
+    misfit: float
+    conflict: EstimationError | None
+
+
+def _reconstruct(
+    curve: _Curve,
+    count_months: FloatArray,
+    counts: NDArray[np.intp],
+    total_events: int | None,
+    side: Literal["left", "right"],
+) -> _Reconstruction:
+    """Go through all intervals; a point at a printed time belongs after (`left`) or before (`right`) the count."""
+    events = np.zeros(curve.months.size, dtype=np.intp)
+    censored: list[FloatArray] = []
+    state = _State(left=int(counts[0]), survival=1.0)
+    misfit = 0.0
+    starts = np.maximum(np.searchsorted(curve.months, count_months, side=side), 1)  # point 0 is month 0: no events
+    try:
+        for i, start in enumerate(starts[:-1]):
+            piece = _Piece(int(start), int(starts[i + 1]), float(count_months[i]), float(count_months[i + 1]))
+            walk = _match_count(curve, piece, state, int(counts[i + 1]), slack=1 + _NOISE * counts[0])
+            events[piece.first : piece.stop] = walk.events
+            censored.append(walk.censored)
+            state = walk.state
+            misfit += abs(state.left - counts[i + 1])
+        so_far = sum(times.size for times in censored)
+        start_month, end_month = float(count_months[-1]), float(curve.months[-1])
+        piece = _Piece(int(starts[-1]), curve.months.size, start_month, end_month)
+        usual = round(so_far / start_month * (end_month - start_month)) if start_month > 0 else 0
+        wanted = None if total_events is None else total_events - int(events.sum())
+        walk = _last_interval(curve, piece, state, usual, wanted)
+    except EstimationError as conflict:
+        return _Reconstruction(events, np.empty(0), np.inf, conflict)
+    events[piece.first :] = walk.events
+    censored += [walk.censored, np.full(walk.state.left, end_month)]
+    return _Reconstruction(events, np.concatenate(censored), misfit, None)
 
 
 def _falling_curve(months: ArrayLike, survival: ArrayLike) -> tuple[FloatArray, FloatArray]:
