@@ -49,6 +49,8 @@ class TableReader:
     folder: Path
     shown_folder: str
     problems: list[Problem] = field(default_factory=list)
+    incomplete: set[str] = field(default_factory=set)
+    """Tables with rows that could not be taken apart: nothing is called unknown for not standing in them."""
 
     def shown(self, table: str) -> str:
         """Return the path of a table as people know it."""
@@ -103,6 +105,7 @@ class TableReader:
         for number, cells in records[1:]:
             if len(cells) != len(header):
                 found = f"{len(cells)} cell{'s' if len(cells) != 1 else ''}"
+                self.incomplete.add(table)
                 hint = "a text with a comma stands in double quotes"
                 self.fault(table, number, None, "the row does not fit the header", found, f"{len(header)} cells", hint)
                 continue
@@ -118,6 +121,7 @@ class TableReader:
             except StopIteration:
                 return
             except csv.Error as error:
+                self.incomplete.add(table)
                 self.fault(table, last + 1, None, "the line is not CSV", str(error), "commas and paired double quotes")
                 return
             number, last = last + 1, reader.line_num
@@ -141,12 +145,12 @@ class TableReader:
         """Report the cells that do not fit their column; return the names of those columns."""
         bad = set()
         for column in TABLES[table]:
-            expected = _fault_of(column, row.cells[column.name])
-            if expected is None:
+            fault = _fault_of(column, row.cells[column.name])
+            if fault is None:
                 continue
             bad.add(column.name)
             found = row.cells[column.name] or "nothing"
-            message, expected, hint = expected
+            message, expected, hint = fault
             self.fault(table, row.number, column.name, message, found, expected, hint)
         return bad
 
@@ -270,7 +274,7 @@ def _refuse_doubles(reader: TableReader, table: TableRows, columns: tuple[str, .
 def _check_references(reader: TableReader, tables: Mapping[str, TableRows]) -> None:
     """Hold identifiers against the table they point to."""
     for target, column in (("sources", "source_id"), ("studies", "study_id"), ("effects", "effect_id")):
-        if target not in tables:
+        if target not in tables or target in reader.incomplete:
             continue
         known = {row.cells[column] for row in tables[target].rows}
         if target == "effects" and "event_counts" in tables:  # a finding on harms is about an outcome that was counted
@@ -286,7 +290,7 @@ def _check_references(reader: TableReader, tables: Mapping[str, TableRows]) -> N
                         column,
                         f"unknown {column}",
                         row.cells[column],
-                        f"a {column} of {reader.shown(target)}",
+                        f"a row of {reader.shown(target)} with it",
                     )
 
 
@@ -469,10 +473,15 @@ def _check_statuses(reader: TableReader, tables: Mapping[str, TableRows]) -> Non
             expected = ", ".join(STATUS_FIELDS[table])
             reader.fault("field_status", number, "field", f"{table} keeps no status of it", column, expected)
         elif key not in {key_of(table, row.cells) for row in tables[table].rows}:
+            if table in reader.incomplete:
+                continue
             expected = f"a row of {reader.shown(table)}, by its {' . '.join(KEY_COLUMNS[table])}"
             reader.fault("field_status", number, "key", "unknown key", key, expected)
         else:
-            reader.fault("field_status", number, "field", "the status of a blank cell", f"{table}:{key}:{column}", "")
+            expected = f"a figure in {reader.shown(table)}, or no row for it"
+            reader.fault("field_status", number, "field", "the status of a blank cell", column, expected)
+    if "field_status" in reader.incomplete:
+        return
     for name, fields in STATUS_FIELDS.items():
         for row in tables[name].rows:
             for column in fields:
@@ -528,36 +537,51 @@ def _check_reference(reader: TableReader, tables: Mapping[str, TableRows], row: 
         reader.fault("statements", row.number, "refers_to", "unknown figure", text, expected)
         return
     for table, key, _ in figures:
-        if table in tables and key not in {key_of(table, each.cells) for each in tables[table].rows}:
+        if table in reader.incomplete or table not in tables:
+            continue
+        if key not in {key_of(table, each.cells) for each in tables[table].rows}:
             expected = f"a key of {reader.shown(table)}"
-            reader.fault("statements", row.number, "refers_to", "unknown figure", key, expected)
+            reader.fault("statements", row.number, "refers_to", f"unknown figure: no {key}", text, expected)
 
 
 def _check_bias(reader: TableReader, tables: Mapping[str, TableRows]) -> None:
     if "risk_of_bias" not in tables:
         return
     table = tables["risk_of_bias"]
-    assessed: dict[tuple[str, str], dict[str, int]] = {}
+    assessed: dict[tuple[str, str], dict[str, Row]] = {}
     for row in table.good("tool"):
         domains, judgements = BIAS_TOOLS[row.cells["tool"]]
+        fits = True
         for column, allowed in (("domain", domains), ("judgement", judgements)):
             if row.cells[column] and row.cells[column] not in allowed:
-                expected = " / ".join(allowed)
-                reader.fault(
-                    table.name, row.number, column, f"unknown to {row.cells['tool']}", row.cells[column], expected
-                )
-        assessed.setdefault((row.cells["study_id"], row.cells["tool"]), {})[row.cells["domain"]] = row.number
-    for (study, tool), domains in assessed.items():
-        missing = [domain for domain in BIAS_TOOLS[tool][0] if domain not in domains]
-        if missing:
-            reader.fault(
-                table.name,
-                max(domains.values()),
-                "domain",
-                f"{study} is not assessed in every domain of {tool}",
-                f"no row for {', '.join(missing)}",
-                ", ".join(BIAS_TOOLS[tool][0]),
-            )
+                fits = False
+                message = f"unknown to {row.cells['tool']}"
+                reader.fault(table.name, row.number, column, message, row.cells[column], " / ".join(allowed))
+        if fits:
+            assessed.setdefault((row.cells["study_id"], row.cells["tool"]), {})[row.cells["domain"]] = row
+    for (study, tool), judged in assessed.items():
+        domains, judgements = BIAS_TOOLS[tool]
+        missing = [domain for domain in domains if domain not in judged]
+        if missing and table.name not in reader.incomplete:
+            last = max(row.number for row in judged.values())
+            found = f"no row for {', '.join(missing)}"
+            message = f"{study} is not assessed in every domain of {tool}"
+            reader.fault(table.name, last, "domain", message, found, ", ".join(domains))
+        if "overall" in judged:
+            _check_overall(reader, judged, judgements)
+
+
+def _check_overall(reader: TableReader, judged: Mapping[str, Row], judgements: tuple[str, ...]) -> None:
+    """Refuse an overall judgement better than that of a domain; `judgements` run from low on, no information last."""
+    order = {judgement: step for step, judgement in enumerate(judgements[:-1])}
+    overall = judged["overall"]
+    made = [row.cells["judgement"] for domain, row in judged.items() if domain != "overall"]
+    worst = max((judgement for judgement in made if judgement in order), key=order.__getitem__, default=None)
+    if worst is not None and order.get(overall.cells["judgement"], -1) < order[worst]:
+        message = "better overall than in a domain"
+        reader.fault(
+            "risk_of_bias", overall.number, "judgement", message, overall.cells["judgement"], f"{worst} or worse"
+        )
 
 
 def _check_certainty(reader: TableReader, tables: Mapping[str, TableRows]) -> None:
