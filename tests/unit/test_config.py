@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from sorafenib_rfa.config.load import load_plan, load_study
-from sorafenib_rfa.config.paths import adam_datasets, missing_raw_files, raw_paths, require_treatment
+from sorafenib_rfa.config.paths import adam_datasets, missing_raw_files, raw_paths, require_patients, require_treatment
 from sorafenib_rfa.errors import ConfigError, InputError, NotOfferedError
 from sorafenib_rfa.vocabulary import FIGURES, TABLES
 
@@ -38,7 +38,8 @@ def problems(root, **overrides):
 
 def test_the_configuration_of_the_repository_is_valid():
     study = load_study(ROOT)
-    assert set(study.cohorts) == {"synthetic", "hcc_resection"}
+    assert set(study.cohorts) == {"synthetic", "hcc_resection", "evidence"}
+    assert not study.cohorts["evidence"].sites  # its rows are studies
     assert len(study.cohorts["synthetic"].sites) == 6
 
 
@@ -287,3 +288,53 @@ def test_arms_by_exposure_need_keys_of_the_plan_that_other_cohorts_do_not(root, 
     (root / OWN_PLAN).rename(root / "config/cohorts/hcc_resection/plan.yaml")
     content = yaml.safe_load((root / "config/config.yaml").read_text())
     assert getattr(load_study(root, content).plans["hcc_resection"], key) is None
+
+
+# --- published evidence: a cohort of studies -----------------------------------------------------------------------------
+
+EVIDENCE = "config/cohorts/evidence/cohort.yaml"
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("modules", ["published_effects", "labs"], "published_effects stands alone: studies are no patients; found also labs"),
+        ("synthetic", True, "nothing simulated is published evidence"),
+        ("eligibility", [{"id": "adult", "rule": "minimum_age", "label": "Young"}], "eligibility: steps select patients"),
+    ],
+)
+def test_published_studies_are_not_configured_as_patients(root, key, value, said):
+    edit(root / EVIDENCE, lambda content: content.__setitem__(key, value))
+    found = problems(root, supplement_cohorts=["evidence"])
+    assert any(problem.file == EVIDENCE and said in problem.message for problem in found), found
+
+
+def test_published_studies_have_no_sites(root):
+    site = root / "config/cohorts/evidence/sites"
+    site.mkdir()
+    shutil.copy(root / "config/cohorts/hcc_resection/sites/single_centre.yaml", site / "single_centre.yaml")
+    (problem,) = problems(root, supplement_cohorts=["evidence"])
+    assert problem.file == "config/cohorts/evidence/sites/"
+    assert problem.found == "single_centre"
+
+
+def test_the_same_studies_are_not_pooled_under_two_names(root):
+    def twice(content):
+        content["evidence"]["syntheses"]["again"] = content["evidence"]["syntheses"]["adjuvant_rfs"]
+
+    edit(root / "config/cohorts/evidence/plan.yaml", twice)
+    (problem,) = problems(root, supplement_cohorts=["evidence"])
+    assert problem.file == "config/cohorts/evidence/plan.yaml"
+    assert "syntheses.again: pools the same studies as syntheses.adjuvant_rfs" in problem.message
+
+
+def test_a_missing_table_of_studies_is_named(root):
+    study = load_study(root, yaml.safe_load((root / "config/config.yaml").read_text()))
+    with pytest.raises(InputError) as caught:
+        missing_raw_files(study, made_by_workflow={"synthetic", "hcc_resection"})
+    assert "data/evidence/effects.csv" in [problem.file for problem in caught.value.problems]
+
+
+def test_clean_data_of_studies_are_refused_in_words():
+    with pytest.raises(NotOfferedError, match="neither cleaned nor brought into ADaM"):
+        require_patients(load_study(ROOT).cohorts["evidence"])

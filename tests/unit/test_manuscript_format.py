@@ -153,3 +153,16 @@ def _words(inlines) -> str:
 def test_any_printable_text_survives(text):
     wanted = " ".join(text.split())
     assert " ".join(plain_of(f"x [{escape_markdown(text)}]{{.val}} y").split()) == " ".join(f"x {wanted} y".split())
+
+
+@pytest.mark.parametrize(
+    ("value", "printed"), [(0.995, "1.00"), (0.735, "0.74"), (-0.125, "\u22120.13"), (2.675, "2.68"), (0.9949, "0.99")]
+)
+def test_halves_are_rounded_away_from_zero_as_print_does(value, printed):
+    # 0.995, STORM's hazard ratio of death, is a little less in binary; Python's own rounding prints 0.99
+    assert format_value({"value": value, "ci_low": float("nan"), "ci_high": float("nan"), "unit": "ratio"}) == printed
+
+
+def test_the_largest_number_is_printed_whole():
+    row = {"value": 1.7e308, "ci_low": float("nan"), "ci_high": float("nan"), "unit": "ratio"}
+    assert len(format_value(row).replace(",", "")) == 312

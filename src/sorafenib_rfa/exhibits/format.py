@@ -11,10 +11,13 @@ import math
 import re
 import unicodedata
 from collections.abc import Mapping
+from decimal import ROUND_HALF_UP, Context, Decimal
 from types import MappingProxyType
 from typing import Any, Final, Literal
 
 Form = Literal["value", "ci", "p", "interval"]
+
+_ALL_DIGITS: Final = Context(prec=400)  # any double
 
 DECIMALS: Final = MappingProxyType(
     {
@@ -85,7 +88,9 @@ def _number(value: Any, unit: str, decimals: int) -> str:
     if unit == "relative_difference":
         mantissa, exponent = f"{number:.{decimals}e}".split("e")
         return mantissa if int(exponent) == 0 else f"{mantissa} \u00d7 10{str(int(exponent)).translate(_SUPERSCRIPT)}"
-    return _signed(f"{number:,.{decimals}f}") + ("%" if unit == "percent" else "")
+    # of the shortest decimal number, halves away from zero: the binary 0.995 lies below it and would read 0.99
+    rounded = Decimal(repr(number)).quantize(Decimal(1).scaleb(-decimals), ROUND_HALF_UP, _ALL_DIGITS)
+    return _signed(f"{rounded:,f}") + ("%" if unit == "percent" else "")
 
 
 def _number_needed(value: Any, decimals: int | None, *, named: bool = True) -> str:
