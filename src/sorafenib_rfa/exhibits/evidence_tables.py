@@ -15,17 +15,23 @@ from sorafenib_rfa.config.models import CohortConfig, Plan
 from sorafenib_rfa.errors import NotOfferedError, Problem
 from sorafenib_rfa.estimates.common import horizon
 from sorafenib_rfa.estimates.evidence_common import DESIGNS, ENDPOINTS, SETTINGS
-from sorafenib_rfa.exhibits.draft import INDENT, Cell, Cited, Draft, Number, Piece, Source
+from sorafenib_rfa.exhibits.draft import INDENT, Cell, Cited, Draft, Heading, Number, Piece, Source
 
 Texts = Mapping[str, pd.DataFrame]
 
+ONE_SIDED: Final = "\u2020"
+"""Set at a p value of one side."""
+
+LEVEL: Final = 95.0
+"""Percent of an interval that headers speak of."""
+
 LOOKS: Final = {
     "primary": "",
-    "interim_1": "first interim",
-    "interim_2": "second interim",
-    "final": "final",
-    "updated": "updated",
-    "subset": "subset",
+    "interim_1": ", first interim",
+    "interim_2": ", second interim",
+    "final": ", final",
+    "updated": ", updated",
+    "subset": ", subset",
 }
 READ: Final = {
     "full_text": "full text",
@@ -154,6 +160,7 @@ def _use(effects: pd.DataFrame) -> dict[str, str]:
 def effects_table(source: Source, cohort: CohortConfig, plan: Plan, texts: Texts) -> Draft:
     """Return every published effect with its p value, the one its interval gives, medians, and how each is known."""
     frame = _frame(texts, "evidence_effects", cohort)
+    roles = _frame(texts, "evidence_studies", cohort).set_index("study_id")["role"]
     draft = Draft(
         [
             ["Study and endpoint"],
@@ -162,35 +169,53 @@ def effects_table(source: Source, cohort: CohortConfig, plan: Plan, texts: Texts
             ["p, from interval"],
             ["Medians, months"],
             ["How known"],
-            ["Synthesis"],
+            ["Use"],
         ],
         worded=frozenset({0, 5, 6}),
     )
+    blank: list[str] = []
+    wider: list[str] = []
     for title, rows in _by_setting(frame):
         draft.head(title)
         for row in rows.itertuples():
-            where = ("effects", row.effect_id)
-            look = f", {LOOKS[row.look]}" if LOOKS[row.look] else ""
-            measure = row.measure.lower()
-            other = "" if row.measure == "HR" else f" ({row.measure})"
-            draft.add(
-                f"{_named(row)}, {row.endpoint}{look}{other}",
+            where, measure = ("effects", row.effect_id), row.measure.lower()
+            label = f"{_named(row)}, {row.endpoint}{LOOKS[row.look]}"
+            numbers = [
                 _published(source, *where, measure),
                 _p(source, *where, measure, sided=_known(row.p_sided)),
                 _optional(source, *where, "p_from_ci"),
                 _pair(source, *where, stats=("median_treated", "median_control")),
-                [_statuses(source, row)],
-                [_pooled_words(row)],
-                level=1,
-            )
+            ]
+            if not any(numbers):
+                blank.append(label)
+                continue
+            if pd.notna(row.lo) and row.ci_level != LEVEL:
+                wider.append(f"{label}: {row.ci_level:g}% interval, as printed.")
+            use = "context" if roles[row.study_id] != "synthesis" else _pooled_words(row)
+            draft.add(label, *numbers, [_short(_statuses(source, row))], [use], level=1)
+        if draft.rows[-1][0] == [Heading(title)]:  # nothing was read of any of them
+            draft.rows.pop()
     draft.notes += [
-        "; ".join(f"{code}: {label.lower()}" for code, label in ENDPOINTS.items() if (frame["endpoint"] == code).any())
+        "; ".join(f"{code}: {_within(label)}" for code, label in ENDPOINTS.items() if (frame["endpoint"] == code).any())
         + ".",
-        "Medians: treated / control. p, from interval: from the hazard ratio and its limits, one- or two-sided as the "
-        "source's. Seen: read in the source; recalled: known from memory, with the confidence in it, and never in a "
-        "headline estimate. Empty: not published, or not readable.",
+        f"{ONE_SIDED} One-sided. Medians: treated / control. p, from interval: from the hazard ratio and its limits, one- "
+        "or two-sided as the source's. Seen: read in the source; derived: reckoned from what was read; recalled: known "
+        "from memory, with the confidence in it, and never in a headline estimate. Empty: not published, or not "
+        "readable. Context: shown and never pooled.",
+        *wider,
     ]
+    if blank:
+        draft.notes.append(f"Nothing could be read of: {'; '.join(blank)}.")
     return draft
+
+
+def _short(status: str) -> str:
+    """Return how figures are known, those that were read last and together: ``limits recalled (high); rest seen``."""
+    parts = [part for part in status.split("; ") if part]
+    other = [part for part in parts if not part.endswith(" seen")]
+    if not other:
+        return "seen" if parts else ""
+    return "; ".join([*other, *(["rest seen"] if len(other) < len(parts) else [])])
 
 
 def _published(source: Source, *parts: object) -> list[Piece]:
@@ -204,7 +229,10 @@ def _p(source: Source, *parts: object, sided: str) -> list[Piece]:
     """Return the p value that was published beside an effect, and that it is one-sided if it is."""
     if not source.has(*parts) or pd.isna(source.get(*parts)["p_value"]):
         return []
-    return [*source.p(*parts), *([" (one-sided)"] if sided == "one" else [])]
+    row = source.get(*parts)
+    # where no hazard ratio could be read its row says why; that is not said of the p value
+    printed = Number({**row, "value": row["p_value"], "unit": "p", "method": "as published"})
+    return [printed, *([ONE_SIDED] if sided == "one" else [])]
 
 
 def _statuses(source: Source, row: Any) -> str:
@@ -220,8 +248,8 @@ def _statuses(source: Source, row: Any) -> str:
 def _pooled_words(row: Any) -> str:
     """Return what becomes of an effect: it enters a synthesis, a sensitivity analysis, or why neither."""
     if _known(row.pooled_in):
-        return "verified: in the synthesis"
-    return "unverified: sensitivity analysis only" if _known(row.pooled_in_all) else _known(row.why_not_pooled)
+        return "synthesis"
+    return "sensitivity analysis only" if _known(row.pooled_in_all) else _known(row.why_not_pooled)
 
 
 # --- what is pooled -------------------------------------------------------------------------------------------------
@@ -323,14 +351,12 @@ def harms_table(source: Source, cohort: CohortConfig, plan: Plan, texts: Texts) 
     for _, rows in frame.groupby("study_id", sort=False):
         draft.head(str(rows["label"].iloc[0]))
         for row in rows.itertuples():
-            grades = (
-                "" if not _known(row.grades) else f", grades {row.grades}" if row.grades != "all" else ", all grades"
-            )
-            lesions = " (lesions)" if row.counted == "lesions" else ""
+            difference = ("effects", row.outcome_id, "risk_difference")
             draft.add(
-                f"{row.outcome}{grades}{lesions}",
+                f"{row.outcome}{_grades(_known(row.grades))}{' (lesions)' if row.counted == 'lesions' else ''}",
                 *(_events(source, row.outcome_id, arm) for arm in ("treated", "control")),
-                [_known(row.status)],
+                source.interval(*difference) if source.has(*difference) else [],
+                [_short(_known(row.status))],
                 level=1,
             )
     draft.notes.append(
