@@ -105,8 +105,15 @@ def said_of_studies(curves: Path) -> set[str]:
     """Return the texts that tables of published studies print as they stand in the frames of the folder `curves`."""
     words: set[str] = set()
     for path in sorted(curves.glob("*.parquet")):
-        texts = pd.read_parquet(path).select_dtypes("string")
-        words.update(word for column in texts for word in texts[column].dropna().unique())
+        frame = pd.read_parquet(path)
+        texts = frame.select_dtypes("string")
+        said = {word for column in texts for word in texts[column].dropna().unique()}
+        words |= said | {word[:1].lower() + word[1:] for word in said}  # within a sentence
+        if {"label", "year"} <= set(frame):
+            named = frame[["label", "year"]].dropna().itertuples(index=False)
+            words |= {f"{row.label} {row.year:.0f}" for row in named}
+        if {"from_month", "to_month"} <= set(frame):
+            words |= {f"{row.from_month:g} to {row.to_month:g}" for row in frame.itertuples(index=False)}
     return words
 
 
