@@ -9,7 +9,8 @@ import pandas as pd
 from sorafenib_rfa.estimates.ard import ArdBuilder, Estimates, ard_id
 from sorafenib_rfa.estimates.evidence_common import STUDIES, members
 from sorafenib_rfa.evidence.editorial import check_statements
-from sorafenib_rfa.evidence.tables import ARMS, BOTH_ARMS, COMPUTED_VERDICTS, HAND_VERDICTS, Evidence, figures_of
+from sorafenib_rfa.evidence.schema import ARMS, BOTH_ARMS, COMPUTED_VERDICTS, HAND_VERDICTS, figures_of
+from sorafenib_rfa.evidence.tables import Evidence
 
 ENGINE = "sorafenib_rfa.evidence.editorial"
 VERDICTS: Final = tuple(dict.fromkeys((*COMPUTED_VERDICTS, *HAND_VERDICTS)))

@@ -17,7 +17,8 @@ from sorafenib_rfa.estimates.ard import ArdBuilder, Estimates
 from sorafenib_rfa.estimates.common import NAN, attempt, horizon, quantile_values
 from sorafenib_rfa.estimates.evidence_common import ENDPOINTS, STUDIES, listed, members, status_words
 from sorafenib_rfa.evidence.digitised import DigitisedCurve, read_digitised
-from sorafenib_rfa.evidence.tables import ARMS, Evidence
+from sorafenib_rfa.evidence.schema import ARMS
+from sorafenib_rfa.evidence.tables import Evidence
 from sorafenib_rfa.stats.survival_percentages import TwoArmReconstruction, reconstruct
 
 PERCENTAGES = "sorafenib_rfa.stats.survival_percentages"

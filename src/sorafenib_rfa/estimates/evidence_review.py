@@ -15,7 +15,8 @@ from sorafenib_rfa.estimates.ard import ArdBuilder, Estimates, ard_id
 from sorafenib_rfa.estimates.evidence_common import STUDIES, evidence_plan, members
 from sorafenib_rfa.estimates.evidence_selection import POOLED_ROLE, select_effects
 from sorafenib_rfa.estimates.evidence_synthesis import counted_effect
-from sorafenib_rfa.evidence.tables import ARMS, BIAS_TOOLS, Evidence
+from sorafenib_rfa.evidence.schema import ARMS, BIAS_TOOLS
+from sorafenib_rfa.evidence.tables import Evidence
 
 ENGINE = "sorafenib_rfa.estimates.evidence_review"
 WORDS: Final = {1: "very low", 2: "low", 3: "moderate", 4: "high"}

@@ -183,7 +183,8 @@ class _Part:
         return "sensitivity analysis, standard errors from recalled figures included"
 
     def _words(self, rows: pd.DataFrame) -> str:
-        named = [f"{row.label} {row.year:.0f} ({row.basis})" for row in rows.itertuples(index=False)]
+        columns = zip(rows["label"], rows["year"], rows["basis"], strict=True)
+        named = [f"{label} {year:.0f} ({basis})" for label, year, basis in columns]
         return f"{self.synthesis.title}; {self._scope_words()}" + (f": {listed(named)}" if named else "")
 
     def _too_few(self) -> str:
@@ -257,18 +258,19 @@ class _Part:
                 **self._place(),
             )
             return None
-        row = next(self.rows.itertuples(index=False))
-        numbers = {"hr": row.estimate, "lo": row.lo, "hi": row.hi, "p": _two_sided(row.log_estimate, row.se)}
+        row = self.rows.iloc[0]
+        numbers = {"hr": row["estimate"], "lo": row["lo"], "hi": row["hi"]}
+        numbers["p"] = _two_sided(row["log_estimate"], row["se"])
         identifier = self.ard.add(
             self.name,
             "single_hr",
-            row.estimate,
-            ci_low=row.lo,
-            ci_high=row.hi,
+            row["estimate"],
+            ci_low=row["lo"],
+            ci_high=row["hi"],
             p_value=numbers["p"],
             unit="ratio",
             method=f"one study, not pooled; {self._words(self.rows)}; its own estimate and "
-            f"{row.level_drawn:g} % interval, two-sided p from estimate and standard error",
+            f"{row['level_drawn']:g} % interval, two-sided p from estimate and standard error",
             engine=ENGINE,
             population=STUDIES,
             **self._place(),
@@ -352,18 +354,19 @@ class _Part:
     def _add_weights(self, pooled: MetaAnalysis | None) -> None:
         if pooled is None:
             return
+        words = self._words(self.rows)
         for model in ("common", "random"):
-            for row, share in zip(self.rows.itertuples(index=False), getattr(pooled, f"weights_{model}"), strict=True):
+            shares = getattr(pooled, f"weights_{model}")
+            for study, label, share in zip(self.rows["study_id"], self.rows["label"], shares, strict=True):
                 self.ard.add(
                     self.name,
                     f"weight_{model}",
                     share,
                     unit="percent",
-                    method=f"{self._words(self.rows)}; share of {row.label} in the {model}-effect"
-                    f"{'s' * (model == 'random')} estimate",
+                    method=f"{words}; share of {label} in the {model}-effect{'s' * (model == 'random')} estimate",
                     engine=META,
                     population=STUDIES,
-                    **self._place(row.study_id),
+                    **self._place(study),
                 )
 
     def _add_step(self, variable: str, rows: pd.DataFrame, pooled: MetaAnalysis, words: str) -> dict:

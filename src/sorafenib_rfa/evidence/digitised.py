@@ -8,7 +8,8 @@ from pathlib import Path
 import pandas as pd
 
 from sorafenib_rfa.errors import Problem
-from sorafenib_rfa.evidence.tables import ARMS, ENDPOINTS, NUMBER, Evidence, EvidenceError
+from sorafenib_rfa.evidence.schema import ARMS, ENDPOINTS, NUMBER
+from sorafenib_rfa.evidence.tables import Evidence, EvidenceError
 
 CURVE_COLUMNS = ("arm", "month", "survival")
 RISK_COLUMNS = ("arm", "month", "n")
@@ -27,7 +28,7 @@ class DigitisedCurve:
         ``arm`` (treated, control)``, month, survival`` (proportion), in the order of the file.
     at_risk : DataFrame
         ``arm, month, n``: numbers printed below the figure.
-    total_events : dict of str to float
+    total_events : dict of str to int
         Arm -> events in all, where the file of numbers at risk says; arms without are left out.
     src_file : str
         The file of points, as shown to people.
@@ -37,7 +38,7 @@ class DigitisedCurve:
     endpoint: str
     points: pd.DataFrame
     at_risk: pd.DataFrame
-    total_events: dict[str, float]
+    total_events: dict[str, int]
     src_file: str
 
 
@@ -108,7 +109,7 @@ def read_digitised(folder: Path, evidence: Evidence, *, shown_folder: str) -> li
         events = {}
         if EVENTS in at_risk:
             given = at_risk.dropna(subset=[EVENTS]).drop_duplicates("arm")
-            events = dict(zip(given["arm"], given[EVENTS], strict=True))
+            events = {arm: int(number) for arm, number in zip(given["arm"], given[EVENTS], strict=True)}
         found.append(DigitisedCurve(study, endpoint, points, at_risk[list(RISK_COLUMNS)], events, shown))
     if problems:
         raise EvidenceError(problems)
