@@ -157,21 +157,9 @@ def _line(
 
 def _add_events(context: SafetyContext, events: EventTable, chosen: np.ndarray, variable: str, method: str) -> None:
     """Add how many of the `chosen` events, not patients, there were."""
-    for group, inside in context.inside.items():
-        own = events.frame[chosen & inside[events.patient]]
-        context.ard.add(
-            "summary",
-            "events",
-            len(own),
-            unit="count",
-            group=group,
-            variable=variable,
-            population=BY_EXPOSURE,
-            estimand_id=context.estimand,
-            method=method,
-            engine=COUNTED,
-            members=own,
-        )
+    context.count_events(
+        "summary", events.frame, chosen, events.patient, variable=variable, method=method, engine=COUNTED
+    )
 
 
 def _add_summary(context: SafetyContext, events: EventTable) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -346,30 +346,76 @@ class SafetyContext:
                     level_,
                 )
             points = [NAN] * 3 if difference is None else [100 * v for v in three(difference)]
-            contrast_id = self.ard.add(
-                analysis,
-                "risk_difference",
-                points[0],
-                ci_low=points[1],
-                ci_high=points[2],
-                unit="percent",
-                group="contrast",
-                method=reason
-                or f"{what}: percentage points, exposed minus unexposed, unadjusted; Newcombe's hybrid score interval "
-                "(method 10)",
-                engine=ENGINE,
-                **where,
+            method = reason or (
+                f"{what}: percentage points, exposed minus unexposed, unadjusted; Newcombe's hybrid score interval "
+                "(method 10)"
             )
-            drawn["contrast"] = {
-                "risk_difference": points[0],
-                "difference_low": points[1],
-                "difference_high": points[2],
-                "contrast_id": contrast_id,
-            }
+            drawn["contrast"] = self.difference(analysis, "risk_difference", points, where, method=method)
         if contrast and ratio:
             cells = [number for group in ("exposed", "unexposed") for number in (len(counts[group]), sizes[group])]
             self.ratio(analysis, "risk_ratio", cells, what, where, reason="" if difference else reason)
         return drawn
+
+    def difference(
+        self,
+        analysis: str,
+        stat: str,
+        points: Sequence[float],
+        where: Mapping[str, object],
+        *,
+        method: str,
+        engine: str = ENGINE,
+    ) -> dict[str, object]:
+        """Add a difference in percentage points, exposed minus unexposed; return it as the curves have it."""
+        value, low, high = points
+        identifier = self.ard.add(
+            analysis,
+            stat,
+            value,
+            ci_low=low,
+            ci_high=high,
+            unit="percent",
+            group="contrast",
+            method=method,
+            engine=engine,
+            **where,
+        )
+        return {stat: value, "difference_low": low, "difference_high": high, "contrast_id": identifier}
+
+    def count_events(
+        self,
+        analysis: str,
+        events: pd.DataFrame,
+        chosen: np.ndarray,
+        patient: np.ndarray,
+        *,
+        variable: str,
+        method: str,
+        engine: str,
+        none_too: bool = True,
+    ) -> None:
+        """Add how many of the `chosen` rows of `events`, not patients, each group has.
+
+        `patient` is whose each is, as position in :attr:`subjects`. Without `none_too` a group that has none of them
+        gets no row.
+        """
+        for group, inside in self.inside.items():
+            own = events[chosen & inside[patient]]
+            if own.empty and not none_too:
+                continue
+            self.ard.add(
+                analysis,
+                "events",
+                len(own),
+                unit="count",
+                group=group,
+                variable=variable,
+                population=BY_EXPOSURE,
+                estimand_id=self.estimand,
+                method=method,
+                engine=engine,
+                members=own,
+            )
 
     def ratio(
         self,

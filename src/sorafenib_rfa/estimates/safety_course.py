@@ -181,23 +181,12 @@ def add_incidence_by(
         points = _difference(found["exposed"], found["unexposed"])
         if np.isnan(points).any():
             points, reason = (NAN,) * 3, "not estimable: an incidence has no limits"
-    identifier = context.ard.add(
-        analysis,
-        "incidence_difference",
-        points[0],
-        ci_low=points[1],
-        ci_high=points[2],
-        unit="percent",
-        group="contrast",
-        method=reason
-        or f"{what}, by month {month:g}: cumulative incidence, percentage points, exposed minus unexposed, the same "
+    method = reason or (
+        f"{what}, by month {month:g}: cumulative incidence, percentage points, exposed minus unexposed, the same "
         "time since the start of the window in both, unadjusted; limits from those of both groups by a sum of squares "
-        "(Newcombe's principle)",
-        engine=COUNTED,
-        **where,
+        "(Newcombe's principle)"
     )
-    names = ("incidence_difference", "difference_low", "difference_high")
-    return dict(zip(names, points, strict=True)) | {"contrast_id": identifier}
+    return context.difference(analysis, "incidence_difference", points, where, method=method, engine=COUNTED)
 
 
 def _difference(exposed: Interval | None, unexposed: Interval | None) -> tuple[float, float, float]:

@@ -17,7 +17,6 @@ from sorafenib_rfa.clean.exposure import OFF_DRUG, RECURRED, TREATED_AGAIN
 from sorafenib_rfa.estimates.common import NAN, attempt, untested
 from sorafenib_rfa.estimates.covariates import texts
 from sorafenib_rfa.estimates.safety_context import (
-    BY_EXPOSURE,
     DAYS_PER_YEAR,
     ENGINE,
     EventTable,
@@ -117,23 +116,16 @@ def _add_accounting(context: SafetyContext, placed: pd.DataFrame) -> None:
     for reason, words in REASONS.items():
         lines[reason] = (f"adverse events on record: {words}", (placed["reason"] == reason).to_numpy(dtype=bool))
     for variable, (words, chosen) in lines.items():
-        for group, inside in context.inside.items():
-            own = placed[chosen & inside[patient]]
-            if variable == NOT_FLAGGED and own.empty:
-                continue
-            context.ard.add(
-                "accounting",
-                "events",
-                len(own),
-                unit="count",
-                group=group,
-                variable=variable,
-                population=BY_EXPOSURE,
-                estimand_id=context.estimand,
-                method=words,
-                engine=COUNTED,
-                members=own,
-            )
+        context.count_events(
+            "accounting",
+            placed,
+            chosen,
+            patient,
+            variable=variable,
+            method=words,
+            engine=COUNTED,
+            none_too=variable != NOT_FLAGGED,
+        )
 
 
 def _add_after_rfa(context: SafetyContext, off: EventTable) -> None:
