@@ -15,7 +15,6 @@ from sorafenib_rfa.errors import Problem
 from sorafenib_rfa.evidence.schema import (
     ARMS,
     BIAS_TOOLS,
-    BOTH_ARMS,
     CERTAINTY_DOMAINS,
     DOI,
     KEY_COLUMNS,
@@ -26,6 +25,7 @@ from sorafenib_rfa.evidence.schema import (
     TABLES,
     UNITS,
     Column,
+    claimable_units,
     decimals_of,
     figures_of,
     key_of,
@@ -525,17 +525,20 @@ def _check_statements(reader: TableReader, tables: Mapping[str, TableRows]) -> N
 
 
 def _check_reference(reader: TableReader, tables: Mapping[str, TableRows], row: Row) -> None:
-    text = row.cells["refers_to"]
-    fields = {name: set(columns) for name, columns in STATUS_FIELDS.items()}
-    fields["studies"].add(BOTH_ARMS)
+    text, unit = row.cells["refers_to"], row.cells["claimed_unit"]
     try:
         figures = figures_of(text)
     except ValueError:
         figures = []
-    if not figures or any(table not in fields or column not in fields[table] for table, _, column in figures):
+    units = [claimable_units(table, column) for table, _, column in figures]
+    if not all(units) or not units:
         expected = "table:key:field of a figure, such as effects:space_ttp:median_treated, or two with / between them"
         reader.fault("statements", row.number, "refers_to", "unknown figure", text, expected)
         return
+    allowed = units[0] if len(units) == 1 else ("times",)
+    if unit and unit not in allowed:
+        message = f"not the unit of {text}"
+        reader.fault("statements", row.number, "claimed_unit", message, unit, " / ".join(allowed))
     for table, key, _ in figures:
         if table in reader.incomplete or table not in tables:
             continue

@@ -55,8 +55,8 @@ def standard_errors(evidence: Evidence, *, level: float = 0.95, p_rounding_max: 
 
         - ``effect_id`` (string), ``log_estimate``;
         - ``se_ci``: from the interval and its level;
-        - ``se_p``, ``se_p_low``, ``se_p_high``: from hazard ratio and p value, and the smallest and largest that print
-          alike (0 and infinite where the p value may be that of no effect at all);
+        - ``se_p``, ``se_p_low``, ``se_p_high``: from hazard ratio and p value, and the smallest and largest of figures
+          that print alike (NaN where the p value is that of no effect, or lies on the other side of the estimate);
         - ``p_from_ci``: p value of the interval, with the side of the one reported, two-sided where none is;
           ``p_reported``; ``p_agrees`` (boolean, NA where there is nothing to compare): whether numbers that print like
           estimate and limits give a p value that prints like the one reported;
@@ -79,14 +79,14 @@ def standard_errors(evidence: Evidence, *, level: float = 0.95, p_rounding_max: 
         log_low, log_high = np.log(estimate - half_estimate), np.log(estimate + half_estimate)
         se_ci = np.log(high / low) / (2 * z_level)
         se_ci_low = np.log((high - half_high) / (low + half_low)) / (2 * z_level)
-        se_ci_high = np.log((high + half_high) / np.maximum(low - half_low, 0)) / (2 * z_level)
+        se_ci_high = np.log((high + half_high) / (low - half_low)) / (2 * z_level)
         se_p = _se_of_p(log_estimate, p, one_sided)
         se_p_low, se_p_high = _se_range_of_p(log_low, log_high, p, half_p, one_sided)
         se_p_low, se_p_high = (np.where(np.isnan(se_p), np.nan, se) for se in (se_p_low, se_p_high))
         p_from_ci = _p_of(log_estimate / se_ci, one_sided)
         p_low, p_high = _p_range(log_low, log_high, se_ci_low, se_ci_high, one_sided)
         ci_from_p = np.exp(log_estimate - z_level * se_p), np.exp(log_estimate + z_level * se_p)
-        middle_low = (np.log(np.maximum(low - half_low, 0)) + np.log(high - half_high)) / 2
+        middle_low = (np.log(low - half_low) + np.log(high - half_high)) / 2
         middle_high = (np.log(low + half_low) + np.log(high + half_high)) / 2
         symmetric = (middle_low <= log_high) & (middle_high >= log_low)
     comparable = ~np.isnan(p) & ~np.isnan(p_from_ci)
@@ -165,13 +165,14 @@ def _se_of_p(log_estimate: FloatArray, p: FloatArray, one_sided: NDArray[np.bool
 def _se_range_of_p(
     log_low: FloatArray, log_high: FloatArray, p: FloatArray, half: FloatArray, one_sided: NDArray[np.bool_]
 ) -> tuple[FloatArray, FloatArray]:
-    """Return the smallest and largest standard error of figures that print alike."""
-    z_ends = np.abs(np.stack([_z_of(np.clip(p + sign * half, 0, 1), one_sided) for sign in (-1, 1)]))
-    nothing = np.where(one_sided, (p - half <= 0.5) & (p + half >= 0.5), p + half >= 1)
-    z_low = np.where(nothing, 0.0, z_ends.min(axis=0))
-    size_low = np.where((log_low <= 0) & (log_high >= 0), 0.0, np.minimum(np.abs(log_low), np.abs(log_high)))
-    size_high = np.maximum(np.abs(log_low), np.abs(log_high))
-    return size_low / z_ends.max(axis=0), np.where(z_low == 0, np.inf, size_high / z_low)
+    """Return the smallest and largest standard error of figures that print alike.
+
+    Neither range holds its null value unless the figure is that value (a print is a multiple of its last digit), and
+    then there is no standard error to give a range of.
+    """
+    z = np.abs(np.stack([_z_of(p + sign * half, one_sided) for sign in (-1, 1)]))
+    size = np.abs(np.stack([log_low, log_high]))
+    return size.min(axis=0) / z.max(axis=0), size.max(axis=0) / z.min(axis=0)
 
 
 def _p_range(
@@ -203,10 +204,12 @@ def _note(
         side = "one-sided" if one_sided else "two-sided"
         parts.append(f"the interval gives a {side} p of {row['p_from_ci']:.3f}, reported is {row['p_reported']:g}")
     if not np.isnan(row["p_reported"]) and np.isnan(row["se_p"]):
-        parts.append("no standard error follows from this p value: it lies on the other side of the estimate")
+        none = row["p_reported"] == (0.5 if one_sided else 1) or row["log_estimate"] == 0
+        why = "it is that of no effect" if none else "it lies on the other side of the estimate"
+        parts.append(f"no standard error follows from this p value: {why}")
     elif not np.isnan(row["se_p"]) and not small_rounding:
-        shown = "any above it" if np.isinf(row["se_p_high"]) else f"{row['se_p_high']:.3f}"
-        parts.append(f"p is printed too roughly for a standard error ({row['se_p_low']:.3f} to {shown})")
+        extremes = f"{row['se_p_low']:.3f} to {row['se_p_high']:.3f}"
+        parts.append(f"p is printed too roughly for a standard error ({extremes})")
     return "; ".join(parts)
 
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from sorafenib_rfa.evidence.tables import BOTH_ARMS, UNITS, Evidence, decimals_of, figures_of
+from sorafenib_rfa.evidence.schema import BOTH_ARMS, UNITS, claimable_units, decimals_of, figures_of
+from sorafenib_rfa.evidence.tables import Evidence
 
 DAYS = {"days": 1.0, "weeks": 7.0, "months": 30.4375, "years": 365.25}
 SUPPORTED = "supported"
@@ -126,13 +127,14 @@ def _figure(evidence: Evidence, table: str, key: str, field: str, documents: tup
 
 
 def _unit(evidence: Evidence, table: str, key: str, field: str) -> str:
-    if field.startswith("median_"):
+    """Return the unit of a figure: of a median as printed, of counted events what was counted."""
+    units = claimable_units(table, field)
+    if units == UNITS:
         return evidence.printed(table, key, "median_unit")
-    if field.startswith("percent"):
-        return "percent"
-    if table == "studies" or field.startswith(("events_", "total_")):
-        return "patients"
-    return "ratio"
+    if table == "event_counts" and "lesions" in units:
+        counts = evidence.event_counts
+        return counts.loc[counts["outcome_id"].eq(key), "counted"].item()
+    return units[0]
 
 
 def _half(text: str) -> float:
@@ -153,8 +155,8 @@ def _meets(claim: _Figure, figure: _Figure, unit: str) -> bool:
 
 def _verdict(evidence: Evidence, claim: _Figure, figure: _Figure, refers_to: str) -> tuple[str, str]:
     """Compare a claim with a figure, whatever the figure's status."""
-    if figure.unit == "patients":
-        return _verdict_on_patients(evidence, claim, figure, refers_to)
+    if figure.unit in ("patients", "lesions"):
+        return _verdict_on_counts(evidence, claim, figure, refers_to)
     if _meets(claim, figure, claim.unit):
         return SUPPORTED, f"the source gives {figure.text}"
     if claim.unit in UNITS and figure.unit in UNITS:
@@ -172,10 +174,10 @@ def _in(figure: _Figure, unit: str) -> str:
     return f"{figure.value * DAYS[figure.unit] / DAYS[unit]:.1f} {unit}"
 
 
-def _verdict_on_patients(evidence: Evidence, claim: _Figure, figure: _Figure, refers_to: str) -> tuple[str, str]:
-    """Numbers of patients are exact."""
+def _verdict_on_counts(evidence: Evidence, claim: _Figure, figure: _Figure, refers_to: str) -> tuple[str, str]:
+    """Compare numbers that are exact."""
     study = figures_of(refers_to)[0][1]
-    if claim.value == figure.value:
+    if claim.value == figure.value and claim.unit == figure.unit:
         return SUPPORTED, f"the source gives {figure.text}"
     screened = evidence.printed("studies", study, "n_screened") if refers_to.startswith("studies:") else None
     if screened is not None and claim.value == float(screened):

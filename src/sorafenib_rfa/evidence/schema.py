@@ -42,7 +42,7 @@ SECTIONS = (
     "later evidence",
     "registration",
 )
-CLAIMED_UNITS = (*UNITS, "patients", "countries", "trials", "percent", "ratio", "times")
+CLAIMED_UNITS = (*UNITS, "patients", "lesions", "countries", "trials", "percent", "ratio", "times")
 BOTH_ARMS = "n_both_arms"
 COMPUTED_VERDICTS = ("supported", "unit error", "screened, not randomised", "contradicted", "not verifiable")
 HAND_VERDICTS = ("supported", "contradicted", "superseded", "not verifiable", "omission")
@@ -282,3 +282,16 @@ def figures_of(refers_to: str) -> list[tuple[str, str, str]]:
     if len(figures) > 2 or any(len(figure) != 3 or not all(figure) for figure in figures):
         raise ValueError(refers_to)
     return figures
+
+
+def claimable_units(table: str, field: str) -> tuple[str, ...]:
+    """Return the units in which a statement may speak of a figure; none if it can speak of it in none."""
+    if field not in (*STATUS_FIELDS.get(table, ()), *((BOTH_ARMS,) if table == "studies" else ())):
+        return ()
+    if field in ("median_treated", "median_control"):
+        return UNITS
+    if field.startswith("percent") or field == "ci_level":
+        return ("percent",)
+    if field.startswith(("n_", "events_", "total_")):
+        return ("patients", "lesions") if table == "event_counts" else ("patients",)
+    return ("ratio",) if field in ("estimate", "ci_low", "ci_high") else ()

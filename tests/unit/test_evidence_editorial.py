@@ -1,0 +1,226 @@
+"""The editorial's statements: what is known to be wrong in it is found, and nothing unread is called true."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import shutil
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from sorafenib_rfa.evidence.editorial import check_statements
+from sorafenib_rfa.evidence.schema import COMPUTED_VERDICTS, HAND_VERDICTS, SECTIONS
+from sorafenib_rfa.evidence.tables import Evidence, FieldStatus, read_evidence
+
+SHIPPED = Path(__file__).parents[2] / "data/evidence"
+
+
+@pytest.fixture(scope="module")
+def shipped() -> Evidence:
+    return read_evidence(SHIPPED)
+
+
+@pytest.fixture(scope="module")
+def checked(shipped: Evidence) -> pd.DataFrame:
+    return check_statements(shipped).set_index("statement_id")
+
+
+def claim(shipped: Evidence, value: float, unit: str, refers_to: str) -> Evidence:
+    """Return the evidence with one statement only."""
+    frame = shipped.statements[shipped.statements["statement_id"].eq("storm_patients")].copy()
+    frame["claimed_value"], frame["claimed_unit"], frame["refers_to"] = value, unit, refers_to
+    return dataclasses.replace(shipped, statements=frame)
+
+
+def verdict(evidence: Evidence) -> str:
+    return check_statements(evidence)["verdict"].item()
+
+
+def restate(evidence: Evidence, figure: tuple[str, str, str], status: FieldStatus) -> Evidence:
+    return dataclasses.replace(evidence, statuses={**evidence.statuses, figure: status})
+
+
+def test_every_statement_has_verdict_reason_and_citation(shipped: Evidence, checked: pd.DataFrame) -> None:
+    assert checked.index.tolist() == shipped.statements["statement_id"].tolist()
+    assert checked[["verdict", "reason", "citation_key", "statement", "section"]].notna().all(axis=None)
+    assert set(checked["verdict"]) <= {*COMPUTED_VERDICTS, *HAND_VERDICTS}
+    assert set(checked["section"]) == set(SECTIONS)
+    own = ~checked["section"].isin(["later evidence", "registration"])
+    assert own.sum() >= 30
+
+
+def test_median_of_space_is_in_weeks_not_months(checked: pd.DataFrame) -> None:
+    row = checked.loc["space_median_treated"]
+    assert row["verdict"] == "unit error"
+    assert (row["claimed_value"], row["claimed_unit"]) == (24, "months")
+    assert (row["source_value"], row["source_unit"]) == (169, "days")
+    assert row["reason"] == "24 weeks, not months: the source gives 169 days, 5.6 months or 24.1 weeks"
+    assert row["citation_key"] == "lencioni2016"
+    other = checked.loc["space_median_control"]
+    assert (other["verdict"], other["source_value"]) == ("unit error", 166)
+    assert other["reason"] == "24 weeks, not months: the source gives 166 days, 5.5 months or 23.7 weeks"
+
+
+def test_the_contrast_drawn_from_it_does_not_exist(checked: pd.DataFrame) -> None:
+    row = checked.loc["contrast"]
+    assert row["verdict"] == "contradicted"
+    assert row["source_value"] == pytest.approx(169 / 30.4375 / 5.4, abs=0.005)
+    assert row["reason"].startswith("169 days (5.6 months) against 5.4 months: 1.03 times")
+
+
+def test_patients_of_storm_were_screened(checked: pd.DataFrame) -> None:
+    row = checked.loc["storm_patients"]
+    assert row["verdict"] == "screened, not randomised"
+    assert (row["claimed_value"], row["source_value"], row["source_unit"]) == (1602, 1114, "patients")
+    assert row["reason"] == "1602 were screened (seen), 1114 randomised (556 + 558 patients)"
+
+
+def test_a_true_number_is_supported(checked: pd.DataFrame) -> None:
+    row = checked.loc["space_patients"]
+    assert (row["verdict"], row["source_value"]) == ("supported", 307)
+
+
+def test_what_is_known_from_the_editorial_alone_proves_nothing(shipped: Evidence, checked: pd.DataFrame) -> None:
+    for statement in ("li_patients", "li_treated", "li_control", "post_tace_median"):
+        assert checked.loc[statement, "verdict"] == "not verifiable"
+        assert checked.loc[statement, "reason"].startswith("the figure is known from this document alone")
+        assert checked.loc[statement, "claimed_value"] == checked.loc[statement, "source_value"]
+    open_to_all = check_statements(shipped, checked_documents=()).set_index("statement_id")
+    assert open_to_all.loc["li_patients", "verdict"] == "supported"
+
+
+def test_recalled_agreement_is_said_and_proves_nothing(checked: pd.DataFrame) -> None:
+    row = checked.loc["post_tace_patients"]
+    assert row["verdict"] == "not verifiable"
+    assert row["reason"] == "recalled only (229 + 229 patients), which agrees"
+
+
+def test_recalled_disagreement_is_said(shipped: Evidence) -> None:
+    row = check_statements(claim(shipped, 459, "patients", "studies:post_tace:n_both_arms")).iloc[0]
+    assert (row["verdict"], row["reason"]) == (
+        "not verifiable",
+        "recalled only (229 + 229 patients), which does not agree",
+    )
+
+
+def test_later_evidence_is_dated_after_the_editorial(shipped: Evidence, checked: pd.DataFrame) -> None:
+    later = checked[checked["section"].eq("later evidence")]
+    assert set(later["verdict"]) == {"omission"}
+    assert later["statement"].str.contains(r"\((?:20(?:1[7-9]|2\d))").all()
+    assert "SORAMIC (2023)" in later.loc["later_soramic", "statement"]
+    superseded = checked[checked["verdict"].eq("superseded")]
+    assert superseded["reason"].str.contains("(?i)since").all()
+
+
+def test_hand_verdicts_quote_figures_of_the_tables(shipped: Evidence, checked: pd.DataFrame) -> None:
+    """Reasons that quote a hazard ratio quote the one of the tables, as printed."""
+    for statement, effect in {
+        "storm_rfs": "storm_rfs",
+        "storm_ttr": "storm_ttr",
+        "storm_os": "storm_os",
+        "space_untaceable": "space_untaceable",
+        "later_soramic": "soramic_ablation_ttr",
+        "later_tactics": "tactics_os",
+        "post_tace_ttp": "post_tace_ttp",
+        "post_tace_os": "post_tace_os",
+    }.items():
+        estimate, low, high = (shipped.printed("effects", effect, field) for field in ("estimate", "ci_low", "ci_high"))
+        assert f"{estimate} ({low} to {high})" in checked.loc[statement, "reason"].replace(", 0.607", " (0.607")
+    for look in ("interim_1", "interim_2"):
+        effect = f"imbrave050_rfs_{look}"
+        estimate, low, high = (shipped.printed("effects", effect, field) for field in ("estimate", "ci_low", "ci_high"))
+        assert f"{estimate} ({low} to {high})" in checked.loc["later_imbrave050", "reason"]
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "expected"),
+    [
+        (169, "days", "supported"),
+        (24.1, "weeks", "supported"),
+        (5.6, "months", "supported"),
+        (5.55, "months", "supported"),
+        (0.46, "years", "supported"),
+        (5.7, "months", "contradicted"),
+        (169, "months", "unit error"),
+        (24, "days", "unit error"),
+        (25, "months", "contradicted"),
+        (6, "months", "supported"),  # without decimals it stands for 5.5 to 6.5
+        (30, "weeks", "contradicted"),
+    ],
+)
+def test_times_are_compared_within_their_printing(shipped: Evidence, value: float, unit: str, expected: str) -> None:
+    assert verdict(claim(shipped, value, unit, "effects:space_ttp:median_treated")) == expected
+
+
+@pytest.mark.parametrize(
+    ("value", "refers_to", "expected"),
+    [
+        (1114, "studies:storm:n_both_arms", "supported"),
+        (1115, "studies:storm:n_both_arms", "contradicted"),
+        (1602, "studies:storm:n_both_arms", "screened, not randomised"),
+        (1602, "studies:storm:n_screened", "supported"),
+        (556, "studies:storm:n_treated", "supported"),
+        (471, "event_counts:storm_ended_treatment:events_treated", "supported"),
+        (472, "event_counts:storm_ended_treatment:events_treated", "contradicted"),
+    ],
+)
+def test_numbers_of_patients_are_exact(shipped: Evidence, value: float, refers_to: str, expected: str) -> None:
+    assert verdict(claim(shipped, value, "patients", refers_to)) == expected
+
+
+def test_other_figures(shipped: Evidence) -> None:
+    assert verdict(claim(shipped, 0.94, "ratio", "effects:storm_rfs:estimate")) == "supported"
+    assert verdict(claim(shipped, 0.95, "ratio", "effects:storm_rfs:estimate")) == "contradicted"
+    assert verdict(claim(shipped, 92.5, "percent", "event_counts:soramic_any_ae:percent_treated")) == "supported"
+    percent = "survival_percentages:recurrent_milan.OS.treated.12:percent"
+    assert verdict(claim(shipped, 97.7, "percent", percent)) == "supported"
+    lesions = "event_counts:soramic_local_recurrence:events_treated"
+    assert verdict(claim(shipped, 6, "lesions", lesions)) == "supported"
+    assert verdict(claim(shipped, 6, "patients", lesions)) == "contradicted"
+
+
+def test_a_blank_figure_cannot_be_verified(shipped: Evidence) -> None:
+    row = check_statements(claim(shipped, 0.5, "ratio", "effects:feng_2014_os:estimate")).iloc[0]
+    assert (row["verdict"], row["reason"]) == ("not verifiable", "the source's figure could not be read")
+    assert pd.isna(row["source_value"]) and pd.isna(row["source_unit"])
+
+
+def test_the_weaker_arm_counts(shipped: Evidence) -> None:
+    figure = ("studies", "storm", "n_control")
+    weakened = restate(shipped, figure, FieldStatus("recalled", "high"))
+    assert verdict(claim(weakened, 1602, "patients", "studies:storm:n_both_arms")) == "not verifiable"
+    derived = restate(shipped, figure, FieldStatus("derived", "", "by subtraction"))
+    row = check_statements(claim(derived, 1602, "patients", "studies:storm:n_both_arms")).iloc[0]
+    assert row["verdict"] == "screened, not randomised"
+    assert row["reason"].endswith("(derived)")
+
+
+def test_quotients(shipped: Evidence) -> None:
+    medians = "effects:space_ttp:median_treated / effects:post_tace_ttp:median_treated"
+    assert verdict(claim(shipped, 1.03, "times", medians)) == "supported"
+    assert verdict(claim(shipped, 1, "times", medians)) == "supported"
+    assert verdict(claim(shipped, 4.4, "times", medians)) == "contradicted"
+    recalled = "effects:space_ttp:median_treated / effects:kan_2015_ttp:median_treated"
+    assert verdict(claim(shipped, 4.4, "times", recalled)) == "not verifiable"
+    blank = "effects:space_ttp:median_treated / effects:storm_os:median_treated"
+    assert verdict(claim(shipped, 4.4, "times", blank)) == "not verifiable"
+    within = "effects:space_ttp:median_treated / effects:space_ttp:median_control"
+    assert verdict(claim(shipped, 1.02, "times", within)) == "supported"
+
+
+def test_a_corrected_source_changes_the_verdict(tmp_path: Path) -> None:
+    """The verdict follows the table: were the source's median 24 months, the editorial would be right."""
+    folder = Path(shutil.copytree(SHIPPED, tmp_path / "evidence"))
+    with open(folder / "effects.csv", newline="", encoding="utf-8") as file:
+        rows = list(csv.reader(file))
+    header = rows[0]
+    for row in rows:
+        if row[0] == "space_ttp":
+            row[header.index("median_treated")], row[header.index("median_unit")] = "24.1", "months"
+    with open(folder / "effects.csv", "w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows(rows)
+    checked = check_statements(read_evidence(folder)).set_index("statement_id")
+    assert checked.loc["space_median_treated", "verdict"] == "supported"
+    assert checked.loc["contrast", "verdict"] == "supported"
