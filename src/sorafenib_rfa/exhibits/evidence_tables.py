@@ -165,8 +165,8 @@ def effects_table(source: Source, cohort: CohortConfig, plan: Plan, texts: Texts
         [
             ["Study and endpoint"],
             ["Hazard ratio (95% CI)"],
-            ["p, printed"],
-            ["p, from interval"],
+            ["p"],
+            ["p from CI"],
             ["Medians, months"],
             ["How known"],
             ["Use"],
@@ -198,10 +198,10 @@ def effects_table(source: Source, cohort: CohortConfig, plan: Plan, texts: Texts
     draft.notes += [
         "; ".join(f"{code}: {_within(label)}" for code, label in ENDPOINTS.items() if (frame["endpoint"] == code).any())
         + ".",
-        f"{ONE_SIDED} One-sided. Medians: treated / control. p, from interval: from the hazard ratio and its limits, one- "
-        "or two-sided as the source's. Seen: read in the source; derived: reckoned from what was read; recalled: known "
-        "from memory, with the confidence in it, and never in a headline estimate. Empty: not published, or not "
-        "readable. Context: shown and never pooled.",
+        f"p: as printed; {ONE_SIDED} one-sided. p from CI: from the hazard ratio and its limits, one- or two-sided as "
+        "the source's. Medians: treated / control. Seen: read in the source; derived: reckoned from what was read; "
+        "recalled: known from memory, with the confidence in it, and never in a headline estimate. Empty: not "
+        "published, or not readable. Context: shown and never pooled.",
         *wider,
     ]
     if blank:
@@ -261,7 +261,7 @@ def pooled_table(source: Source, cohort: CohortConfig, plan: Plan, texts: Texts)
     draft = Draft(
         [
             ["Synthesis"],
-            ["Studies, n"],
+            ["Studies"],
             ["Common effect, HR (95% CI)"],
             ["Random effects, HR (95% CI)"],
             ["Prediction interval"],
@@ -489,7 +489,7 @@ def findings_table(source: Source, cohort: CohortConfig, plan: Plan, texts: Text
     """Return the findings in the manner of GRADE: effect, certainty, and why it was lowered."""
     frame = _frame(texts, "evidence_certainty", cohort)
     draft = Draft(
-        [["Outcome"], ["Studies, n"], ["Effect (95% CI)"], ["Certainty"], ["Why lowered"]],
+        [["Outcome"], ["Studies"], ["Effect (95% CI)"], ["Certainty"], ["Why lowered"]],
         worded=frozenset({0, 3, 4}),
     )
     for _, rows in frame.groupby("finding_id", sort=False):
