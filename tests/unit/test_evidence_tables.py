@@ -454,3 +454,34 @@ def test_a_decimal_point_that_slipped_is_caught_where_there_is_an_interval(
         place = f"data/evidence/effects.csv, row {index + 1}, column "
         assert any(text.startswith(place) for text in problems(folder))
     store(folder, table, records(SHIPPED, table))
+
+
+# --- the dictionary -------------------------------------------------------------------------------------------------
+
+
+def dictionary() -> dict[str, dict[str, tuple[str, bool, bool]]]:
+    """Return of the README, by table and column: the text of its row, whether it is needed, whether it has a status."""
+    text = (SHIPPED / "README.md").read_text(encoding="utf-8")
+    tables: dict[str, dict[str, tuple[str, bool, bool]]] = {}
+    for part in text.split("\n## ")[1:]:
+        title, _, body = part.partition("\n")
+        if not title.endswith(".csv"):
+            continue
+        rows = tables.setdefault(title.removesuffix(".csv"), {})
+        for line in re.findall(r"^\| (`.*?) \| ?(.*?) ?\|$", body, re.MULTILINE):
+            for name, marks in re.findall(r"`(\w+)`((?: [*+])*)", line[0]):
+                rows[name] = (line[1], "*" in marks, "+" in marks)
+    return tables
+
+
+def test_the_dictionary_names_every_column_and_code() -> None:
+    described = dictionary()
+    assert list(described) == list(TABLES)
+    for table, columns in TABLES.items():
+        assert set(described[table]) == {column.name for column in columns}
+        for column in columns:
+            _, needed, status = described[table][column.name]
+            assert needed == column.needed, f"{table}: {column.name}"
+            assert status == (column.name in STATUS_FIELDS.get(table, ())), f"{table}: {column.name}"
+            text = " ".join(rows[column.name][0] for rows in described.values() if column.name in rows)
+            assert not [code for code in column.codes if f"`{code}`" not in text], f"{table}: {column.name}"
