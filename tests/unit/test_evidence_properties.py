@@ -167,7 +167,7 @@ def test_a_study_gives_a_synthesis_one_row_its_last_verified_look(tmp_path: Path
     assert selected.index[selected["pooled_in"] == "adjuvant_os"].tolist() == ["other_os_primary", "trial_os_final"]
     # what is not verified adds studies, and replaces no verified look
     assert (selected["pooled_in"] == selected["pooled_in_all"]).all()
-    assert selected.at["trial_os_interim_1", "why_not_pooled"] == "a later look of the study is taken"
+    assert selected.at["trial_os_interim_1", "why_not_pooled"] == "another look of the study is taken"
 
 
 def test_studies_that_are_not_alike_are_refused_even_if_the_selection_were_wrong(tmp_path: Path) -> None:

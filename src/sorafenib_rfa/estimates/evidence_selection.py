@@ -146,6 +146,6 @@ def _why_not(row: object) -> str:
         return "a subset of the trial"
     if np.isnan(row.se):
         return row.note or "no standard error can be had from what was read"
-    if not row.verified:
-        return "its standard error rests on recalled figures: in the sensitivity analysis only"
-    return "a later look of the study is taken"
+    if not row.pooled_in_all:
+        return "another look of the study is taken"
+    return "its standard error rests on recalled figures: in the sensitivity analysis only"
