@@ -21,7 +21,7 @@ import pandas as pd
 
 from sorafenib_rfa.audit.pack import Pool, columns, nested, numbers, runs
 from sorafenib_rfa.estimates.ard import ARD_COLUMNS
-from sorafenib_rfa.provenance.trace import INGEST_RULE
+from sorafenib_rfa.provenance.trace import raw_inputs
 from sorafenib_rfa.provenance.tree import LEDGER
 from sorafenib_rfa.records.code_store import code_bytes
 from sorafenib_rfa.records.record import Record, Records, canonical
@@ -101,7 +101,7 @@ def jobs_part(records: list[Record], doing: Mapping[str, str], state: Callable[[
         "files": files.values,
         "params": params.values,
         "code": [[path, sha256, state(path, sha256, identity)] for path, sha256, identity in code.values],
-        "raw": sorted({file(entry) for record in records if record.rule == INGEST_RULE for entry in record.inputs}),
+        "raw": sorted({file(entry) for record in records for entry in raw_inputs(record)}),
         "environments": environments.values,
     }
 

@@ -26,7 +26,7 @@ from sorafenib_rfa.provenance.config_keys import (
     parameters_of_key,
 )
 from sorafenib_rfa.provenance.names import Names
-from sorafenib_rfa.provenance.trace import INGEST_RULE, fact_of_meta
+from sorafenib_rfa.provenance.trace import fact_of_meta, raw_inputs
 from sorafenib_rfa.provenance.tree import PAPER_RULE, QueryError, Tree, Use
 from sorafenib_rfa.records.record import Record
 
@@ -198,7 +198,7 @@ class _Asked:
         if any(how != "is read by it" for _, how in readers):
             kind = "code"
             notes.append("Comments and formatting do not count: a change of these alone reruns nothing.")
-        elif any(record.rule == INGEST_RULE for record, _ in readers):
+        elif any(entry["path"] == path for record, _ in readers for entry in raw_inputs(record)):
             kind = "raw file"
         else:
             kind = "result" if maker is not None else "source"

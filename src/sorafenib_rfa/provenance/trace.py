@@ -26,7 +26,8 @@ KINDS: Final = ("claim", "table", "figure", "meta")
 """Prefixes of identifiers, besides the names of cohorts."""
 FIRST: Final = 5
 """How many patients and raw rows a chain names; the rest are counted."""
-INGEST_RULE: Final = "ingest_site"
+_INGEST: Final = "ingest_site"
+_STUDIES: Final = "estimate_evidence"
 _VALUES: Final = ("value", "ci_low", "ci_high", "p_value")
 
 
@@ -476,7 +477,7 @@ class _Tracer:
         if kind == "source":
             entry = next(e for record in readers for e in record.inputs if e["path"] == path)
             chain = dataclasses.replace(chain, sources=[_file(entry)])
-            if any(record.rule == INGEST_RULE for record in readers):
+            if any(entry["path"] == path for record in readers for entry in raw_inputs(record)):
                 chain = dataclasses.replace(chain, raw_files=[_file(entry)])
         return self.finished(chain, records.upstream(maker)[::-1] if maker is not None else [])
 
@@ -543,9 +544,8 @@ class _Tracer:
         raw, origins = {}, {}
         if sources:
             for record in records:
+                raw |= {entry["path"]: _file(entry) for entry in raw_inputs(record)}
                 for entry in record.inputs:
-                    if record.rule == INGEST_RULE:
-                        raw[entry["path"]] = _file(entry)
                     if entry["made_by"] is None and self.tree.records.maker(entry["path"]) is None:
                         origins[entry["path"]] = _file(entry)
         return dataclasses.replace(
@@ -638,6 +638,16 @@ class _Tracer:
 
 def _file(entry: dict[str, Any]) -> dict[str, Any]:
     return {key: entry[key] for key in ("path", "sha256", "bytes")}
+
+
+def raw_inputs(record: Record) -> list[dict[str, Any]]:
+    """Return the raw files that a job read, with which every chain ends: exports, or tables of published studies."""
+    if record.rule == _INGEST:
+        return list(record.inputs)
+    if record.rule == _STUDIES:
+        folder = f"{record.params['cohort_config']['raw'].rstrip('/')}/"
+        return [entry for entry in record.inputs if entry["path"].startswith(folder)]
+    return []
 
 
 def fact_of_meta(tree: Tree, key: str, cohort: str) -> Fact:
