@@ -103,7 +103,7 @@ def test_a_one_sided_p_is_held_against_the_interval_as_one_sided(ard: pd.DataFra
     expected = 0.5 * math.erfc(-z / math.sqrt(2))
     assert ard.at["effects.storm_rfs.p_from_ci", "value"] == pytest.approx(expected, abs=1e-8)
     assert "agrees with it (printed: 0.26)" in ard.at["effects.storm_rfs.p_from_ci", "method"]
-    assert "p of one side" in ard.at["effects.storm_rfs.hr", "method"]
+    assert "one-sided p" in ard.at["effects.storm_rfs.hr", "method"]
 
 
 def test_effects_without_a_figure_stay_blank_with_their_reason(ard: pd.DataFrame) -> None:
@@ -474,3 +474,19 @@ def test_the_same_tables_give_the_same_rows(parts: dict[str, Estimates], tmp_pat
         pd.testing.assert_frame_equal(part.ard, made[name].ard, check_exact=True)
         pd.testing.assert_frame_equal(part.members, made[name].members)
     assert not any(re.search(r"[A-Z ]", name) for part in parts.values() for name in part.ard["ard_id"])
+
+
+def test_tables_of_two_trials_alone_are_enough(tmp_path: Path) -> None:
+    """Without an editorial, percentages, counts, judgements and findings, what there is to say is said."""
+    evidence = made_up(tmp_path, [Effect("first", 0.8, 0.6, 1.07), Effect("second", 1.1, 0.7, 1.73)])
+    made = estimate_evidence(evidence, tmp_path / "nowhere", PLAN, cohort_name="evidence", record="record")
+    ard = collect_ard(part.ard for part in made.values()).set_index("ard_id")
+    assert ard.at["synthesis.adjuvant_os.k", "value"] == 2
+    assert ard.at["editorial.statements.n", "value"] == 0
+    assert ard.at["reconstruction.digitised.curves", "value"] == 0
+    for name, part in made.items():
+        assert set(part.curves) == set(CURVES[name])
+    for curve in ("evidence_statements", "evidence_bias", "evidence_certainty", "evidence_intervals", "evidence_harms"):
+        frame = next(part.curves[curve] for part in made.values() if curve in part.curves)
+        assert frame.empty
+        assert len(frame.columns) > 5

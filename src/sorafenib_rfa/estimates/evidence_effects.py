@@ -230,7 +230,7 @@ class _Quoted:
             method = f"not estimable: {what}: no {_MEASURES[measure]} could be read; {cited}"
         else:
             level = "" if np.isnan(effect.ci_level) else f", {effect.ci_level:g} % interval"
-            sides = f", p of {effect.p_sided} side{'s' * (effect.p_sided == 'two')}" if _filled(effect.p_sided) else ""
+            sides = f", {effect.p_sided}-sided p" if _filled(effect.p_sided) else ""
             method = f"{what}: {_MEASURES[measure]}{level}{sides}, as published, {cited}; {status}"
         reported_id = self._quote(
             name,
@@ -282,7 +282,7 @@ class _Quoted:
             "p_from_ci",
             effect.p_from_ci,
             unit="p",
-            method=f"{what}: p of {sides} side{'s' * (sides == 'two')} from the interval and its level, "
+            method=f"{what}: {sides}-sided p from the interval and its level, "
             f"{verdict}{printed}; {status_words(self.evidence, 'effects', effect.effect_id, _FIELDS)}",
             engine=CONSISTENCY,
             population=STUDIES,
