@@ -151,7 +151,8 @@ def test_one_sided_p_is_not_read_as_two_sided(shipped: Evidence, errors: pd.Data
 def test_what_is_verified(errors: pd.DataFrame) -> None:
     seen = ["storm_rfs", "storm_ttr", "storm_os", "soramic_ablation_ttr", "tactics_os", "space_untaceable"]
     seen += ["imbrave050_rfs_interim_1", "imbrave050_rfs_interim_2", "imbrave050_os_interim_2", "li_song_2021_os"]
-    seen += ["launch_os", "launch_pfs", "emerald_1_durva_bev_pfs", "emerald_1_durva_pfs"]
+    seen += ["brivanib_tace_os", "brivanib_tace_ttp", "brivanib_tace_mvi_ehs", "launch_os", "launch_pfs"]
+    seen += ["emerald_1_durva_bev_pfs", "emerald_1_durva_pfs"]
     assert sorted(errors.index[errors["verified"]]) == sorted(seen)
     assert set(errors.loc[seen, "basis"]) == {REPORTED}
     recalled = ["space_ttp", "space_os", "post_tace_ttp", "tace_2_pfs", "tactics_pfs_tace", "assure_dfs"]

@@ -134,6 +134,17 @@ def test_hand_verdicts_quote_figures_of_the_tables(shipped: Evidence, checked: p
         assert f"{estimate} ({low} to {high})" in checked.loc["later_imbrave050", "reason"]
 
 
+def test_not_all_trials_concur(shipped: Evidence, checked: pd.DataFrame) -> None:
+    """Brivanib after TACE prolonged the time to progression two years before the editorial."""
+    row = checked.loc["all_concur"]
+    assert row["verdict"] == "contradicted"
+    year = shipped.studies.set_index("study_id").loc["brivanib_tace", "year"]
+    assert year < 2016
+    for effect in ("brivanib_tace_ttp", "brivanib_tace_os"):
+        printed = [shipped.printed("effects", effect, field) for field in ("estimate", "ci_low", "ci_high")]
+        assert "{}, {} to {}".format(*printed) in row["reason"].replace("(", "").replace("hazard ratio ", "")
+
+
 @pytest.mark.parametrize(
     ("value", "unit", "expected"),
     [

@@ -12,7 +12,7 @@ with job(snakemake) as this:
 
     folder = Path(snakemake.params.cohort_config["raw"])
     parts = estimate_evidence(
-        read_evidence(folder, shown_folder=str(folder)),
+        read_evidence(folder, shown_folder=str(folder), bibliography=Path(snakemake.input.references)),
         folder / "digitised",
         Plan.model_validate(snakemake.params.plan),
         cohort_name=this.cohort,
