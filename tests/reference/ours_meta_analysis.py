@@ -106,6 +106,8 @@ def values() -> Values:
     out: Values = {}
     for name, (effects, variances) in {"bcg": _bcg(), "hackshaw": _hackshaw()}.items():
         out |= _synthesis(name, effects, np.sqrt(variances))
+    cycling = meta_analysis([0, 0, 0.1, 0, 0, 0, 0], [0.05, 0.09, 0.05, 0.1, 0.11, 0.11, 0.15])
+    out["synthesis.cycling"] = [cycling.tau2, cycling.random_wald.estimate, cycling.random_wald.std_err]
     table = evidence("effects").set_index("effect_id")
     for name, ids in PUBLISHED.items():
         e = table.loc[ids]

@@ -401,17 +401,28 @@ def _reml(y: FloatArray, v: FloatArray) -> float:
     spread = y - fixed @ y / fixed.sum()
     # DerSimonian and Laird's moment estimate to start from
     tau2 = max(0.0, float((fixed @ spread**2 - (y.size - 1)) / (fixed.sum() - (fixed**2).sum() / fixed.sum())))
+    score = before = 0.0
     for _ in range(_STEPS):
-        w = 1 / (v + tau2)
-        total = w.sum()
-        residual = w * (y - w @ y / total)  # P y, with P = W - W 1 1' W / total
-        trace = total - (w**2).sum() / total
-        trace_squared = (w**2).sum() - 2 * (w**3).sum() / total + ((w**2).sum() / total) ** 2
-        updated = max(0.0, tau2 + float((residual @ residual - trace) / trace_squared))
-        if abs(updated - tau2) <= _TOLERANCE * (1 + tau2):
-            return updated
-        tau2 = updated
+        before, (score, information) = tau2, _restricted_score(y, v, tau2)
+        tau2 = max(0.0, tau2 + score / information)
+        if abs(tau2 - before) <= _TOLERANCE * (1 + before):
+            return tau2
+    # where observed and expected information differ twofold, steps go to and fro over the maximum
+    if score * _restricted_score(y, v, tau2)[0] < 0:
+        from scipy.optimize import brentq
+
+        return float(brentq(lambda x: _restricted_score(y, v, x)[0], before, tau2, xtol=1e-300, rtol=_TOLERANCE))
     raise ConvergenceError("the restricted likelihood of tau squared has not converged")
+
+
+def _restricted_score(y: FloatArray, v: FloatArray, tau2: float) -> tuple[float, float]:
+    """Return the restricted score of tau squared and its expected information, both doubled."""
+    w = 1 / (v + tau2)
+    total = w.sum()
+    residual = w * (y - w @ y / total)  # P y, with P = W - W 1 1' W / total
+    trace = total - (w**2).sum() / total
+    trace_squared = (w**2).sum() - 2 * (w**3).sum() / total + ((w**2).sum() / total) ** 2
+    return float(residual @ residual - trace), float(trace_squared)
 
 
 def _generalised_q(y: FloatArray, v: FloatArray, tau2: float) -> float:

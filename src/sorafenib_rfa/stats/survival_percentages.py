@@ -562,13 +562,15 @@ def _change(
     information = design.T @ np.linalg.solve(covariance, design)
     slope = float(np.linalg.solve(information, design.T @ np.linalg.solve(covariance, log_hr))[1])
     std_err = float(np.sqrt(np.linalg.inv(information)[1, 1]))
+    with np.errstate(over="ignore"):  # intervals of days know nothing of a year: the limit is infinite
+        ratio, low, high = np.exp(slope + np.array([0.0, -z, z]) * std_err)
     return (
         IntervalHeterogeneity(chi2, size - 1, float(chdtrc(size - 1, chi2))),
         IntervalTrend(
-            ratio_per_year=float(np.exp(slope)),
+            ratio_per_year=float(ratio),
             std_err=std_err,
-            ci_low=float(np.exp(slope - z * std_err)),
-            ci_high=float(np.exp(slope + z * std_err)),
+            ci_low=float(low),
+            ci_high=float(high),
             p=float(2 * ndtr(-abs(slope / std_err))),
         ),
     )
