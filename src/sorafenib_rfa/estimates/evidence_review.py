@@ -24,15 +24,15 @@ WORDS: Final = {1: "very low", 2: "low", 3: "moderate", 4: "high"}
 _START: Final = "start"
 _OVERALL: Final = "overall"
 _IDENTIFIED: Final = {
-    "editorial": "named in the editorial",
-    "study_question": "found for the question of the study",
-    "update": "later evidence, found when the tables were updated",
+    "editorial": "Sources named in the editorial",
+    "study_question": "Sources found for the question of the study",
+    "update": "Sources of later evidence, found when the tables were updated",
 }
 _READ: Final = {
-    "full_text": "full text read",
-    "abstract": "abstract read",
-    "part": "part of the text read",
-    "secondary_report": "a report by others read",
+    "full_text": "Sources read in full",
+    "abstract": "Sources of which the abstract was read",
+    "part": "Sources of which a part was read",
+    "secondary_report": "Sources known through a report by others",
 }
 _FLOW_COLUMNS: Final = ["order", "box", "step", "label", "parent", "side", "n", "ard_id", "reason"]
 _BIAS_COLUMNS: Final = ["study_id", "label", "tool", "domain", "judgement", "reason", "overall"]
@@ -100,7 +100,7 @@ class _Flow:
             self._box(
                 "identification",
                 f"identified_{code}",
-                f"Sources {label}",
+                label,
                 _of(sources, "identified_by", code),
                 "source_id",
                 side="source",
@@ -125,13 +125,20 @@ class _Flow:
             self._box(
                 "reading",
                 f"read_{code}",
-                f"Sources: {label}",
+                label,
                 _of(retrieved, "read_extent", code),
                 "source_id",
                 parent="retrieved",
                 side="source",
             )
-        self._box("studies", "studies", "Studies and statements with a row", studies, "study_id", parent="retrieved")
+        self._box(
+            "studies",
+            "studies",
+            "Studies and statements of these sources, read or not",
+            studies,
+            "study_id",
+            parent="identified",
+        )
         for role, label in (
             ("narrative", "Statements named without figures"),
             ("context", "Studies shown for context and not pooled"),
