@@ -100,7 +100,7 @@ FIGURES: Final = MappingProxyType(
         "evidence_intervals": "evidence_intervals",
         "evidence_cumulative": "evidence_cumulative",
         "evidence_flow": "evidence_flow",
-        "evidence_small_studies": "evidence_small_studies",
+        "evidence_small_studies": "evidence_pooled",
     }
 )
 """Figures that a cohort can list, with the curve frame that each draws."""

@@ -25,7 +25,9 @@ from sorafenib_rfa.files import write_parquet
 from sorafenib_rfa.vocabulary import FIGURES
 
 REAL = ("flow", "km_prognostic", "cif_prognostic", "calibration")
-ARMS = tuple(name for name in FIGURES if name == "flow" or name not in REAL)
+OF_STUDIES = tuple(name for name in FIGURES if name.startswith("evidence_"))
+"""Never drawn of patients: test_exhibits_evidence has them."""
+ARMS = tuple(name for name in FIGURES if name == "flow" or name not in (*REAL, *OF_STUDIES))
 ALL = [("arms", name) for name in ARMS] + [("real", name) for name in REAL]
 
 
