@@ -29,10 +29,10 @@ _IDENTIFIED: Final = {
     "update": "Sources of later evidence, found when the tables were updated",
 }
 _READ: Final = {
-    "full_text": "Sources read in full",
-    "abstract": "Sources of which the abstract was read",
-    "part": "Sources of which a part was read",
-    "secondary_report": "Sources known through a report by others",
+    "full_text": "Sources: full text read",
+    "abstract": "Sources: abstract read",
+    "part": "Sources: part of the text read",
+    "secondary_report": "Sources: a report by others read",
 }
 _FLOW_COLUMNS: Final = ["order", "box", "step", "label", "parent", "side", "n", "ard_id", "reason"]
 _BIAS_COLUMNS: Final = ["study_id", "label", "tool", "domain", "judgement", "reason", "overall"]
