@@ -23,6 +23,7 @@ SETTINGS: Final[Mapping[str, str]] = {
     "other_drug": "Other drug",
     "other_cancer": "Other cancer",
     "other_adjuvant": "Other adjuvant treatment",
+    "palliative": "Advanced or unresectable disease",
     "meta_analysis": "Meta-analysis of others",
 }
 DESIGNS: Final[Mapping[str, str]] = {

@@ -21,6 +21,7 @@ SETTINGS = (
     "other_drug",
     "other_cancer",
     "other_adjuvant",
+    "palliative",
     "meta_analysis",
 )
 DESIGNS = (
