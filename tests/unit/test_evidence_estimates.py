@@ -15,11 +15,13 @@ import pytest
 from sorafenib_rfa.estimates.ard import Estimates
 from sorafenib_rfa.estimates.collect import collect_ard, collect_members
 from sorafenib_rfa.estimates.evidence import estimate_evidence
+from sorafenib_rfa.estimates.evidence_common import DESIGN_GROUPS, DESIGNS, ENDPOINTS, LOOKS, MONTHS, SETTINGS
 from sorafenib_rfa.estimates.evidence_reconstruction import estimate_reconstruction
 from sorafenib_rfa.estimates.evidence_review import certainty_level, estimate_review
 from sorafenib_rfa.estimates.evidence_synthesis import estimate_synthesis
 from sorafenib_rfa.estimates.members import counts_of
 from sorafenib_rfa.estimates.parts import CURVES, EVIDENCE_PARTS
+from sorafenib_rfa.evidence import schema
 from sorafenib_rfa.evidence.tables import Evidence, EvidenceError, read_evidence
 from sorafenib_rfa.public_data import load_colon
 from sorafenib_rfa.stats.cox import cox_fit
@@ -52,6 +54,14 @@ def test_each_part_writes_its_curves_and_the_parts_fit_together(parts: dict[str,
         lines = (ROOT / file).read_text(encoding="utf-8").splitlines()
         for row in rows.itertuples():
             assert row.USUBJID.split(".")[0] in lines[row.src_row - 1]
+
+
+def test_every_code_of_the_tables_has_its_words() -> None:
+    assert set(SETTINGS) == set(schema.SETTINGS)
+    assert set(DESIGNS) == set(schema.DESIGNS) > set(DESIGN_GROUPS)
+    assert set(ENDPOINTS) == set(schema.ENDPOINTS)
+    assert set(LOOKS) | {"subset"} == set(schema.LOOKS)
+    assert set(MONTHS) == set(schema.UNITS)
 
 
 @pytest.mark.parametrize(
