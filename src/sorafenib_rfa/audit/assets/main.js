@@ -261,7 +261,9 @@
     addEventListener("hashchange", route);
     narrow.addEventListener("change", modal);
     const head = document.querySelector("body > header"); // what is scrolled to must not hide under it
-    new ResizeObserver(() => document.documentElement.style.setProperty("--bar", `${head.offsetHeight}px`)).observe(head);
+    const measure = () => document.documentElement.style.setProperty("--bar", `${head.offsetHeight}px`);
+    measure(); // an observer is first heard after the next layout, which may be after the first scroll
+    new ResizeObserver(measure).observe(head);
     try {
       const text = await Audit.part("paper"); // its markup was made and sanitised when the site was built
       paper.innerHTML = text.body;
