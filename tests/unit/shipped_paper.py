@@ -10,8 +10,13 @@ import pandas as pd
 import yaml
 from exhibit_cohorts import ROOT, Exhibits, with_arms, without_arms
 
+from sorafenib_rfa.config.load import load_cohort, load_plan
+from sorafenib_rfa.config.models import CohortConfig, Plan
+from sorafenib_rfa.estimates.ard import as_ard
+from sorafenib_rfa.estimates.evidence import estimate_evidence
+from sorafenib_rfa.evidence.tables import read_evidence
 from sorafenib_rfa.exhibits.tables import make_table
-from sorafenib_rfa.manuscript.build import context, facts, printed_words
+from sorafenib_rfa.manuscript.build import context, facts, printed_words, said_of_studies
 from sorafenib_rfa.manuscript.checklists import checklist_table, load_checklist, unknown_anchors
 from sorafenib_rfa.manuscript.claims import load_claims
 from sorafenib_rfa.manuscript.lint import Rules, Words
@@ -23,12 +28,25 @@ from sorafenib_rfa.validation.stored import recovery_ard
 
 MANUSCRIPT = ROOT / "manuscript"
 REAL = "hcc_resection"
+STUDIES = "evidence"
 
 
 @functools.cache
 def truth() -> pd.DataFrame:
     parameters = load_parameters(ROOT / "config/cohorts/synthetic/simulation.yaml")
     return pd.concat([true_estimands(parameters, 1, 4_000), true_benefit_risk(parameters, 1, 1_000)], ignore_index=True)
+
+
+@functools.cache
+def published() -> tuple[pd.DataFrame, dict[str, pd.DataFrame], CohortConfig, Plan]:
+    """Return ARD, curves, configuration and plan of the shipped published evidence."""
+    config = load_cohort(ROOT, STUDIES).config
+    plan, folder = load_plan(ROOT, STUDIES, config), ROOT / config.raw
+    parts = estimate_evidence(
+        read_evidence(folder), folder / "digitised", plan, cohort_name=STUDIES, record="records/e.json"
+    )
+    ard = as_ard(pd.concat([part.ard for part in parts.values()]))
+    return ard, {name: frame for part in parts.values() for name, frame in part.curves.items()}, config, plan
 
 
 @functools.cache
@@ -65,6 +83,11 @@ def write_tables(root: Path, wrong: str = "") -> dict[str, Path]:
     data, real = with_arms(wrong), without_arms()
     tables = tables_of(data, root / "results/synthetic/tables")
     tables |= {f"{REAL}:{name}": path for name, path in tables_of(real, root / f"results/{REAL}/tables").items()}
+    ard, curves, config, plan = published()
+    for name in config.tables:
+        tables[f"{STUDIES}:{name}"] = path = root / f"results/{STUDIES}/tables/{name}.md"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(make_table(name, ard=ard, cohort=config, plan=plan, texts=curves).markdown, encoding="utf-8")
     tables["recovery"] = root / "results/synthetic/validation/tables/recovery.md"
     tables["recovery"].parent.mkdir(parents=True)
     table = make_table("recovery", ard=everything(data), cohort=data.cohort.config, plan=data.plan)
@@ -76,8 +99,10 @@ def rules_of(root: Path, wrong: str = "") -> Rules:
     """Return the rules for the text in ``root/manuscript``."""
     data, real = with_arms(wrong), without_arms()
     config = data.cohort.config
-    cohorts = {"synthetic": config, REAL: real.cohort.config}
-    words = printed_words(cohorts, data.plan, {"synthetic": everything(data), REAL: real.ard})
+    studies, curves, evidence, _ = published()
+    cohorts = {"synthetic": config, REAL: real.cohort.config, STUDIES: evidence}
+    ards = {"synthetic": everything(data), REAL: real.ard, STUDIES: studies}
+    words = printed_words(cohorts, data.plan, ards, said_of_studies(curves.values()))
     checklists = [load_checklist(path) for path in sorted((root / "manuscript/checklists").glob("*.yaml"))]
     known = facts(sites(), data.plan, checklists)
     unbound = load_unbound_numbers(
@@ -89,7 +114,7 @@ def rules_of(root: Path, wrong: str = "") -> Rules:
 def expansion(root: Path, tables: dict[str, Path], wrong: str = "") -> dict[str, Any]:
     """Return the arguments of ``expand_manuscript`` for the text in ``root/manuscript``, with rules and paperwork."""
     data, real = with_arms(wrong), without_arms()
-    ards = {"synthetic": everything(data), REAL: real.ard}
+    ards = {"synthetic": everything(data), REAL: real.ard, STUDIES: published()[0]}
     checklists = [
         load_checklist(path, shown=f"manuscript/checklists/{path.name}")
         for path in sorted((root / "manuscript/checklists").glob("*.yaml"))
@@ -107,7 +132,7 @@ def expansion(root: Path, tables: dict[str, Path], wrong: str = "") -> dict[str,
         "ards": ards,
         "claims": load_claims(root / "manuscript/claims.yaml", shown="manuscript/claims.yaml"),
         "tables": tables,
-        "synthetic": {"synthetic": True, REAL: False},
+        "synthetic": {"synthetic": True, REAL: False, STUDIES: False},
         "cohort": "synthetic",
         "context": context(data.cohort.config, sites(), data.plan, "2026-01-01", "0" * 64),
         "rules": rules_of(root, wrong),

@@ -101,11 +101,10 @@ def facts(sites: Mapping[str, Mapping], plan: Plan, checklists: Sequence[Checkli
     }
 
 
-def said_of_studies(curves: Path) -> set[str]:
-    """Return the texts that tables of published studies print as they stand in the frames of the folder `curves`."""
+def said_of_studies(frames: Iterable[pd.DataFrame]) -> set[str]:
+    """Return the texts that tables of published studies print as they stand in the curves of that cohort."""
     words: set[str] = set()
-    for path in sorted(curves.glob("*.parquet")):
-        frame = pd.read_parquet(path)
+    for frame in frames:
         texts = frame.select_dtypes("string")
         said = {word for column in texts for word in texts[column].dropna().unique()}
         words |= said | {word[:1].lower() + word[1:] for word in said}  # within a sentence
@@ -257,7 +256,8 @@ def build_manuscript(
         if validation is not None and name == cohort:
             known[validation] = sorted({path.stem for path in (validation / "figures").glob("*.svg")})
         if cohorts[name].offers("published_effects"):
-            said |= said_of_studies(next(iter(known)) / "curves")
+            curves = sorted((next(iter(known)) / "curves").glob("*.parquet"))
+            said |= said_of_studies(map(pd.read_parquet, curves))
         ards[name] = pd.concat([pd.read_parquet(folder / "ard" / "ard.parquet") for folder in known])
         for folder, figures in known.items():
             tables |= {f"{prefix}{path.stem}": path for path in sorted((folder / "tables").glob("*.md"))}
