@@ -157,7 +157,7 @@ def test_what_is_not_verified_is_hollow_and_said_so_and_nothing_else_is(name):
     for study in studies.itertuples():
         effect = effects.loc[study.ard_id]
         assert found[study.x, round(study.y, 6)] == effect["verified"]
-        no_interval = pd.isna(effect["lo"]) and "recalled" not in effect["status"]
+        no_interval = pd.isna(effect["lo"]) and effect["status"].startswith("estimate seen")
         assert ("(unverified)" in study.series) == (not effect["verified"] and not no_interval)
 
 
@@ -230,7 +230,7 @@ def test_one_study_or_none_is_said_and_not_pooled(tmp_path):
     assert words["Overall survival"] == ["One study: nothing to pool"]
     assert words["Recurrence-free survival"] == [
         "No verified estimate",
-        "With unverified: one study: nothing to pool",
+        "With unverified, one study: nothing to pool",
     ]
     assert words["Time to recurrence"] == ["No verified estimate"]
 
@@ -514,7 +514,7 @@ def test_the_editorials_known_errors_have_their_verdict_and_figures():
     assert set(space["Source"]) == {"169 days (5.6 months)", "166 days (5.5 months)"}
     storm = rows[rows["Editorial"] == "1602 patients"].iloc[0]
     assert storm["Verdict"] == "screened, not randomised"
-    assert storm["Source"] == "1114 patients (556 + 558)"
+    assert storm["Source"] == "1,114 patients (556 + 558)"
 
 
 def test_effects_say_how_each_is_known_and_that_a_p_value_is_of_one_side():

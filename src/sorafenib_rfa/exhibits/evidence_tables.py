@@ -415,16 +415,16 @@ _BOTH_ARMS: Final = ".n_both_arms"
 def _figure(source: Source, row: Any) -> Cell:
     """Return a source's figure as it prints it, with the rows of the ARD that it is or is made of."""
     said, identifier = _known(row.source), _known(row.source_value_id)
-    if identifier.endswith(_BOTH_ARMS):
-        arms = [f"{identifier.removesuffix(_BOTH_ARMS)}.n_{arm}" for arm in ("treated", "control")]
-        if all(arm in source.rows for arm in arms):
-            return [f"{said} (", *source.value(arms[0]), " + ", *source.value(arms[1]), ")"]
     if identifier not in source.rows:
         return [said]
     number = Number(source.rows[identifier])
     if number.row["unit"] == "months" and row.source_unit != "months":
         return [f"{said} (", number, " months)"]
-    return [number, said.removeprefix(said.split(" ")[0])]
+    cell: list[Piece] = [number, said.removeprefix(said.split(" ")[0])]
+    if identifier.endswith(_BOTH_ARMS):
+        arms = [f"{identifier.removesuffix(_BOTH_ARMS)}.n_{arm}" for arm in ("treated", "control")]
+        cell += [" (", *source.value(arms[0]), " + ", *source.value(arms[1]), ")"]
+    return cell
 
 
 # --- risk of bias, certainty ----------------------------------------------------------------------------------------

@@ -53,7 +53,7 @@ WIDER: Final = "\u2021"
 
 NUMBER_WORDS: Final = {3: "three", 4: "four", 5: "five"}
 NO_VERIFIED: Final = "No verified estimate"
-ONE_STUDY: Final = "One study: nothing to pool"
+NOTHING: Final = "nothing to pool"
 RANDOMISED: Final = "randomised"
 DERIVED_BASIS: Final = "estimate and p"
 HEADLINE, EVERYTHING = "headline", "with_unverified"
@@ -297,9 +297,10 @@ def _panel(inputs: Inputs, effects: pd.DataFrame, rows: pd.DataFrame) -> Iterato
     yield Line("head", endpoint, panel=endpoint)
     yield from _study_lines(inputs, studies, synthesis, endpoint)
     headline, everything = (rows[rows["scope"] == scope] for scope in (HEADLINE, EVERYTHING))
-    yield from _pooled_lines(inputs, headline, endpoint, solid=True)
-    if len(everything) and not studies["verified"].all():
-        yield from _pooled_lines(inputs, everything, endpoint, solid=False)
+    alone = "One study" if studies["verified"].all() else "One verified study"
+    yield from _pooled_lines(inputs, headline, endpoint, alone, solid=True)
+    if not studies["verified"].all():
+        yield from _pooled_lines(inputs, everything, endpoint, "With unverified, one study", solid=False)
 
 
 def _unpooled_panels(inputs: Inputs, effects: pd.DataFrame, setting: str, pooled: set[str]) -> Iterator[Line]:
@@ -342,9 +343,9 @@ def _named(study: Any) -> str:
 
 
 def _flag(study: Any) -> str:
-    """Return the flag of an effect that is not verified; one that has no interval says that instead."""
-    recalled = np.isfinite(study.lo) or "recalled" in study.status
-    return f" {UNVERIFIED}" if not study.verified and recalled else ""
+    """Return the flag of an effect that is not verified; one that was read without an interval says that instead."""
+    recalled = any("estimate" in part and "recalled" in part for part in study.status.split("; "))
+    return f" {UNVERIFIED}" if not study.verified and (np.isfinite(study.lo) or recalled) else ""
 
 
 def _study_texts(inputs: Inputs, synthesis: str, study: Any) -> dict[str, str]:
@@ -361,13 +362,12 @@ def _study_texts(inputs: Inputs, synthesis: str, study: Any) -> dict[str, str]:
     return texts | {"ratio": _ratio(inputs, study.ard_id)}
 
 
-def _pooled_lines(inputs: Inputs, rows: pd.DataFrame, endpoint: str, *, solid: bool) -> Iterator[Line]:
+def _pooled_lines(inputs: Inputs, rows: pd.DataFrame, endpoint: str, alone: str, *, solid: bool) -> Iterator[Line]:
     """Yield the diamonds of one scope, its prediction interval and heterogeneity, or why there are none."""
     k = int(rows["k"].iloc[0])
     scope = "" if solid else ", with unverified"
     if k < 2:
-        words = ONE_STUDY if solid else f"With unverified: {_within(ONE_STUDY)}"
-        yield Line("words", words if k else NO_VERIFIED, panel=endpoint, solid=solid, indent=1)
+        yield Line("words", f"{alone}: {NOTHING}" if k else NO_VERIFIED, panel=endpoint, solid=solid, indent=1)
         return
     names = {"common": "Common effect", "random": "Random effects, Hartung-Knapp"}
     for row in rows.itertuples():
@@ -431,7 +431,7 @@ def _forest_notes(inputs: Inputs, lines: Sequence[Line]) -> Iterator[str]:
     if any(not line.solid for line in lines):
         bracketed = any(text.startswith("[") for line in lines for text in line.texts.values())
         yield (
-            f"{UNVERIFIED[1:-1].capitalize()}: the estimate or its interval is known from memory or second hand only. "
+            f"{UNVERIFIED[1:-1].capitalize()}: the estimate or its interval is recalled and was not read. "
             "Such rows enter no headline estimate; hollow diamonds are the sensitivity analysis that has them"
             + (" (weights in square brackets)." if bracketed else ".")
         )
@@ -503,7 +503,7 @@ def draw_evidence_context(inputs: Inputs) -> tuple[Figure, pd.DataFrame]:
 def _context_study(inputs: Inputs, own: pd.DataFrame, panel: str, most: float) -> Iterator[Line]:
     """Yield a study with what it compared, then its hazard ratios."""
     first = next(own.itertuples())
-    compared = textwrap.wrap(f"{first.treated} against {_within(first.comparator)}", 58)
+    compared = textwrap.wrap(f"{first.treated} against {_within(first.comparator)}", 62)
     sizes = [f"effects.{first.study_id}.n_{arm}" for arm in ("treated", "control")]
     texts = {"n": " / ".join(inputs.number(size) for size in sizes)} if all(s in inputs.rows for s in sizes) else {}
     yield Line("study", _named(first), panel=panel, texts=texts, indent=1)
@@ -513,7 +513,7 @@ def _context_study(inputs: Inputs, own: pd.DataFrame, panel: str, most: float) -
         wide = WIDER if np.isfinite(effect.lo) and effect.ci_level != 95 else ""
         yield Line(
             "study",
-            f"{effect.endpoint}{LOOKS[effect.look]}{mark}{wide}{_flag(effect)}",
+            f"{ENDPOINTS[effect.endpoint]}{LOOKS[effect.look]}{mark}{wide}{_flag(effect)}",
             panel=panel,
             texts={"ratio": _ratio(inputs, effect.ard_id)},
             value=(effect.hr, effect.lo, effect.hi),
@@ -530,16 +530,14 @@ def _within(words: str) -> str:
 
 
 def _context_notes(lines: Sequence[Line], shown: pd.DataFrame) -> Iterator[str]:
-    """Yield the meaning of the marks that the plot has, and of the endpoints' codes."""
-    codes = sorted(set(shown["endpoint"]))
-    yield "; ".join(f"{code}: {ENDPOINTS[code].lower()}" for code in codes).replace("tace-", "TACE-") + "."
+    """Yield the meaning of the marks that the plot has."""
     if any(DERIVED in line.label for line in lines):
         yield f"{DERIVED} Interval computed from the hazard ratio and p value that were read (sidedness respected)."
     if any(WIDER in line.label for line in lines):
         levels = sorted(set(shown.loc[shown["lo"].notna() & (shown["ci_level"] != 95), "ci_level"]))
         yield f"{WIDER} An interval of {' or '.join(f'{level:g}%' for level in levels)}, as printed."
     if any(not line.solid for line in lines):
-        yield f"{UNVERIFIED[1:-1].capitalize()}: the estimate or its interval is known from memory or second hand only."
+        yield f"{UNVERIFIED[1:-1].capitalize()}: the estimate or its interval is recalled and was not read."
 
 
 # --- what each study changes ----------------------------------------------------------------------------------------
