@@ -8,9 +8,10 @@ average rate of the intervals before, or so many that the total number of events
 
 Written anew from the published algorithm. Four things are done otherwise. A digitised curve that rises is made to
 fall by isotonic regression, which is unbiased, where taking the lowest point so far is not (it keeps each error
-downwards and forgets each upwards). A point that stands exactly at a printed time may show events from before or from
-after the count there; what agrees better with the numbers at risk is taken. Events are whole patients, so that the
-reconstructed curve is off by up to half of one; where that would carry it across one half at another point than the
+downwards and forgets each upwards). A point that stands exactly at a printed time shows what fell since the point
+before it, so its events come before the count there; only where numbers at risk and stated events agree better with the
+opposite (times in whole months, whose events come after the count) is that taken. Events are whole patients, so that
+the reconstructed curve is off by up to half of one; where that would carry it across one half at another point than the
 digitised curve, the nearest number of events on the right side is taken: a median is often all else that is printed.
 And what cannot be is refused: percent for proportions, a number at risk that the curve excludes (another arm's), a
 total of events far from what curve and numbers at risk hold.
@@ -81,6 +82,11 @@ def reconstruct_patients(
 
     Notes
     -----
+    Of patients that are known (survival's lung by sex, colon by arm) hazard ratios come back within 2 percent with
+    points half a month or a month apart, and three months apart with numbers at risk every six. With points three
+    months apart, numbers at risk once a year and events stated, the small lung trial's is 2.2 percent off (2.9 if clicks
+    are off): where events of a curve's end are made up to a total, too little is known of when they happened.
+
     Clicks may be off by 2 percent of an axis. A number at risk up to that far beyond the last point is taken as
     standing at it; a 0 further on says no more than that the curve has ended.
     """
@@ -97,11 +103,12 @@ def reconstruct_patients(
     if total_events is not None and not (np.isfinite(total_events) and 0 <= total_events <= counts[0]):
         raise EstimationError(f"{total_events} events in total cannot be of {counts[0]} patients")
 
-    # a point at a printed time: before the count there (times in days), or after it (times in whole months)
+    # a point at a printed time: before the count there (what fell since the last point), or after it (whole months)
     before, after = (_reconstruct(curve, count_months, counts, total_events, side) for side in ("right", "left"))
-    chosen = before if before.misfit < after.misfit else after
-    if chosen.conflict is not None:
-        raise chosen.conflict
+    if before.conflict is not None and after.conflict is not None:
+        raise after.conflict  # what the more generous reading excludes
+    # censoring can absorb nearly anything, so both mostly fit: a fall up to the printed time came before the count
+    chosen = after if _missed(after, total_events) < _missed(before, total_events) else before
     events = chosen.events
     if total_events is not None and abs(events.sum() - total_events) > max(3.0, 0.1 * total_events):
         raise EstimationError(
@@ -196,6 +203,11 @@ def _reconstruct(
     events[piece.first :] = walk.events
     censored += [walk.censored, np.full(walk.state.left, end_month)]
     return _Reconstruction(events, np.concatenate(censored), misfit, None)
+
+
+def _missed(made: _Reconstruction, total_events: int | None) -> float:
+    """By how many patients the printed numbers at risk and, if stated, the events in all are missed."""
+    return made.misfit + (0 if total_events is None else abs(int(made.events.sum()) - total_events))
 
 
 def _falling_curve(months: ArrayLike, survival: ArrayLike) -> tuple[FloatArray, FloatArray]:
