@@ -290,6 +290,20 @@ def test_an_interval_that_is_not_of_95_percent_is_marked():
     assert "\u2021 An interval of 97.5%, as printed." in said(figure)
 
 
+def test_a_later_look_has_the_year_of_the_source_that_gives_it():
+    """TACTICS was first reported in 2020 and its final survival in 2022; IMbrave050's second look is read in 2025."""
+    given = shipped()
+    year = given.curves["evidence_effects"].set_index("effect_id")["year"]
+    assert year[["tactics_pfs_tace", "tactics_os", "tactics_pfs_tace_updated"]].tolist() == [2020, 2022, 2022]
+    assert year[["imbrave050_rfs_interim_1", "imbrave050_rfs_interim_2"]].tolist() == [2023, 2025]
+    assert year["storm_os"] == 2015
+    assert "up to TACTICS 2022" in said(given.draw("evidence_cumulative")[0])
+    assert "TACTICS 2022, OS, final" in cells("evidence_effects")["Study and endpoint"].tolist()
+    context = said(given.draw("evidence_context")[0])
+    assert "IMbrave050 2023\n" in context
+    assert "Recurrence-free survival, second interim 2025" in context
+
+
 # --- what each study changes ----------------------------------------------------------------------------------------
 
 

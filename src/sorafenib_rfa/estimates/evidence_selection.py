@@ -15,6 +15,7 @@ from sorafenib_rfa.evidence.consistency import FROM_P, standard_errors
 from sorafenib_rfa.evidence.tables import Evidence
 
 POOLED_ROLE = "synthesis"
+_FIRST_FULL_LOOK = "primary"
 
 
 def select_effects(evidence: Evidence, plan: Plan) -> pd.DataFrame:
@@ -34,8 +35,9 @@ def select_effects(evidence: Evidence, plan: Plan) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        One row an effect, sorted by year, study, endpoint and look: columns of ``effects``; of its study ``label,
-        year, setting, design, design_group, population, treated, comparator, n_treated, n_control, role``; of
+        One row an effect, sorted by year, study, endpoint and look: columns of ``effects``; ``year`` (of a first full
+        look that of the study, of any other that of its source); of its study ``label, setting, design, design_group,
+        population, treated, comparator, n_treated, n_control, role``; of
         :func:`.evidence.consistency.standard_errors` ``log_estimate, se, verified, basis, note, p_from_ci, p_agrees``
         and the rest; ``lo, hi`` (the interval that counts: as reported, or from estimate and p where that is the basis;
         at ``level_drawn`` percent); ``synthesis_id`` (the synthesis of its setting, designs and endpoint, or '')``,
@@ -52,6 +54,7 @@ def select_effects(evidence: Evidence, plan: Plan) -> pd.DataFrame:
         ]
     ].rename(columns={"why_not_pooled": "why_study_not_pooled"})
     frame = evidence.effects.merge(study, on="study_id", validate="many_to_one")
+    frame["year"] = _years(frame, evidence.sources)
     frame = frame.merge(errors[own], on="effect_id", how="left", validate="one_to_one")
     frame["verified"] = frame["verified"].astype("boolean").fillna(False).astype(bool)
     frame["basis"] = frame["basis"].astype("string").fillna("")
@@ -101,6 +104,12 @@ def pooled_rows(selected: pd.DataFrame, synthesis_id: str, synthesis: Synthesis,
     if not unverified and not rows["verified"].all():
         raise ValueError(f"{synthesis_id}: an unverified standard error among verified ones")
     return rows.sort_values(["year", "study_id"], ignore_index=True)
+
+
+def _years(frame: pd.DataFrame, sources: pd.DataFrame) -> pd.Series:
+    """Return the year of each effect: of a trial's later look that of the source which gives it, else the study's."""
+    of_source = frame["source_id"].map(sources.set_index("source_id")["year"]).astype("float64")
+    return frame["year"].where(frame["look"].eq(_FIRST_FULL_LOOK), of_source.fillna(frame["year"]))
 
 
 def _add_interval(frame: pd.DataFrame, level: float) -> None:

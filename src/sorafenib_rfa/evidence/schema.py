@@ -125,6 +125,7 @@ TABLES: Mapping[str, tuple[Column, ...]] = MappingProxyType(
             _SOURCE,
             _text("citation", needed=True),
             _text("citation_key", needed=True),
+            _count("year", low=1950, high=2100),
             _text("doi", pattern=DOI),
             _text("pmid", pattern=re.compile(r"\d+")),
             _text("read_extent", needed=True, codes=("full_text", "abstract", "part", "secondary_report", "not_found")),

@@ -510,10 +510,11 @@ def _context_study(inputs: Inputs, own: pd.DataFrame, panel: str, most: float) -
     yield Line("words", "\n".join(compared), panel=panel, indent=1)
     for effect in own.itertuples():
         mark = DERIVED if effect.basis == DERIVED_BASIS else ""
+        later = "" if pd.isna(effect.year) or effect.year == first.year else f" {effect.year:.0f}"
         wide = WIDER if np.isfinite(effect.lo) and effect.ci_level != 95 else ""
         yield Line(
             "study",
-            f"{ENDPOINTS[effect.endpoint]}{LOOKS[effect.look]}{mark}{wide}{_flag(effect)}",
+            f"{ENDPOINTS[effect.endpoint]}{LOOKS[effect.look]}{later}{mark}{wide}{_flag(effect)}",
             panel=panel,
             texts={"ratio": _ratio(inputs, effect.ard_id)},
             value=(effect.hr, effect.lo, effect.hi),
