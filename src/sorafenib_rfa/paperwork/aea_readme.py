@@ -114,6 +114,7 @@ def _source(contents: Contents, cohort: str, cited: dict[str, str]) -> str:
     sites = load_cohort(contents.root, cohort).sites
     script = _maker_of(contents, paths)
     given = contents.is_open(cohort)
+    of_studies = config.offers("published_effects")
     lines = [f"#### {config.title} (`{cohort}`)", ""]
     if config.synthetic:
         lines.append(
@@ -121,6 +122,11 @@ def _source(contents: Contents, cohort: str, cited: dict[str, str]) -> str:
         )
     elif script:
         lines.append(f"Written by `{script}` from a data set that an installed package carries.")
+    elif of_studies:
+        lines.append(
+            "Figures of published studies, typed in from their sources: which source, and whether a figure was read "
+            f"there, stands beside each (`{config.raw}/sources.csv`, `field_status.csv`)."
+        )
     elif given:
         lines.append("Data of others, given away under their licence; a copy is part of this package.")
     else:
@@ -136,13 +142,19 @@ def _source(contents: Contents, cohort: str, cited: dict[str, str]) -> str:
         ["Licence", config.licence or ("of this repository (LICENSE)" if config.synthetic else "none")],
         [
             "Citation",
-            cited[config.citation] if config.citation else "this package" if config.synthetic else "none given",
+            cited[config.citation]
+            if config.citation
+            else "this package"
+            if config.synthetic
+            else f"of each source: `{config.raw}/sources.csv`"
+            if of_studies
+            else "none given",
         ],
         ["Provided", "yes" if given else "no"],
-        ["Centres", ", ".join(f"{site.title} ({name})" for name, site in sorted(sites.items()))],
+        *([["Centres", ", ".join(f"{site.title} ({name})" for name, site in sorted(sites.items()))]] if sites else []),
         ["Format", ", ".join(sorted({Path(path).suffix.lstrip(".") for path in paths}))],
         ["Files", f"{len(paths)}, {amount(sum(contents.files[path].bytes for path in paths))}"],
-        ["Data dictionary", f"`{_dictionary(contents, cohort)}`"],
+        ["Data dictionary", f"`{readme if of_studies else _dictionary(contents, cohort)}`"],
     ]
     return "\n".join([*lines, "", table(["", ""], rows)])
 
