@@ -6,7 +6,7 @@ import csv
 import io
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -79,8 +79,14 @@ class TableReader:
             )
         )
 
-    def rows(self, table: str) -> list[Row] | None:
-        """Return the records of a table; None if its file or header cannot be used."""
+    def rows(
+        self, table: str, columns: Sequence[Column] | None = None, *, optional: Collection[str] = ()
+    ) -> list[Row] | None:
+        """Return the records of a table; None if its file or header cannot be used.
+
+        Its columns are those of the schema unless `columns` are given; `optional` ones of them may be missing, and are
+        then blank.
+        """
         path = self.folder / f"{table}.csv"
         try:
             data = path.read_bytes()
@@ -93,14 +99,15 @@ class TableReader:
             line = data[: error.start].count(b"\n") + 1
             self.fault(table, line, None, "a byte that is not UTF-8", f"0x{data[error.start]:02x}", "UTF-8 text")
             return None
-        names = [column.name for column in TABLES[table]]
+        names = [column.name for column in (TABLES[table] if columns is None else columns)]
         records = list(self._records(table, text))
         if not records:
             self.fault(table, 1, None, "no header", "an empty file", ", ".join(names))
             return None
         header_row, header = records[0]
-        if not self._header_fits(table, header_row, header, names):
+        if not self._header_fits(table, header_row, header, names, optional):
             return None
+        absent = dict.fromkeys((name for name in names if name not in header), "")
         rows = []
         for number, cells in records[1:]:
             if len(cells) != len(header):
@@ -109,7 +116,7 @@ class TableReader:
                 hint = "a text with a comma stands in double quotes"
                 self.fault(table, number, None, "the row does not fit the header", found, f"{len(header)} cells", hint)
                 continue
-            rows.append(Row(number, dict(zip(header, cells, strict=True))))
+            rows.append(Row(number, dict(zip(header, cells, strict=True)) | absent))
         return rows
 
     def _records(self, table: str, text: str) -> Iterator[tuple[int, list[str]]]:
@@ -129,22 +136,24 @@ class TableReader:
             if any(cells):
                 yield number, cells
 
-    def _header_fits(self, table: str, number: int, header: list[str], names: list[str]) -> bool:
+    def _header_fits(
+        self, table: str, number: int, header: list[str], names: list[str], optional: Collection[str]
+    ) -> bool:
         twice = sorted(name for name, times in Counter(header).items() if times > 1)
         for name in twice:
             self.fault(table, number, name or None, "the column stands there more than once", name, "each column once")
-        for name in names:
-            if name not in header:
-                self.fault(table, number, name, "the column is missing", ", ".join(header), name)
+        missing = [name for name in names if name not in header and name not in optional]
+        for name in missing:
+            self.fault(table, number, name, "the column is missing", ", ".join(header), name)
         for name in header:
             if name not in names and name not in twice:
                 self.fault(table, number, name or None, "unknown column", name or "(no name)", ", ".join(names))
-        return not twice and set(header) == set(names)
+        return not twice and not missing and set(header) <= set(names)
 
-    def cell_faults(self, table: str, row: Row) -> set[str]:
-        """Report the cells that do not fit their column; return the names of those columns."""
+    def cell_faults(self, table: str, row: Row, columns: Sequence[Column] | None = None) -> set[str]:
+        """Report the cells that do not fit their column, of the schema or given; return the names of those columns."""
         bad = set()
-        for column in TABLES[table]:
+        for column in TABLES[table] if columns is None else columns:
             fault = _fault_of(column, row.cells[column.name])
             if fault is None:
                 continue

@@ -42,7 +42,8 @@ if TYPE_CHECKING:
 
     FloatArray = NDArray[np.float64]
 
-_NOISE = 0.02  # share of an axis by which a click may be off
+CLICK_ERROR = 0.02
+"""Share of an axis by which a click may be off."""
 _PRINTED = 0.0005  # half of the third decimal of a survival probability
 _ROUNDS = 200
 
@@ -84,8 +85,8 @@ def reconstruct_patients(
     -----
     Of patients that are known (survival's lung by sex, colon by arm) hazard ratios come back within 2 percent with
     points half a month or a month apart, and three months apart with numbers at risk every six. With points three
-    months apart, numbers at risk once a year and events stated, the small lung trial's is 2.2 percent off (2.9 if clicks
-    are off): where events of a curve's end are made up to a total, too little is known of when they happened.
+    months apart, numbers at risk once a year and events stated, the small lung trial's is 2.2 percent off (2.9 if
+    clicks are off): where events of a curve's end are made up to a total, too little is known of when they happened.
 
     Clicks may be off by 2 percent of an axis. A number at risk up to that far beyond the last point is taken as
     standing at it; a 0 further on says no more than that the curve has ended.
@@ -96,7 +97,7 @@ def reconstruct_patients(
     count_months, counts = _numbers_at_risk(risk_months, at_risk, float(curve.months[-1]))
     for month in count_months[counts == 0][:1]:
         then, last = (float(curve.survival[curve.months <= until][-1]) for until in (month, np.inf))
-        if last < then - _NOISE:
+        if last < then - CLICK_ERROR:
             raise EstimationError(
                 f"nobody is at risk at month {month:g}, but the curve falls after it, from {then:.3g} to {last:.3g}"
             )
@@ -187,7 +188,7 @@ def _reconstruct(
     try:
         for i, start in enumerate(starts[:-1]):
             piece = _Piece(int(start), int(starts[i + 1]), float(count_months[i]), float(count_months[i + 1]))
-            walk = _match_count(curve, piece, state, int(counts[i + 1]), slack=1 + _NOISE * counts[0])
+            walk = _match_count(curve, piece, state, int(counts[i + 1]), slack=1 + CLICK_ERROR * counts[0])
             events[piece.first : piece.stop] = walk.events
             censored.append(walk.censored)
             state = walk.state
@@ -222,12 +223,12 @@ def _falling_curve(months: ArrayLike, survival: ArrayLike) -> tuple[FloatArray, 
         raise EstimationError("a digitised point is missing or infinite")
     if t.size == 0 or t.max() <= 0:
         raise EstimationError("no digitised points after month 0")
-    if t.min() < -_NOISE * t.max():
+    if t.min() < -CLICK_ERROR * t.max():
         raise EstimationError(f"a digitised point lies at month {t.min():g}, before month 0")
     if s.max() > 1.5:
         raise EstimationError(f"survival must be a proportion, found {s.max():g}: percent are to be divided by 100")
-    if s.max() > 1 + _NOISE or s.min() < -_NOISE:
-        worst = s.max() if s.max() > 1 + _NOISE else s.min()
+    if s.max() > 1 + CLICK_ERROR or s.min() < -CLICK_ERROR:
+        worst = s.max() if s.max() > 1 + CLICK_ERROR else s.min()
         raise EstimationError(f"survival must lie between 0 and 1, found {worst:g} at month {t[s == worst][0]:g}")
     t, s = np.maximum(t, 0.0), np.clip(s, 0.0, 1.0)
     order = np.lexsort((-s, t))
@@ -236,12 +237,12 @@ def _falling_curve(months: ArrayLike, survival: ArrayLike) -> tuple[FloatArray, 
     t, s = t[foot], s[foot]
     if t[0] > 0:
         t, s = np.concatenate([[0.0], t]), np.concatenate([[1.0], s])
-    elif s[0] < 1 - _NOISE:
+    elif s[0] < 1 - CLICK_ERROR:
         raise EstimationError(f"survival at month 0 must be 1, found {s[0]:g}")
     s[0] = 1.0
     falling = np.asarray(isotonic_regression(s, increasing=False).x)
     moved = np.abs(falling - s)
-    if moved.max() > _NOISE:
+    if moved.max() > CLICK_ERROR:
         i = int(np.argmax(moved))
         raise EstimationError(
             f"survival rises around month {t[i]:g} (found {s[i]:g}, a falling curve has {falling[i]:.3g}): more than a "
@@ -272,7 +273,7 @@ def _numbers_at_risk(risk_months: ArrayLike, at_risk: ArrayLike, last: float) ->
     if rise.size:
         i = int(rise[0])
         raise EstimationError(f"numbers at risk rise from {n[i]:g} at month {r[i]:g} to {n[i + 1]:g} at {r[i + 1]:g}")
-    beyond = r > last * (1 + _NOISE)
+    beyond = r > last * (1 + CLICK_ERROR)
     if (n[beyond] > 0).any():
         i = int(np.flatnonzero(beyond)[0])
         raise EstimationError(
@@ -293,7 +294,7 @@ def _walk(curve: _Curve, piece: _Piece, state: _State, n_censored: int) -> _Walk
     for seen, so_far in zip(curve.survival[piece.first : piece.stop].tolist(), gone_by.tolist(), strict=True):
         left -= so_far - gone
         gone = so_far
-        exhausted = exhausted or (left <= 0 and seen < reached - _NOISE)
+        exhausted = exhausted or (left <= 0 and seen < reached - CLICK_ERROR)
         dying = _events_at(left, reached, seen) if left > 0 and reached > 0 else 0
         if dying:
             reached *= 1 - dying / left
