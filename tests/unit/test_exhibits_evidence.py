@@ -402,7 +402,7 @@ def test_the_flow_counts_the_rows_of_the_tables_and_claims_no_search():
     assert "No systematic search was made" in text
     for words, number in (
         ("Sources identified", len(sources)),
-        ("named in the editorial", (sources["identified_by"] == "editorial").sum()),
+        ("the editorial, and those found through it", (sources["identified_by"] == "editorial").sum()),
         ("Sources that could not be read", (sources["read_extent"] == "not_found").sum()),
         ("abstract read", (sources["read_extent"] == "abstract").sum()),
         ("Statements named without figures", (studies["role"] == "narrative").sum()),
@@ -415,6 +415,32 @@ def test_the_flow_counts_the_rows_of_the_tables_and_claims_no_search():
         assert box.text.replace("\u00a0", " ").endswith(f"= {number})")
     for label in studies.loc[studies["role"] == "context", "label"]:
         assert label in re.sub(r"\s+", " ", text)
+    # STORM and SORAMIC share the synthesis of time to recurrence
+    pooled = shipped().curves["evidence_effects"].query("pooled_in != ''")
+    joined = set(pooled[pooled.duplicated("pooled_in", keep=False)]["study_id"])
+    assert {"storm", "soramic_ablation"} <= joined
+    alone = set(pooled["study_id"]) - joined
+    assert f"pooled with another (n = {len(joined)})" in text
+    assert f"alone in every synthesis, so that nothing is pooled (n = {len(alone)})" in text
+
+
+def test_no_arrow_of_the_flow_leads_from_what_was_read_to_studies_that_were_not():
+    flow = shipped().curves["evidence_flow"].set_index("step")
+    main = flow[flow["side"] == "main"]
+    # each box of the main path is said to come from the one that is drawn above it
+    assert main["parent"].tolist() == ["", *main.index[:-1]]
+    assert {"retrieved", "not_retrieved"}.isdisjoint(main.index)
+    said_of = " ".join(main.loc["studies"][["label"]])
+    assert said_of.endswith("read or not")
+
+
+def test_a_cohort_that_has_a_synthesis_is_not_said_to_be_never_pooled(tmp_path):
+    own = "In a synthesis of cohorts, which the table of syntheses has:"
+    beside = said(of(tmp_path / "a", *TRIALS, *COHORTS).draw("evidence_context")[0]).replace("\n", " ")
+    assert f"{own} D 2002, E 2004." in beside
+    assert "groups formed without randomisation, which are never pooled with trials" in beside
+    drug = Effect("f", 0.9, 0.7, 1.157, setting="other_drug", role="context")
+    assert own not in said(of(tmp_path / "b", *TRIALS, drug).draw("evidence_context")[0])
 
 
 # --- all figures ----------------------------------------------------------------------------------------------------
@@ -490,11 +516,14 @@ def test_every_number_bound_in_a_table_is_its_row_through_the_formatter(name):
     assert len(spans) > 5 or name == "evidence_bias"  # which has judgements only
     for text, identifier in spans:
         row = given.rows.loc[identifier.removeprefix("evidence:")]
-        allowed = {format_value(row, digits=digits) for digits in (None, 0)}
+        # a quoted figure has the decimals of its print
+        printed = (None, 0, 2, 4) if row["population"] == "As published" else (None, 0)
+        allowed = {format_value(row, digits=digits) for digits in printed}
         if row["unit"] != "p":
             allowed |= {format_value(row, form="interval", digits=digits) for digits in (None, 0)}
         if pd.notna(row["p_value"]):
-            allowed.add(re.sub(r"^p (= )?", "", format_value(row, form="p")).replace("< ", "<"))
+            texts = (format_value(row, form="p", digits=digits) for digits in printed)
+            allowed |= {re.sub(r"^p (= )?", "", text).replace("< ", "<") for text in texts}
         assert re.sub(r"\\(.)", r"\1", text) in allowed
 
 
@@ -536,7 +565,11 @@ def test_the_editorials_known_errors_have_their_verdict_and_figures():
 def test_effects_say_how_each_is_known_and_that_a_p_value_is_of_one_side():
     rows = cells("evidence_effects").set_index("Study and endpoint")
     storm = rows.loc["STORM 2015, RFS"]
-    assert storm["p"] == "0.260\u2020"
+    assert storm["p"] == "0.26\u2020"
+    assert rows.loc["SORAMIC (ablation arm) 2023, TTR", "p"] == "0.82"
+    assert rows.loc["SORAMIC (ablation arm) 2023, TTR", "Medians, months"] == "15.2 / 16.4"
+    assert rows.loc["Li Q & Song T 2021, OS", "Medians, months"] == "34 / 26"
+    assert rows.loc["Brivanib with TACE (Kudo) 2014, OS", "p"] == "0.5280"
     assert storm["Hazard ratio (95% CI)"] == "0.94 (0.78 to 1.13)"
     assert storm["Use"] == "synthesis"
     tace_2 = rows.loc["TACE-2 2017, OS"]
@@ -546,7 +579,8 @@ def test_effects_say_how_each_is_known_and_that_a_p_value_is_of_one_side():
     assert "median recalled" in rows.loc["Li J 2016, OS", "How known"]
     assert "97.5% interval, as printed" in shipped().table("evidence_effects").markdown.replace("\\", "")
     assert not any(label.startswith("Feng") for label in rows.index)
-    assert "Nothing could be read of" in shipped().table("evidence_effects").markdown
+    unread = "No ratio, p value or median could be read of"
+    assert unread in shipped().table("evidence_effects").markdown
 
 
 def test_studies_say_what_is_recalled_and_what_each_is_used_for():
@@ -630,6 +664,17 @@ def test_harms_give_counts_with_the_difference_where_both_arms_have_them():
     assert soramic["Treated"] == "92.5%"
     assert soramic["Difference (95% CI)"] == ""
     assert soramic["How known"] == "seen"
+    assert soramic["p"] == "0.008"
+    # what is quoted has the decimals of the print, what is counted those of a percentage
+    stopped = rows.loc["Stopped the drug for an adverse event"]
+    assert (stopped["Treated"], stopped["Control"]) == ("24%", "7%")
+    assert rows.loc["Hypertension, grades 3 to 5", ["Treated", "Control"]].tolist() == ["16%", "4%"]
+
+
+def test_a_finding_in_percentages_has_both_arms_and_the_p_value_as_printed():
+    rows = cells("evidence_findings").set_index("Outcome")
+    found = rows.loc["Any adverse event after ablation, sorafenib against placebo (trial)", "Effect (95% CI)"]
+    assert found == "92.5% against 71.4%, p 0.008 as printed; no interval known"
 
 
 def test_a_table_without_its_words_is_refused_with_what_is_missing():

@@ -67,6 +67,7 @@ _EFFECT_COLUMNS: Final = [
     *("p_agrees", "note", "pooled_in", "pooled_in_all", "why_not_pooled", "median_treated", "median_control"),
     *("n_treated", "n_control", "citation_key", "ard_id", "reported_id", "p_from_ci_id", "median_treated_id"),
     *("median_control_id", "n_treated_id", "n_control_id"),
+    *("p_decimals", "median_treated_decimals", "median_control_decimals"),
 ]
 _CONSISTENCY_COLUMNS: Final = [
     *("effect_id", "study_id", "label", "endpoint", "look", "hr", "reported_lo", "reported_hi", "ci_level", "p_value"),
@@ -78,12 +79,14 @@ _HARM_COLUMNS: Final = [
     *("treated_percent", "treated_lo", "treated_hi", "control_percent", "control_lo", "control_hi"),
     *("difference", "difference_lo", "difference_hi", "ratio", "ratio_lo", "ratio_hi"),
     *("treated_percent_id", "control_percent_id", "treated_events_id", "treated_total_id"),
-    *("control_events_id", "control_total_id", "rd_id", "rr_id"),
+    *("control_events_id", "control_total_id", "rd_id", "rr_id", "p_value", "p_sided", "p_id"),
+    *("treated_decimals", "control_decimals", "p_decimals"),
 ]
 _NUMBERS: Final = frozenset(
     {"year", "n_screened", "n_treated", "n_control", "hr", "lo", "hi", "ci_level", "reported_lo", "reported_hi"}
     | {"p_value", "se", "p_from_ci", "median_treated", "median_control", "se_ci", "se_p", "se_p_low", "se_p_high"}
     | {"from_p_lo", "from_p_hi", "treated_percent", "treated_lo", "treated_hi", "control_percent", "control_lo"}
+    | {"p_decimals", "median_treated_decimals", "median_control_decimals", "treated_decimals", "control_decimals"}
     | {"control_hi", "difference", "difference_lo", "difference_hi", "ratio", "ratio_lo", "ratio_hi"}
 )
 
@@ -108,8 +111,8 @@ def estimate_effects(evidence: Evidence, plan: Plan, cohort_name: str, record: s
         ARD part ``effects``. Quoted (population "As published"): ``effects.<effect_id>.hr`` (or ``rr``, ``or``;
         interval at the level printed, p as printed), ``.median_treated|median_control`` (months);
         ``effects.<study_id>.n_screened|n_treated|n_control|n_both_arms``;
-        ``effects.<outcome_id>.treated|control.events|total``,
-        and ``.percent`` where counts are not given. Computed from what was quoted: ``effects.<effect_id>.p_from_ci``,
+        ``effects.<outcome_id>.treated|control.events|total``, ``.p_printed``, and ``.percent`` where counts are not
+        given. Computed from what was quoted: ``effects.<effect_id>.p_from_ci``,
         ``.hr_from_p`` (interval from estimate and p); ``effects.<outcome_id>.treated|control.percent`` with the exact
         interval, ``.risk_difference``, ``.risk_ratio`` (not of an event of which the study gives a hazard
         ratio); counts ``effects.listed.*`` and ``effects.consistency.*``.
@@ -259,11 +262,17 @@ class _Quoted:
             "citation_key": self.sources.at[effect.source_id, "citation_key"],
             "ard_id": from_p_id if effect.basis == FROM_P else reported_id,
             "reported_id": reported_id,
+            "p_decimals": self._decimals("effects", name, "p_value"),
             "p_from_ci_id": p_id,
             "hr_from_p_id": from_p_id,
             **self._add_medians(effect, what),
             **{f"{size}_id": self._size_id(effect, size) for size in ("n_treated", "n_control")},
         }
+
+    def _decimals(self, table: str, key: str, field: str) -> float:
+        """Return with how many decimals a figure is printed, NaN where it is blank."""
+        found = self.evidence.decimals(table, key, field)
+        return NAN if found is None else float(found)
 
     @staticmethod
     def _size_id(effect: tuple, size: str) -> str:
@@ -313,10 +322,12 @@ class _Quoted:
         found = {}
         for arm, of in (("treated", effect.treated), ("control", effect.comparator)):
             stat, printed = f"median_{arm}", getattr(effect, f"median_{arm}")
-            found |= {stat: NAN, f"{stat}_id": ""}
+            found |= {stat: NAN, f"{stat}_id": "", f"{stat}_decimals": NAN}
             if np.isnan(printed):
                 continue
             unit = effect.median_unit
+            if unit == "months":  # a converted one has no decimals of its own
+                found[f"{stat}_decimals"] = self._decimals("effects", effect.effect_id, stat)
             converted = "" if unit == "months" else f", converted from {printed:g} {unit} (a month is 30.4375 days)"
             found[stat] = printed * MONTHS[unit]
             found[f"{stat}_id"] = self._quote(
@@ -379,6 +390,7 @@ class _Quoted:
             if not np.isnan(numbers).any():
                 counted[arm] = numbers
             row |= self._add_percent(outcome, arm, what, counted.get(arm))
+        row |= self._add_printed_p(outcome, what)
         if len(counted) == 2 and contrasted:
             row |= self._add_contrasts(outcome, what, counted)
         return {"rd_id": "", "rr_id": ""} | row
@@ -417,7 +429,28 @@ class _Quoted:
         else:
             value = low = high = NAN
             identifier = ""
-        return {f"{arm}_percent": value, f"{arm}_lo": low, f"{arm}_hi": high, f"{arm}_percent_id": identifier}
+        decimals = self._decimals("event_counts", outcome.outcome_id, f"percent_{arm}") if counted is None else NAN
+        return {
+            f"{arm}_percent": value,
+            f"{arm}_lo": low,
+            f"{arm}_hi": high,
+            f"{arm}_percent_id": identifier,
+            f"{arm}_decimals": decimals,
+        }
+
+    def _add_printed_p(self, outcome: tuple, what: str) -> dict:
+        """Add the p value that is printed beside an outcome; return it and its id."""
+        name, printed = outcome.outcome_id, outcome.p_value
+        found = {"p_value": printed, "p_sided": outcome.p_sided, "p_id": "", "p_decimals": NAN}
+        if np.isnan(printed):
+            return found
+        own = status_words(self.evidence, "event_counts", name, {"p_value": "p", "p_sided": "sides of p"})
+        cited = self._cited(outcome.source_id)
+        found["p_id"] = self._quote(
+            name, "p_printed", printed, "p", f"{what}: {outcome.p_sided}-sided p, as published, {cited}; {own}"
+        )
+        found["p_decimals"] = self._decimals("event_counts", name, "p_value")
+        return found
 
     def _counts_words(self, outcome: tuple) -> str:
         fields = {f"{kind}_{arm}": "counts" for kind in ("events", "total") for arm in ("treated", "control")}

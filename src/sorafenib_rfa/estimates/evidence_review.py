@@ -24,9 +24,9 @@ WORDS: Final = {1: "very low", 2: "low", 3: "moderate", 4: "high"}
 _START: Final = "start"
 _OVERALL: Final = "overall"
 _IDENTIFIED: Final = {
-    "editorial": "Sources named in the editorial",
-    "study_question": "Sources found for the question of the study",
-    "update": "Sources of later evidence, found when the tables were updated",
+    "editorial": "Sources: the editorial, and those found through it",
+    "study_question": "Sources: found for the question of the study",
+    "update": "Sources: of later evidence, found when the tables were updated",
 }
 _READ: Final = {
     "full_text": "Sources: full text read",
@@ -103,7 +103,7 @@ class _Flow:
                 label,
                 _of(sources, "identified_by", code),
                 "source_id",
-                side="source",
+                side="part",
             )
         self._box("identification", "identified", "Sources identified", sources, "source_id")
         retrieved = sources[sources["read_extent"] != "not_found"]
@@ -115,11 +115,17 @@ class _Flow:
             unread,
             "source_id",
             parent="identified",
-            side="left out",
-            reason="figures of them are recalled or blank",
+            side="beside",
+            reason="figures of them are recalled or blank; their studies keep their rows",
         )
         self._box(
-            "reading", "retrieved", "Sources of which something was read", retrieved, "source_id", parent="identified"
+            "reading",
+            "retrieved",
+            "Sources of which something was read",
+            retrieved,
+            "source_id",
+            parent="identified",
+            side="beside",
         )
         for code, label in _READ.items():
             self._box(
@@ -129,7 +135,7 @@ class _Flow:
                 _of(retrieved, "read_extent", code),
                 "source_id",
                 parent="retrieved",
-                side="source",
+                side="part",
             )
         self._box(
             "studies",
@@ -181,6 +187,14 @@ class _Flow:
             "study_id",
             parent="eligible",
         )
+        sizes = self.selected.loc[self.selected["pooled_in"] != ""].groupby("pooled_in")["study_id"].transform("size")
+        joined = set(self.selected.loc[sizes[sizes > 1].index, "study_id"])
+        with_another = headline["study_id"].isin(joined)
+        for step, label, rows in (
+            ("pooled_with_another", "Studies: pooled with another", headline[with_another]),
+            ("alone", "Studies: alone in every synthesis, so that nothing is pooled", headline[~with_another]),
+        ):
+            self._box("synthesis", step, label, rows, "study_id", parent="headline", side="part")
         self._conserve()
         frame = pd.DataFrame(self.rows, columns=_FLOW_COLUMNS)
         numbers = {"order": "int64", "n": "int64"}
@@ -231,6 +245,7 @@ class _Flow:
             "retrieved": [f"read_{code}" for code in _READ],
             "studies": ["narrative", "context", "eligible"],
             "eligible": ["no_usable_effect", "sensitivity", "headline"],
+            "headline": ["pooled_with_another", "alone"],
         }
         for whole, parts in wholes.items():
             if n[whole.strip()] != sum(n[part] for part in parts):

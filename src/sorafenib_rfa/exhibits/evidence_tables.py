@@ -87,9 +87,18 @@ def _optional(source: Source, *parts: object, digits: int | None = None) -> list
     return source.value(*parts, digits=digits)
 
 
-def _pair(source: Source, *parts: object, stats: tuple[str, str], digits: int | None = None) -> list[Piece]:
+def _decimals(found: float) -> int | None:
+    """Return with how many decimals a figure is printed, None where that does not count."""
+    return None if pd.isna(found) else int(found)
+
+
+def _pair(
+    source: Source, *parts: object, stats: tuple[str, str], digits: tuple[float, float] = (float("nan"),) * 2
+) -> list[Piece]:
     """Return ``556 / 558``: the sorafenib arm's value, then the control's; a dash for one not published."""
-    cells = [_optional(source, *parts, stat, digits=digits) for stat in stats]
+    cells = [
+        _optional(source, *parts, stat, digits=_decimals(printed)) for stat, printed in zip(stats, digits, strict=True)
+    ]
     if not any(cells):
         return []
     return [*(cells[0] or ["\u2013"]), " / ", *(cells[1] or ["\u2013"])]
@@ -182,9 +191,14 @@ def effects_table(source: Source, cohort: CohortConfig, plan: Plan, texts: Texts
             label = f"{_named(row)}, {row.endpoint}{LOOKS[row.look]}"
             numbers = [
                 _published(source, *where, measure),
-                _p(source, *where, measure, sided=_known(row.p_sided)),
+                _p(source, *where, measure, sided=_known(row.p_sided), digits=_decimals(row.p_decimals)),
                 _optional(source, *where, "p_from_ci"),
-                _pair(source, *where, stats=("median_treated", "median_control")),
+                _pair(
+                    source,
+                    *where,
+                    stats=("median_treated", "median_control"),
+                    digits=(row.median_treated_decimals, row.median_control_decimals),
+                ),
             ]
             if not any(numbers):
                 blank.append(label)
@@ -205,7 +219,7 @@ def effects_table(source: Source, cohort: CohortConfig, plan: Plan, texts: Texts
         *wider,
     ]
     if blank:
-        draft.notes.append(f"Nothing could be read of: {'; '.join(blank)}.")
+        draft.notes.append(f"No ratio, p value or median could be read of: {'; '.join(blank)}.")
     return draft
 
 
@@ -225,13 +239,13 @@ def _published(source: Source, *parts: object) -> list[Piece]:
     return source.interval(*parts)
 
 
-def _p(source: Source, *parts: object, sided: str) -> list[Piece]:
+def _p(source: Source, *parts: object, sided: str, digits: int | None) -> list[Piece]:
     """Return the p value that was published beside an effect, and that it is one-sided if it is."""
     if not source.has(*parts) or pd.isna(source.get(*parts)["p_value"]):
         return []
     row = source.get(*parts)
     # where no hazard ratio could be read its row says why; that is not said of the p value
-    printed = Number({**row, "value": row["p_value"], "unit": "p", "method": "as published"})
+    printed = Number({**row, "value": row["p_value"], "unit": "p", "method": "as published"}, digits=digits)
     return [printed, *([ONE_SIDED] if sided == "one" else [])]
 
 
@@ -345,8 +359,8 @@ def harms_table(source: Source, cohort: CohortConfig, plan: Plan, texts: Texts) 
     """Return published harms and events in both arms, and how they are known."""
     frame = _frame(texts, "evidence_harms", cohort)
     draft = Draft(
-        [["Study and outcome"], ["Treated"], ["Control"], ["Difference (95% CI)"], ["How known"]],
-        worded=frozenset({0, 4}),
+        [["Study and outcome"], ["Treated"], ["Control"], ["Difference (95% CI)"], ["p"], ["How known"]],
+        worded=frozenset({0, 5}),
     )
     for _, rows in frame.groupby("study_id", sort=False):
         draft.head(str(rows["label"].iloc[0]))
@@ -354,14 +368,18 @@ def harms_table(source: Source, cohort: CohortConfig, plan: Plan, texts: Texts) 
             difference = ("effects", row.outcome_id, "risk_difference")
             draft.add(
                 f"{row.outcome}{_grades(_known(row.grades))}{' (lesions)' if row.counted == 'lesions' else ''}",
-                *(_events(source, row.outcome_id, arm) for arm in ("treated", "control")),
+                _events(source, row.outcome_id, "treated", _decimals(row.treated_decimals)),
+                _events(source, row.outcome_id, "control", _decimals(row.control_decimals)),
                 source.interval(*difference) if source.has(*difference) else [],
+                _p_printed(source, row),
                 [_short(_known(row.status))],
                 level=1,
             )
     draft.notes.append(
         "Events / patients (percent), as far as published; difference of percentages, crude, where both arms' "
-        "counts are. Recurrence is listed where a study counts it. Seen: read in the source; recalled: from memory."
+        f"counts are. p: as printed, two-sided unless marked {ONE_SIDED}. Percentages of counts are computed; the "
+        "others have the decimals of the print. Recurrence is listed where a study counts it. Seen: read in the "
+        "source; recalled: from memory."
     )
     return draft
 
@@ -373,10 +391,17 @@ def _grades(grades: str) -> str:
     return f", grade{'s' if '-' in grades else ''} {grades.replace('-', ' to ')}" if grades else ""
 
 
-def _events(source: Source, outcome: str, arm: str) -> list[Piece]:
+def _p_printed(source: Source, row: Any) -> list[Piece]:
+    """Return the p value that is printed beside an outcome, with the decimals of the print."""
+    printed = _optional(source, "effects", row.outcome_id, "p_printed", digits=_decimals(row.p_decimals))
+    return [*printed, *([ONE_SIDED] if printed and _known(row.p_sided) == "one" else [])]
+
+
+def _events(source: Source, outcome: str, arm: str, digits: int | None) -> list[Piece]:
     """Return ``154 / 559 (27.5%)``, as much of it as is known."""
     where = ("effects", outcome, arm)
-    events, total, percent = (_optional(source, *where, stat) for stat in ("events", "total", "percent"))
+    events, total = (_optional(source, *where, stat) for stat in ("events", "total"))
+    percent = _optional(source, *where, "percent", digits=digits)
     counted = [*events, " / ", *total] if events and total else events
     if counted and percent:
         return [*counted, " (", *percent, ")"]
@@ -488,6 +513,7 @@ LEVELS: Final = {1: "very low", 2: "low", 3: "moderate", 4: "high"}
 def findings_table(source: Source, cohort: CohortConfig, plan: Plan, texts: Texts) -> Draft:
     """Return the findings in the manner of GRADE: effect, certainty, and why it was lowered."""
     frame = _frame(texts, "evidence_certainty", cohort)
+    harms = _frame(texts, "evidence_harms", cohort).set_index("outcome_id", drop=False)
     draft = Draft(
         [["Outcome"], ["Studies"], ["Effect (95% CI)"], ["Certainty"], ["Why lowered"]],
         worded=frozenset({0, 3, 4}),
@@ -502,7 +528,7 @@ def findings_table(source: Source, cohort: CohortConfig, plan: Plan, texts: Text
         draft.add(
             str(first["outcome"]),
             source.value(str(first["k_id"])) if first["k_id"] else ["1"],
-            _finding(source, first),
+            _finding(source, first, harms),
             [f"{_sentence(str(first['word']))} (", *source.value(str(first["level_id"]), digits=0), " of 4)"],
             [_sentence(reasons) or "Not lowered"],
         )
@@ -514,13 +540,22 @@ def findings_table(source: Source, cohort: CohortConfig, plan: Plan, texts: Text
     return draft
 
 
-def _finding(source: Source, first: Any) -> Cell:
+def _finding(source: Source, first: Any, harms: pd.DataFrame) -> Cell:
     """Return the effect that a finding is about."""
     identifier, kind = str(first["ard_id"]), str(first["effect_kind"])
     if kind == "none":
         return ["no verified effect"]
     if kind == "percent":
-        return [*source.value(identifier), " against ", *source.value(str(first["control_id"]))]
+        row = harms.loc[first["effect_id"]]
+        arms = [
+            source.value(place, digits=_decimals(printed))
+            for place, printed in (
+                (identifier, row.treated_decimals),
+                (str(first["control_id"]), row.control_decimals),
+            )
+        ]
+        p = _p_printed(source, row)
+        return [*arms[0], " against ", *arms[1], *([", p ", *p, " as printed"] if p else []), "; no interval known"]
     if kind == "pooled":
         common = source.interval(identifier.removesuffix("random_hr") + "common_hr")
         return [*common, ", common; ", *source.interval(identifier), ", random"]

@@ -459,7 +459,7 @@ def _forest_legend(lines: Sequence[Line]) -> list[Any]:
 
 
 def draw_evidence_context(inputs: Inputs) -> tuple[Figure, pd.DataFrame]:
-    """Draw the hazard ratios that no randomised synthesis takes: other drugs, another cancer, cohorts; none pooled.
+    """Draw the hazard ratios that no randomised synthesis takes: other drugs, another cancer, cohorts; no diamond.
 
     Curve ``evidence_effects``; grouped by setting and design.
     """
@@ -493,8 +493,8 @@ def draw_evidence_context(inputs: Inputs) -> tuple[Figure, pd.DataFrame]:
     ratios = [line.texts.get("ratio", "") for line in lines]
     right = WIDTH_IN - 0.16 - text_width_in(new_figure(1.0), ratios, NUMBERS_PT, "bold")
     notes = [
-        "Shown beside the syntheses and never pooled: other drugs, another cancer, or groups formed without "
-        "randomisation.",
+        "Not in the forest plots of trials: other drugs and another cancer, which are never pooled, and groups formed "
+        "without randomisation, which are never pooled with trials.",
         *list(_context_notes(lines, shown)),
     ]
     return _draw_page(inputs, lines, columns, (3.85, right), ("treated", "control"), _forest_legend(lines), notes)
@@ -531,7 +531,10 @@ def _within(words: str) -> str:
 
 
 def _context_notes(lines: Sequence[Line], shown: pd.DataFrame) -> Iterator[str]:
-    """Yield the meaning of the marks that the plot has."""
+    """Yield which rows have a synthesis of their own, and the meaning of the marks that the plot has."""
+    own = dict.fromkeys(_named(row) for row in shown[shown["pooled_in"] != ""].itertuples())
+    if own:
+        yield f"In a synthesis of cohorts, which the table of syntheses has: {', '.join(own)}."
     if any(DERIVED in line.label for line in lines):
         yield f"{DERIVED} Interval computed from the hazard ratio and p value that were read (sidedness respected)."
     if any(WIDER in line.label for line in lines):

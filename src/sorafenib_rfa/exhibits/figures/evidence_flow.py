@@ -35,7 +35,8 @@ def draw_evidence_flow(inputs: Inputs) -> tuple[Figure, pd.DataFrame]:
     """Draw how many sources were found and read, how many studies they gave, and which of them are pooled.
 
     Curve ``evidence_flow`` (``order, box, step, label, parent, side, n, ard_id, reason``): a box a step on the main
-    path, sources as lines within it, beside it what is left out and why. Numbers from ARD ``review.flow.<step>.n``.
+    path, its parts as lines within it, beside it what is left out and why. What could be read of the sources stands
+    beside them, for studies of sources that could not be read go on. Numbers from ARD ``review.flow.<step>.n``.
     """
     no_synthetic(inputs)
     rows = inputs.curve("evidence_flow").sort_values("order")
@@ -76,23 +77,26 @@ def _main(rows: pd.DataFrame) -> list[Any]:
 
 
 def _kept(inputs: Inputs, rows: pd.DataFrame, step: Any) -> Box:
-    """Return the box of a step of the main path; the sources that it sums up are lines within it."""
-    parts = rows[(rows["side"] == "source") & ((rows["parent"] == step.step) | (rows["parent"] == ""))]
-    parts = parts[(parts["box"] == step.box)]
-    lines, ids = _lines(inputs, step.label, step.ard_id, MAIN[1], "bold")
-    for part in parts.itertuples():
-        words = str(part.label).removeprefix("Sources").lstrip(" :")
-        more, more_ids = _lines(inputs, words, part.ard_id, MAIN[1])
+    """Return the box of a step of the main path; the parts that it sums up are lines within it."""
+    return Box(*_with_parts(inputs, rows, step, MAIN[1]))
+
+
+def _with_parts(inputs: Inputs, rows: pd.DataFrame, step: Any, width: float) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the lines of a box, its step and the parts of that, and the ARD rows of the lines that have a number."""
+    parts = rows[(rows["side"] == "part") & ((rows["parent"] == step.step) | (rows["parent"] == ""))]
+    lines, ids = _lines(inputs, step.label, step.ard_id, width, "bold")
+    for part in parts[parts["box"] == step.box].itertuples():
+        more, more_ids = _lines(inputs, str(part.label).partition(": ")[2], part.ard_id, width)
         lines += more
         ids += more_ids
-    return Box(tuple(lines), tuple(ids))
+    return tuple(lines), tuple(ids)
 
 
 def _left_out(inputs: Inputs, rows: pd.DataFrame, step: Any) -> list[Box]:
-    """Return a box for each way to leave after a step: its number, and which studies or why."""
+    """Return a box for each group beside a step: its number and parts, and which studies or why."""
     boxes = []
-    for row in rows[(rows["side"] == "left out") & (rows["parent"] == step.step)].itertuples():
-        lines, ids = _lines(inputs, row.label, row.ard_id, SIDE[1], "bold")
+    for row in rows[rows["side"].isin(["left out", "beside"]) & (rows["parent"] == step.step)].itertuples():
+        lines, ids = _with_parts(inputs, rows, row, SIDE[1])
         told = list(_studies_of(inputs, row.step)) if row.step in ROLES else [str(row.reason)] if row.reason else []
         more = [line for words in told for line in wrapped(words, SIDE[1] - ROOM_IN)]
         boxes.append(Box((*lines, *more), (*ids, *[""] * len(more))))
