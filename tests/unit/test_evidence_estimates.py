@@ -22,6 +22,7 @@ from sorafenib_rfa.estimates.evidence_synthesis import estimate_synthesis
 from sorafenib_rfa.estimates.members import counts_of
 from sorafenib_rfa.estimates.parts import CURVES, EVIDENCE_PARTS
 from sorafenib_rfa.evidence import schema
+from sorafenib_rfa.evidence.digitised import read_digitised
 from sorafenib_rfa.evidence.tables import Evidence, EvidenceError, read_evidence
 from sorafenib_rfa.public_data import load_colon
 from sorafenib_rfa.stats.cox import cox_fit
@@ -355,17 +356,31 @@ def test_a_digitised_curve_gives_back_the_hazard_ratio_of_its_patients(tmp_path:
     assert set(made.curves["evidence_digitised"]["kind"]) == {"digitised", "reconstructed"}
 
 
-def test_a_digitised_curve_that_cannot_be_is_a_row_with_its_reason(tmp_path: Path, colon: pd.DataFrame) -> None:
-    digitise(tmp_path, "storm.OS", {arm: rows for arm, rows in colon.groupby("arm")})
-    path = tmp_path / "storm.OS.csv"
-    percent = pd.read_csv(path)
-    percent["survival"] *= 100
-    percent.to_csv(path, index=False)
-    ard = estimate_reconstruction(EVIDENCE, tmp_path, PLAN, "evidence", "record").ard.set_index("ard_id")
-    row = ard.loc["reconstruction.digitised_storm_os.hr"]
-    assert math.isnan(row["value"])
-    assert row["method"].startswith("not estimable: ")
-    assert "percent" in row["method"]
+def test_a_digitised_curve_that_nobody_can_be_behind_stops_the_job(tmp_path: Path, colon: pd.DataFrame) -> None:
+    """Each cell is good, together they cannot be: nobody left by month 24, while the curve falls. No row hides it."""
+    digitise(tmp_path, "storm.OS", dict(iter(colon.groupby("arm"))))
+    path = tmp_path / "storm.OS.at_risk.csv"
+    risk = pd.read_csv(path)
+    early = risk["arm"].eq("treated") & risk["month"].le(24)
+    risk.loc[early, "n"] = risk.loc[early, "n"].max()
+    risk.to_csv(path, index=False)
+    with pytest.raises(EvidenceError) as raised:
+        estimate_reconstruction(EVIDENCE, tmp_path, PLAN, "evidence", "record")
+    (problem,) = map(str, raised.value.problems)
+    assert re.search(r"storm\.OS\.csv with .*storm\.OS\.at_risk\.csv, column survival, n: the treated arm", problem)
+    assert "304 are said to be at risk at month 12, but of 304 at month 0 the curve leaves" in problem
+
+
+def test_events_stated_are_taken_from_whichever_row_of_the_arm(tmp_path: Path, colon: pd.DataFrame) -> None:
+    digitise(tmp_path, "storm.OS", dict(iter(colon.groupby("arm"))))
+    path = tmp_path / "storm.OS.at_risk.csv"
+    risk = pd.read_csv(path)
+    totals = colon.groupby("arm")["event"].sum()
+    for arm, row in (("treated", 2), ("control", 0)):
+        risk.loc[risk[risk["arm"] == arm].index[row], "events"] = str(totals[arm])
+    risk.to_csv(path, index=False)
+    (curve,) = read_digitised(tmp_path, EVIDENCE, shown_folder="digitised")
+    assert curve.total_events == totals.to_dict()
 
 
 @pytest.mark.parametrize(
@@ -380,11 +395,11 @@ def test_a_digitised_curve_that_cannot_be_is_a_row_with_its_reason(tmp_path: Pat
         ({"storm.OS.at_risk.csv": "arm,month,n\n"}, r"also storm\.OS\.csv beside it"),
         (
             {"storm.OS.csv": "arm,month,survival\ntreated,0,1\ncontrol,0,one\n", "storm.OS.at_risk.csv": ""},
-            r"storm\.OS\.csv, row 3, column survival: the cell cannot be used\n +found: +one",
+            r"storm\.OS\.csv, row 3, column survival: not a number\n +found: +one",
         ),
         (
             {"storm.OS.csv": "arm,month,survival\ntreated,0,1\nplacebo,0,1\n", "storm.OS.at_risk.csv": ""},
-            r"storm\.OS\.csv, row 3, column arm: the cell cannot be used",
+            r"storm\.OS\.csv, row 3, column arm: unknown code\n +found: +placebo\n +expected: treated / control",
         ),
         (
             {"storm.OS.csv": "arm,month\ntreated,0\ncontrol,0\n", "storm.OS.at_risk.csv": ""},
@@ -393,6 +408,55 @@ def test_a_digitised_curve_that_cannot_be_is_a_row_with_its_reason(tmp_path: Pat
         (
             {"storm.OS.csv": "arm,month,survival\ntreated,0,1\n", "storm.OS.at_risk.csv": ""},
             r"storm\.OS\.csv, column arm: no row of the arm control",
+        ),
+        (
+            {"storm.OS.csv": "arm,month,survival\ntreated,0,100\ncontrol,0,1\n", "storm.OS.at_risk.csv": ""},
+            r"storm\.OS\.csv, row 2, column survival: survival is out of range\n +found: +100\n +expected: a "
+            r"proportion from 0 to 1\n +hint: +percent are to be divided by 100",
+        ),
+        (
+            {
+                "storm.OS.csv": "arm,month,survival\ntreated,0,1\ncontrol,-5,1\ncontrol,9,1\n",
+                "storm.OS.at_risk.csv": "",
+            },
+            r"storm\.OS\.csv, row 3, column month: a point before month 0\n +found: +-5",
+        ),
+        (
+            {"storm.OS.csv": "arm,month,survival\ntreated,0,1\ncontrol,0,1,2\n", "storm.OS.at_risk.csv": ""},
+            r"storm\.OS\.csv, row 3: the row does not fit the header\n +found: +4 cells\n +expected: 3 cells",
+        ),
+        (
+            {"storm.OS.csv": "\n", "storm.OS.at_risk.csv": ""},
+            r"storm\.OS\.csv, row 1: no header\n +found: +an empty file\n +expected: arm, month, survival",
+        ),
+        (
+            {"storm.OS.csv": "arm,month,survival\n", "storm.OS.at_risk.csv": ""},
+            r"storm\.OS\.csv, column arm: no row of the arm treated",
+        ),
+        *(
+            (
+                {
+                    "storm.OS.csv": "arm,month,survival\ntreated,9,0.8\ncontrol,9,0.8\n",
+                    "storm.OS.at_risk.csv": f"arm,month,n,events\ntreated,0,450,\n{rows}\ncontrol,0,10,2\n",
+                },
+                rf"storm\.OS\.at_risk\.csv, row {message}",
+            )
+            for rows, message in (
+                (
+                    "treated,6,410,\ntreated,9,450,",
+                    r"4, column n: numbers at risk rise\n +found: +450\n +expected: at most 410, at risk at month 6",
+                ),
+                ("treated,6,410.5,", r"3, column n: not a whole number\n +found: +410\.5"),
+                ("treated,6,410,90.7", r"3, column events: not a whole number\n +found: +90\.7"),
+                (
+                    "treated,6,410,90\ntreated,9,400,95",
+                    r"4, column events: events of the treated arm in all are in row 3 already\n +found: +95",
+                ),
+                ("treated,6,410,451", r"3, column events: more events than patients\n +found: +451\n +.*at most 450"),
+                ("treated,0,410,", r"3, column month: months of an arm must ascend"),
+                ("control,3,10,", r"4, column month: months of an arm must ascend"),
+                ("treated,-6,410,", r"3, column month: out of range\n +found: +-6\n +expected: a number from 0"),
+            )
         ),
     ],
 )

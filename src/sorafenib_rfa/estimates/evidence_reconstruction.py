@@ -16,9 +16,9 @@ from sorafenib_rfa.config.models import Plan
 from sorafenib_rfa.estimates.ard import ArdBuilder, Estimates
 from sorafenib_rfa.estimates.common import NAN, attempt, horizon, quantile_values
 from sorafenib_rfa.estimates.evidence_common import ENDPOINTS, STUDIES, listed, members, status_words
-from sorafenib_rfa.evidence.digitised import DigitisedCurve, read_digitised
+from sorafenib_rfa.evidence.digitised import DigitisedCurve, misfit, read_digitised
 from sorafenib_rfa.evidence.schema import ARMS
-from sorafenib_rfa.evidence.tables import Evidence
+from sorafenib_rfa.evidence.tables import Evidence, EvidenceError
 from sorafenib_rfa.stats.survival_percentages import TwoArmReconstruction, reconstruct
 
 PERCENTAGES = "sorafenib_rfa.stats.survival_percentages"
@@ -79,8 +79,8 @@ def estimate_reconstruction(
     points: list[dict] = []
     curves = read_digitised(digitised, evidence, shown_folder=Path(digitised).as_posix())
     _count_curves(ard, curves)
-    for curve in curves:
-        points += _add_digitised(ard, plan.confidence_level, curve, labels.at[curve.study_id, "label"])
+    for curve, patients in zip(curves, _patients(curves), strict=True):
+        points += _add_digitised(ard, plan.confidence_level, curve, patients, labels.at[curve.study_id, "label"])
     return ard.estimates(
         {
             "evidence_intervals": _frame(intervals, _INTERVAL_COLUMNS),
@@ -389,56 +389,73 @@ def _count_curves(ard: ArdBuilder, curves: list[DigitisedCurve]) -> None:
     )
 
 
-def _add_digitised(ard: ArdBuilder, level: float, curve: DigitisedCurve, label: str) -> list[dict]:
+def _patients(curves: list[DigitisedCurve]) -> list[dict[str, pd.DataFrame]]:
+    """Return the patients of each curve by arm.
+
+    Raises
+    ------
+    EvidenceError
+        With all arms in which no patients can be behind the curve: files must be mended, not reported as results.
+    """
+    from sorafenib_rfa.stats.errors import EstimationError
+    from sorafenib_rfa.stats.published_curves import reconstruct_patients
+
+    made: list[dict[str, pd.DataFrame]] = []
+    problems = []
+    for curve in curves:
+        made.append({})
+        for arm in ARMS:
+            own = curve.points[curve.points["arm"] == arm]
+            risk = curve.at_risk[curve.at_risk["arm"] == arm]
+            try:
+                made[-1][arm] = reconstruct_patients(
+                    own["month"].to_numpy(),
+                    own["survival"].to_numpy(),
+                    risk_months=risk["month"].to_numpy(),
+                    at_risk=risk["n"].to_numpy(),
+                    total_events=curve.total_events.get(arm),
+                )
+            except EstimationError as error:
+                problems.append(misfit(curve, arm, str(error)))
+    if problems:
+        raise EvidenceError(problems)
+    return made
+
+
+def _add_digitised(
+    ard: ArdBuilder, level: float, curve: DigitisedCurve, patients: dict[str, pd.DataFrame], label: str
+) -> list[dict]:
     """Add what patients reconstructed from a figure give; return the points of its arms."""
     from sorafenib_rfa.stats.cox import cox_fit
     from sorafenib_rfa.stats.kaplan_meier import kaplan_meier
-    from sorafenib_rfa.stats.published_curves import reconstruct_patients
 
     analysis = f"digitised_{curve.study_id}_{curve.endpoint}"
     what = f"{label}, {ENDPOINTS[curve.endpoint].lower()}: patients reconstructed from the digitised curve (Guyot 2012)"
-    patients: dict[str, pd.DataFrame] = {}
-    reasons = {}
     points = []
     shared = {"study_id": curve.study_id, "label": label, "endpoint": curve.endpoint}
-    for arm in ARMS:
+    for arm, made in patients.items():
         own = curve.points[curve.points["arm"] == arm]
-        risk = curve.at_risk[curve.at_risk["arm"] == arm]
-        made, reasons[arm] = attempt(
-            reconstruct_patients,
-            own["month"].to_numpy(),
-            own["survival"].to_numpy(),
-            risk_months=risk["month"].to_numpy(),
-            at_risk=risk["n"].to_numpy(),
-            total_events=curve.total_events.get(arm),
-        )
         points += [
             shared | {"arm": arm, "kind": "digitised", "month": month, "survival": value}
             for month, value in own[["month", "survival"]].to_numpy()
         ]
-        median = None
-        if made is not None:
-            patients[arm] = made
-            steps = kaplan_meier(made["time"], made["event"], level=level)
-            median = steps.median()
-            points += [
-                shared | {"arm": arm, "kind": "reconstructed", "month": month, "survival": value}
-                for month, value in steps.to_frame()[["time", "survival"]].to_numpy()
-            ]
-        for stat in ("pseudo_patients", "pseudo_events"):
-            kind = stat.removeprefix("pseudo_")
-            number = NAN if made is None else len(made) if kind == "patients" else made["event"].sum()
+        steps = kaplan_meier(made["time"], made["event"], level=level)
+        points += [
+            shared | {"arm": arm, "kind": "reconstructed", "month": month, "survival": value}
+            for month, value in steps.to_frame()[["time", "survival"]].to_numpy()
+        ]
+        for kind, number in (("patients", len(made)), ("events", made["event"].sum())):
             ard.add(
                 analysis,
-                stat,
+                f"pseudo_{kind}",
                 number,
                 unit="count",
                 variable=arm,
-                method=reasons[arm] or f"{what}, {arm}: {kind}",
+                method=f"{what}, {arm}: {kind}",
                 engine=PUBLISHED_CURVES,
                 population=STUDIES,
             )
-        value, low, high = quantile_values(median)
+        value, low, high = quantile_values(steps.median())
         ard.add(
             analysis,
             "median",
@@ -447,16 +464,13 @@ def _add_digitised(ard: ArdBuilder, level: float, curve: DigitisedCurve, label: 
             ci_high=high,
             unit="months",
             variable=arm,
-            method=reasons[arm] or f"{what}, {arm}: Kaplan-Meier median, log-log interval",
+            method=f"{what}, {arm}: Kaplan-Meier median, log-log interval",
             engine=PUBLISHED_CURVES,
             population=STUDIES,
         )
-    why = next((reason for reason in reasons.values() if reason), "")
-    ratio = None
-    if not why:
-        both = pd.concat([patients[arm].assign(treated=float(arm == "treated")) for arm in ARMS], ignore_index=True)
-        fit, why = attempt(cox_fit, both[["treated"]], both["time"], both["event"])
-        ratio = None if fit is None else fit.hazard_ratio("treated", level)
+    both = pd.concat([patients[arm].assign(treated=float(arm == "treated")) for arm in ARMS], ignore_index=True)
+    fit, why = attempt(cox_fit, both[["treated"]], both["time"], both["event"])
+    ratio = None if fit is None else fit.hazard_ratio("treated", level)
     ard.add(
         analysis,
         "hr",

@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import pandas as pd
 
 from sorafenib_rfa.errors import Problem
-from sorafenib_rfa.evidence.schema import ARMS, ENDPOINTS, NUMBER
+from sorafenib_rfa.evidence.checks import Row, TableReader
+from sorafenib_rfa.evidence.schema import ARMS, ENDPOINTS, Column
 from sorafenib_rfa.evidence.tables import Evidence, EvidenceError
+from sorafenib_rfa.stats.published_curves import CLICK_ERROR
 
-CURVE_COLUMNS = ("arm", "month", "survival")
-RISK_COLUMNS = ("arm", "month", "n")
-EVENTS = "events"
+_ARM = Column("arm", needed=True, codes=ARMS)
+_CURVE = (_ARM, Column("month", kind="number", needed=True), Column("survival", kind="number", needed=True))
+_EVENTS = "events"
+_RISK = (
+    _ARM,
+    Column("month", kind="number", needed=True, low=0),
+    Column("n", kind="count", needed=True, low=0),
+    Column(_EVENTS, kind="count", low=0),
+)
 _AT_RISK = ".at_risk"
 
 
@@ -30,8 +39,8 @@ class DigitisedCurve:
         ``arm, month, n``: numbers printed below the figure.
     total_events : dict of str to int
         Arm -> events in all, where the file of numbers at risk says; arms without are left out.
-    src_file : str
-        The file of points, as shown to people.
+    src_file, risk_file : str
+        The files of points and of numbers at risk, as shown to people.
     """
 
     study_id: str
@@ -40,6 +49,7 @@ class DigitisedCurve:
     at_risk: pd.DataFrame
     total_events: dict[str, int]
     src_file: str
+    risk_file: str
 
 
 def read_digitised(folder: Path, evidence: Evidence, *, shown_folder: str) -> list[DigitisedCurve]:
@@ -50,7 +60,7 @@ def read_digitised(folder: Path, evidence: Evidence, *, shown_folder: str) -> li
     folder : Path
         Holds ``<study_id>.<endpoint>.csv`` (``arm, month, survival``: 0 to 1) and, for each,
         ``<study_id>.<endpoint>.at_risk.csv`` (``arm, month, n`` and, if printed, ``events``: the arm's events in all,
-        in its first row). A folder without such files, or none, gives no curve.
+        in one row of the arm). A folder without such files, or none, gives no curve.
     evidence : Evidence
         Its studies.
     shown_folder : str
@@ -64,97 +74,125 @@ def read_digitised(folder: Path, evidence: Evidence, *, shown_folder: str) -> li
     Raises
     ------
     EvidenceError
-        With all problems of all files: a name that is none of a study and an endpoint, a file without its fellow,
-        missing columns, cells that are no numbers, unknown arms, or an arm that is missing. What the values must be
-        for a reconstruction is for :func:`.stats.published_curves.reconstruct_patients` to say.
+        With all problems of all files, by file, row and column: a name that is none of a study and an endpoint, a file
+        without its fellow or without rows, rows that do not fit the header, missing or unknown columns, cells that are
+        no numbers, unknown or missing arms, percent for proportions, months before 0, numbers at risk that rise, do not
+        start at month 0 or go back in time, events that are more than patients or stated twice. Whether a curve and its
+        numbers at risk belong together is for :func:`.stats.published_curves.reconstruct_patients` to say.
     """
-    paths = {path.name.removesuffix(".csv"): path for path in sorted(Path(folder).glob("*.csv"))}
-    problems: list[Problem] = []
+    reader = TableReader(Path(folder), shown_folder)
+    names = sorted(path.name.removesuffix(".csv") for path in Path(folder).glob("*.csv"))
     known = set(evidence.studies["study_id"])
     found = []
-    for name, path in paths.items():
-        shown = f"{shown_folder.rstrip('/')}/{path.name}"
+    for name in names:
         stem = name.removesuffix(_AT_RISK)
         study, _, endpoint = stem.partition(".")
         if study not in known or endpoint not in ENDPOINTS:
-            problems.append(
-                Problem(
-                    "the name is not that of a study and an endpoint",
-                    file=shown,
-                    found=path.name,
-                    expected=f"<study_id>.<endpoint>.csv: a study_id of studies.csv, one of {', '.join(ENDPOINTS)}",
-                )
-            )
+            expected = f"<study_id>.<endpoint>.csv: a study_id of studies.csv, one of {', '.join(ENDPOINTS)}"
+            reader.fault(name, None, None, "the name is not that of a study and an endpoint", f"{name}.csv", expected)
             continue
         fellow = stem if name.endswith(_AT_RISK) else f"{stem}{_AT_RISK}"
-        if fellow not in paths:
-            problems.append(
-                Problem(
-                    "points and numbers at risk come in two files",
-                    file=shown,
-                    found="this file only",
-                    expected=f"also {fellow}.csv beside it",
-                )
-            )
+        if fellow not in names:
+            message, expected = "points and numbers at risk come in two files", f"also {fellow}.csv beside it"
+            reader.fault(name, None, None, message, "this file only", expected)
         if name.endswith(_AT_RISK):
             continue
-        points = _read(path, shown, CURVE_COLUMNS, (), problems)
-        at_risk = events = None
-        if fellow in paths:
-            at_risk = _read(
-                paths[fellow], f"{shown_folder.rstrip('/')}/{fellow}.csv", RISK_COLUMNS, (EVENTS,), problems
-            )
-        if points is None or at_risk is None:
+        points = _read(reader, name, _CURVE)
+        if points is not None:
+            _check_points(reader, name, points)
+        if fellow not in names:
             continue
-        events = {}
-        if EVENTS in at_risk:
-            given = at_risk.dropna(subset=[EVENTS]).drop_duplicates("arm")
-            events = {arm: int(number) for arm, number in zip(given["arm"], given[EVENTS], strict=True)}
-        found.append(DigitisedCurve(study, endpoint, points, at_risk[list(RISK_COLUMNS)], events, shown))
-    if problems:
-        raise EvidenceError(problems)
+        at_risk = _read(reader, fellow, _RISK, optional=(_EVENTS,))
+        if at_risk is not None:
+            _check_counts(reader, fellow, at_risk)
+        if points is None or at_risk is None or reader.problems:
+            continue
+        found.append(
+            DigitisedCurve(
+                study_id=study,
+                endpoint=endpoint,
+                points=_frame(points, ("month", "survival")),
+                at_risk=_frame(at_risk, ("month", "n")),
+                total_events={row.cells["arm"]: int(row.cells[_EVENTS]) for row in at_risk if row.cells[_EVENTS]},
+                src_file=reader.shown(name),
+                risk_file=reader.shown(fellow),
+            )
+        )
+    if reader.problems:
+        raise EvidenceError(reader.problems)
     return found
 
 
+def misfit(curve: DigitisedCurve, arm: str, reason: str) -> Problem:
+    """Return the problem that no patients can be behind an arm's curve, for `reason`."""
+    return Problem(
+        f"the {arm} arm has no patients whom it could show",
+        file=f"{curve.src_file} with {curve.risk_file}",
+        column="survival, n",
+        found=reason,
+        expected="points and numbers at risk of one figure, as digitised/README.md says",
+    )
+
+
 def _read(
-    path: Path, shown: str, needed: tuple[str, ...], optional: tuple[str, ...], problems: list[Problem]
-) -> pd.DataFrame | None:
-    """Return a file's rows with numbers as numbers; None, and what is wrong, if it cannot be used."""
-    try:
-        frame = pd.read_csv(path, dtype="string", keep_default_na=False, encoding="utf-8-sig")
-    except (UnicodeDecodeError, ValueError) as error:
-        problems.append(Problem("the file cannot be read", file=shown, found=str(error), expected="CSV in UTF-8"))
+    reader: TableReader, name: str, columns: tuple[Column, ...], *, optional: tuple[str, ...] = ()
+) -> list[Row] | None:
+    """Return a file's rows; None, its problems being kept, if a row or a cell of it cannot be used."""
+    before = len(reader.problems)
+    rows = reader.rows(name, columns, optional=optional)
+    if rows is None:
         return None
-    before = len(problems)
-    unknown = [name for name in frame.columns if name not in needed + optional]
-    missing = [name for name in needed if name not in frame]
-    for name in missing:
-        problems.append(Problem("the column is missing", file=shown, row=1, column=name, expected=", ".join(needed)))
-    for name in unknown:
-        expected = ", ".join(needed + optional)
-        problems.append(Problem("unknown column", file=shown, row=1, column=name, found=name, expected=expected))
-    if missing or unknown:
-        return None
-    for column in frame.columns:
-        for row, text in enumerate(frame[column].str.strip(), start=2):
-            if column == "arm":
-                wrong, expected = text not in ARMS, " or ".join(ARMS)
-            elif not text and column in optional:
-                continue
-            else:
-                wrong, expected = not NUMBER.fullmatch(text), "a number, with a decimal point"
-            if wrong:
-                problems.append(
-                    Problem(
-                        "the cell cannot be used", file=shown, row=row, column=column, found=text, expected=expected
-                    )
-                )
+    for row in rows:
+        reader.cell_faults(name, row, columns)
     for arm in ARMS:
-        if not frame["arm"].str.strip().eq(arm).any():
-            problems.append(Problem(f"no row of the arm {arm}", file=shown, column="arm", expected=" and ".join(ARMS)))
-    if len(problems) > before:
-        return None
-    numbers = {
-        column: pd.to_numeric(frame[column].str.strip().replace("", pd.NA)) for column in frame if column != "arm"
-    }
-    return pd.DataFrame({"arm": frame["arm"].str.strip()} | {k: v.astype("float64") for k, v in numbers.items()})
+        if name not in reader.incomplete and all(row.cells["arm"] != arm for row in rows):
+            reader.fault(name, None, "arm", f"no row of the arm {arm}", "nothing", " and ".join(ARMS))
+    return rows if len(reader.problems) == before else None
+
+
+def _check_points(reader: TableReader, name: str, rows: list[Row]) -> None:
+    last = max(float(row.cells["month"]) for row in rows)
+    for row in rows:
+        month, survival = float(row.cells["month"]), float(row.cells["survival"])
+        if month < -CLICK_ERROR * last:
+            reader.fault(name, row.number, "month", "a point before month 0", row.cells["month"], "0 or later")
+        if not -CLICK_ERROR <= survival <= 1 + CLICK_ERROR:
+            hint = "percent are to be divided by 100" if survival > 1 else None
+            expected = "a proportion from 0 to 1"
+            reader.fault(
+                name, row.number, "survival", "survival is out of range", row.cells["survival"], expected, hint
+            )
+
+
+def _check_counts(reader: TableReader, name: str, rows: list[Row]) -> None:
+    for arm in ARMS:
+        own = [row for row in rows if row.cells["arm"] == arm]
+        if float(own[0].cells["month"]) != 0:
+            message, expected = f"the numbers of the {arm} arm do not start at month 0", "0, with all patients"
+            reader.fault(name, own[0].number, "month", message, own[0].cells["month"], expected)
+        if int(own[0].cells["n"]) < 1:
+            reader.fault(name, own[0].number, "n", f"the {arm} arm has no patients", own[0].cells["n"], "1 or more")
+        for before, after in pairwise(own):
+            if float(after.cells["month"]) <= float(before.cells["month"]):
+                expected = f"later than {before.cells['month']}, which stands in row {before.number}"
+                reader.fault(
+                    name, after.number, "month", "months of an arm must ascend", after.cells["month"], expected
+                )
+            elif int(after.cells["n"]) > int(before.cells["n"]):
+                expected = f"at most {before.cells['n']}, at risk at month {before.cells['month']}"
+                reader.fault(name, after.number, "n", "numbers at risk rise", after.cells["n"], expected)
+        stated = [row for row in own if row.cells[_EVENTS]]
+        for row in stated[1:]:
+            message = f"events of the {arm} arm in all are in row {stated[0].number} already"
+            reader.fault(name, row.number, _EVENTS, message, row.cells[_EVENTS], "one number an arm")
+        for row in stated[:1]:
+            if int(row.cells[_EVENTS]) > int(own[0].cells["n"]):
+                expected = f"at most {own[0].cells['n']}"
+                reader.fault(name, row.number, _EVENTS, "more events than patients", row.cells[_EVENTS], expected)
+
+
+def _frame(rows: list[Row], numbers: tuple[str, ...]) -> pd.DataFrame:
+    return pd.DataFrame(
+        {"arm": pd.array([row.cells["arm"] for row in rows], dtype="string")}
+        | {name: [float(row.cells[name]) for row in rows] for name in numbers}
+    )
