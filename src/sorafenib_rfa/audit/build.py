@@ -189,7 +189,7 @@ def _fact(tree: Tree, key: str) -> dict[str, Any]:
 def _titles(records: Iterable[Any], cohorts: Iterable[str]) -> dict[str, dict[str, Any]]:
     """Return title of each cohort, whether it is simulated and whether anybody may have it, as its jobs were told."""
     records = list(records)
-    found = {name: {"title": name, "synthetic": False, "open": False} for name in cohorts}
+    found = {name: {"title": name, "of": "", "synthetic": False, "open": False} for name in cohorts}
     made_by_job = {entry["path"]: False for record in records for entry in record.inputs}
     made_by_job |= {entry["path"]: True for record in records for entry in record.outputs}
     for record in records:
@@ -197,7 +197,13 @@ def _titles(records: Iterable[Any], cohorts: Iterable[str]) -> dict[str, dict[st
         if isinstance(config, dict) and record.cohort in found and "synthetic" in config:
             simulated = bool(config["synthetic"])
             is_open = may_be_given_away(simulated, config.get("licence"), config.get("raw", ""), made_by_job)
-            found[record.cohort] = {"title": config["title"], "synthetic": simulated, "open": is_open}
+            of = "published studies" if "published_effects" in config["modules"] else "real patients"
+            found[record.cohort] = {
+                "title": config["title"],
+                "of": "synthetic data" if simulated else of,
+                "synthetic": simulated,
+                "open": is_open,
+            }
     return found
 
 
@@ -223,7 +229,9 @@ def _members(root: Path, cohort: str, ard: pd.DataFrame) -> dict[str, Any]:
     fates = root / "results" / cohort / "clean" / "fates.parquet"
     if fates.is_file():
         everyone |= set(pd.read_parquet(fates, columns=["USUBJID"])["USUBJID"].dropna())
-    return data.members_part(members, raw_rows(root, cohort, sorted(everyone)), ard)
+    part = data.members_part(members, raw_rows(root, cohort, sorted(everyone)), ard)
+    # what a name stands for: in tables of published studies a study, a statement, a source
+    return {**part, "who": "patient" if fates.is_file() else "entry"}
 
 
 def _checklists(root: Path, cohort: str) -> list[dict[str, str]]:

@@ -11,6 +11,7 @@ import click
 
 from sorafenib_rfa.cli.terminal import BAD, FAINT, GOOD, NOTE, STRONG, Terminal, counted, question, size
 from sorafenib_rfa.errors import Problem
+from sorafenib_rfa.vocabulary import EVIDENCE_PARTS
 
 if TYPE_CHECKING:
     from sorafenib_rfa.provenance.trace import Chain, Members, Step
@@ -189,7 +190,9 @@ def _who(terminal: Terminal, members: Members, shown: int) -> None:
     more = members.patients - len(members.first_patients)
     names = ", ".join(members.first_patients) + (f" and {more:,} more" if more else "")
     if names:
-        label = f"of {counted(members.patients, 'patient')}: " if members.counted == "rows" else ""
+        of_studies = members.ard_id.partition(":")[2].partition(".")[0] in EVIDENCE_PARTS
+        noun = ("entry", "entries") if of_studies else ("patient", "patients")
+        label = f"of {counted(members.patients, *noun)}: " if members.counted == "rows" else ""
         terminal.prose(names, indent=2, first=label)
     files = list(members.raw_files.items())
     terminal.columns(

@@ -162,6 +162,9 @@
     return h("ul", { class: "plain" }, found);
   }
 
+  const capital = (word) => word[0].toUpperCase() + word.slice(1);
+  const howMany = (one, n) => count(n, one.who, one.who === "entry" ? "entries" : "patients");
+
   function patientTable(one, inside) {
     return grid("Patients counted, and the rows of raw files that tell of each", ["Patient", "Rows of raw files"],
       inside.map((i) => [link(`patient:${one.patients[i]}`, mark(one.patients[i])), rawRows(one, i)]), { rowHead: true });
@@ -179,7 +182,7 @@
     }
     const items = inside.map((k) => lines(one)[k]);
     return [h("p", null, `${count(items.length, "row")} of raw files.`),
-      fold(`Show the ${count(items.length, "row")}`, () => grid("Rows counted", ["File", "Row", "Patient"],
+      fold(`Show the ${count(items.length, "row")}`, () => grid("Rows counted", ["File", "Row", capital(one.who)],
         items.map(([patient, f, line]) => [fileSheet(one.files[f]), line,
           patient < 0 ? "" : link(`patient:${one.patients[patient]}`, mark(one.patients[patient]))]),
         { numeric: [1] }), items.length <= 8)];
@@ -213,7 +216,7 @@
       ["Unit", row.unit], ["Statistic", row.stat_name], ["Variable", row.variable], ["Group", row.group],
       ["Population", row.population], ["Estimand", row.estimand_id], ["Analysis", row.analysis_id],
       ["Method", row.method], ["Engine", row.engine],
-      ["Cohort", cohort && `${row.cohort}: ${cohort.title}${cohort.synthetic ? " (synthetic data)" : " (real patients)"}`],
+      ["Cohort", cohort && `${row.cohort}: ${cohort.title}${cohort.of ? ` (${cohort.of})` : ""}`],
       ["Computed by", place(core, row.record) === undefined ? code(row.record) : jobLink(core, place(core, row.record))],
       ["Collected by", row.file && makerOf(core, row.file) !== undefined && core.jobs[makerOf(core, row.file)].record !== row.record ? jobLink(core, makerOf(core, row.file)) : null], ["Printed by", jobLink(core, place(core, core.paper))],
     ]);
@@ -398,8 +401,8 @@
         for (let k = 0; k < list.length; k += 2) if (sheets.includes(list[k])) rows.push([i, one.files[list[k]][1], list[k + 1]]);
       });
       if (rows.length)
-        found.push(section("Rows that were read", fold(`Show the rows of ${count(new Set(rows.map((row) => row[0])).size, "patient")}`,
-          () => grid("Patients and their rows in this file", ["Patient", "Rows"], rows.map(([i, sheet, runs]) => [
+        found.push(section("Rows that were read", fold(`Show the rows of ${howMany(one, new Set(rows.map((row) => row[0])).size)}`,
+          () => grid("What was read in this file", [capital(one.who), "Rows"], rows.map(([i, sheet, runs]) => [
             link(`patient:${one.patients[i]}`, mark(one.patients[i])), `${sheet ? `sheet ${sheet}: ` : ""}${ranges(runs)}`]), { rowHead: true }))));
     }
     const set = Object.values(ledger).flatMap((one) => [...new Table(one.quarantine).rows()].filter((row) => row.file === path));
@@ -485,11 +488,11 @@
     const left = fates ? [...fates.rows()].find((row) => row.USUBJID === id) : null;
     const counts = Object.entries(one.of).filter(([, [kind, set]]) => kind === "p" && places(one.sets.p, set).includes(i));
     return {
-      kind: "Patient", title: mark(id),
+      kind: capital(one.who), title: mark(id),
       body: [
-        facts([["Cohort", cohort], ["Fate", left ? `${left.fate}: ${left.reason}` : "analysed"], ["At the step", left?.step_id && code(left.step_id)]]),
+        facts([["Cohort", cohort], ["Fate", left ? `${left.fate}: ${left.reason}` : fates && "analysed"], ["At the step", left?.step_id && code(left.step_id)]]),
         section("Rows of raw files", one.rows[i].length ? rawRows(one, i) : left ? h("p", null, link(`file:${left.src_file}`, mark(left.src_file)), `: row ${left.src_row}`) : note("None.")),
-        section("Counts in which this patient is", note(count(counts.length, "count")),
+        fates && section("Counts in which this patient is", note(count(counts.length, "count")),
           fold("Show them", () => listOfNumbers(counts.map(([ard]) => `${cohort}:${ard}`)))),
       ],
     };
