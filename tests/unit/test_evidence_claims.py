@@ -12,6 +12,7 @@ from sorafenib_rfa.manuscript.claims import parse_claim
 
 MANUSCRIPT = Path(__file__).parents[2] / "manuscript"
 CLAIMS = load_claims(MANUSCRIPT / "claims.yaml")
+COHORTS = "evidence_adjuvant_cohorts"
 POOLED = ("evidence_rfs", "evidence_ttr", "evidence_os", "evidence_tace", "evidence_adjuvant_cohorts")
 FAVOURS, AGAINST, OPEN, NONE = (0.5, 0.8), (1.2, 2.0), (0.7, 1.4), (math.nan, math.nan)
 
@@ -27,11 +28,19 @@ def said(name: str, **rows: float | tuple[float, float] | dict[str, float]) -> s
     return next(branch.say for branch in branches if branch.predicate is None or branch.predicate.holds(known))
 
 
+def sides(name: str) -> tuple[str, str]:
+    """Return the words for an effect in favour and against: of cohorts an association is told, not an effect."""
+    if name == COHORTS:
+        return "was associated with longer survival", "was associated with shorter survival"
+    return "came later with sorafenib", "came sooner with sorafenib"
+
+
 @pytest.mark.parametrize("name", POOLED)
 def test_one_study_is_not_called_pooled_and_none_is_called_none(name):
     nothing = said(name, k=0, single=NONE, common=NONE, random=NONE)
     assert nothing.startswith("No cohort") or "no trial has" in nothing
-    for single, words in ((FAVOURS, "came later"), (AGAINST, "came sooner"), (OPEN, "not shown")):
+    later, sooner = sides(name)
+    for single, words in ((FAVOURS, later), (AGAINST, sooner), (OPEN, "not shown")):
         text = said(name, k=1, single=single, common=NONE, random=NONE)
         assert words in text and "single_hr" in text
         assert "common effect" not in text and "random effects" not in text
@@ -39,9 +48,10 @@ def test_one_study_is_not_called_pooled_and_none_is_called_none(name):
 
 @pytest.mark.parametrize("name", POOLED)
 def test_several_studies_favour_a_side_only_where_random_effects_do(name):
+    later, sooner = sides(name)
     expected = {
-        (FAVOURS, FAVOURS): "came later with sorafenib",
-        (AGAINST, AGAINST): "came sooner with sorafenib",
+        (FAVOURS, FAVOURS): later,
+        (AGAINST, AGAINST): sooner,
         (FAVOURS, OPEN): "in favour of sorafenib only if all",
         (AGAINST, OPEN): "against sorafenib only if all",
         (OPEN, OPEN): "not shown",
@@ -71,10 +81,12 @@ def test_an_effect_wanes_only_if_it_was_there_and_the_intervals_differ():
     assert "could not be told" in said("evidence_waning", early=NONE, late=OPEN, equal=unknown)
 
 
-def test_a_second_look_waned_only_if_the_first_excluded_no_effect():
-    assert "waned" in said("evidence_imbrave", first=FAVOURS, second=OPEN)
-    assert "waned" not in said("evidence_imbrave", first=FAVOURS, second=FAVOURS)
-    assert "waned" not in said("evidence_imbrave", first=OPEN, second=OPEN)
+def test_a_difference_is_no_longer_shown_only_if_the_first_look_showed_one_and_the_second_does_not():
+    words = "smaller, and a difference was no longer shown"
+    assert words in said("evidence_imbrave", first=FAVOURS, second=OPEN)
+    for first, second in ((FAVOURS, FAVOURS), (OPEN, OPEN), (FAVOURS, (0.05, 1.2)), (OPEN, AGAINST)):
+        assert words not in said("evidence_imbrave", first=first, second=second)
+    assert not any("waned" in branch.say for branch in parse_claim(CLAIMS, "evidence_imbrave").branches)
 
 
 def test_the_simulated_estimate_is_placed_by_the_interval_of_the_trial():
@@ -92,7 +104,50 @@ def test_only_the_place_of_the_simulated_estimate_rests_on_both_cohorts():
     assert shown and all("figures/evidence/" in line or "evidence:" in line for line in shown)
 
 
-def test_an_error_of_the_editorial_is_named_only_where_a_verdict_found_it():
-    assert "does not exist" in said("evidence_editorial", unit=2, screened=1)
-    assert "does not exist" not in said("evidence_editorial", unit=0, screened=1)
-    assert said("evidence_editorial", unit=0, screened=0).startswith("No statement")
+def test_an_error_of_the_editorial_is_named_only_where_a_verdict_found_it_in_that_statement():
+    named = {"treated": 1, "control": 1, "contrast": 1}
+    assert "does not exist" in said("evidence_editorial_space", **named)
+    for alias in named:
+        text = said("evidence_editorial_space", **(named | {alias: 0}))
+        assert "does not exist" not in text
+        assert ("medians of SPACE in months where they are weeks" in text) == (alias == "contrast")
+    none = said("evidence_editorial_space", treated=0, control=0, contrast=1)
+    assert none.startswith("Its medians of SPACE were not found")
+    assert "takes the number screened for STORM" in said("evidence_editorial", screened=1)
+    assert "n_screened" not in said("evidence_editorial", screened=0)
+    for name, statements in {
+        "evidence_editorial": ["storm_patients"],
+        "evidence_editorial_space": ["space_median_treated", "space_median_control", "contrast"],
+    }.items():
+        bound = parse_claim(CLAIMS, name).ard.values()
+        assert [identifier.split(".")[2] for identifier in bound] == statements
+
+
+def test_certainty_is_told_of_a_trial_and_an_endpoint():
+    for levels, words in (
+        ((3, 1, 1), "no more certain than the cohorts"),
+        ((3, 2, 1), "and so does SORAMIC"),
+        ((1, 1, 1), "with no more certainty"),
+        ((1, 1, 2), "the cohorts of the very combination tell with more certainty than STORM"),
+    ):
+        text = said("evidence_certainty", storm=levels[0], ablation=levels[1], cohorts=levels[2])
+        assert words in text
+        assert "STORM" in text and "recurrence" in text and "trials" not in text
+
+
+def test_the_abstract_tells_of_an_early_advantage_that_waned_only_where_it_was_reconstructed():
+    differ, alike = {"value": 15.0, "p_value": 0.001}, {"value": 2.0, "p_value": 0.4}
+    assert "waned" in said("abstract_evidence", hr=OPEN, early=FAVOURS, late=OPEN, equal=differ)
+    for early, late, equal in ((OPEN, AGAINST, differ), (FAVOURS, OPEN, alike), ((0.2, 0.4), FAVOURS, differ)):
+        text = said("abstract_evidence", hr=OPEN, early=early, late=late, equal=equal)
+        assert "STORM" in text and "waned" not in text
+    assert "could be verified" in said("abstract_evidence", hr=NONE, early=FAVOURS, late=OPEN, equal=differ)
+    # which trial is the largest is not computed
+    assert not any("largest" in branch.say for branch in parse_claim(CLAIMS, "abstract_evidence").branches)
+
+
+def test_the_largest_synthesis_is_called_a_sensitivity_analysis_only_where_it_is_one():
+    others = {"rfs": 1, "ttr": 2, "os": 1}
+    assert "takes unverified intervals in" in said("evidence_largest", k=4, verified=1, **others)
+    assert "unverified" not in said("evidence_largest", k=4, verified=4, **others)
+    assert "unverified" not in said("evidence_largest", k=4, verified=1, **(others | {"os": 5}))

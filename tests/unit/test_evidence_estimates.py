@@ -471,6 +471,23 @@ def test_digitised_files_that_cannot_be_used_are_named(tmp_path: Path, files: di
 # --- the editorial ---------------------------------------------------------------------------------
 
 
+def test_each_fault_of_the_editorial_is_a_row_of_the_statement_it_is_found_in(
+    parts: dict[str, Estimates], ard: pd.DataFrame
+) -> None:
+    statements = parts["editorial"].curves["evidence_statements"].set_index("statement_id")
+    found = ard["value"].filter(like="editorial.statement.")
+    for fault in ("unit error", "screened, not randomised", "contradicted"):
+        slug = fault.replace(",", "").replace(" ", "_")
+        own = found[found.index.str.endswith(f".{slug}.n")]
+        named = {identifier.split(".")[2] for identifier in own[own == 1].index}
+        computed = statements[(statements["verdict"] == fault) & (statements["refers_to"] != "")]
+        assert named == set(computed.index)
+        assert set(own) <= {0, 1}
+    assert found["editorial.statement.space_median_treated.unit_error.n"] == 1
+    assert found["editorial.statement.storm_patients.screened_not_randomised.n"] == 1
+    assert found["editorial.statement.storm_patients.unit_error.n"] == 0
+
+
 def test_the_known_errors_of_the_editorial_are_counted_and_listed(
     parts: dict[str, Estimates], ard: pd.DataFrame
 ) -> None:

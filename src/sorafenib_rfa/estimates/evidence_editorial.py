@@ -14,6 +14,8 @@ from sorafenib_rfa.evidence.tables import Evidence
 
 ENGINE = "sorafenib_rfa.evidence.editorial"
 VERDICTS: Final = tuple(dict.fromkeys((*COMPUTED_VERDICTS, *HAND_VERDICTS)))
+FAULTS: Final = ("unit error", "screened, not randomised", "contradicted")
+"""Computed verdicts that find fault: sentences of the paper that name a fault are bound to them."""
 LATER: Final = ("later evidence", "registration")
 """Sections of the table that are none of the editorial: what came after it, and the registration."""
 
@@ -34,7 +36,8 @@ def estimate_editorial(evidence: Evidence, cohort_name: str, record: str) -> Est
     -------
     Estimates
         ARD part ``editorial``: ``editorial.statements.n``, ``editorial.statements.of_the_editorial``,
-        ``editorial.statements.computed`` (held against a figure) and ``editorial.verdict.<verdict>.n``. Curve
+        ``editorial.statements.computed`` (held against a figure), ``editorial.verdict.<verdict>.n`` and, of each
+        statement whose verdict is computed, ``editorial.statement.<statement_id>.<verdict>.n`` (1 or 0). Curve
         ``evidence_statements``: a row a statement, ``statement_id, section, statement, claimed, source, verdict,
         reason, citation_key, claimed_value, claimed_unit, source_value, source_unit, refers_to, source_value_id`` (the
         ARD row of the source's figure, or '').
@@ -66,6 +69,10 @@ def estimate_editorial(evidence: Evidence, cohort_name: str, record: str) -> Est
     for verdict in VERDICTS:
         rows = checked[checked["verdict"] == verdict]
         count("verdict", "n", rows, f"statements with the verdict: {verdict}", variable=verdict)
+    for name, rows in computed.groupby("statement_id", sort=False):
+        for verdict in FAULTS:
+            found = rows[rows["verdict"] == verdict]
+            count("statement", "n", found, f"statement {name} has the verdict: {verdict}", variable=name, level=verdict)
     return ard.estimates({"evidence_statements": _curve(checked, evidence)})
 
 
