@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from sorafenib_rfa.evidence.editorial import check_statements
+from sorafenib_rfa.evidence.editorial import check_statements, effect_shown
 from sorafenib_rfa.evidence.schema import COMPUTED_VERDICTS, HAND_VERDICTS, SECTIONS
 from sorafenib_rfa.evidence.tables import Evidence, FieldStatus, read_evidence
 
@@ -114,35 +114,110 @@ def test_later_evidence_is_dated_after_the_editorial(shipped: Evidence, checked:
     assert superseded["reason"].str.contains("(?i)since").all()
 
 
-def test_hand_verdicts_quote_figures_of_the_tables(shipped: Evidence, checked: pd.DataFrame) -> None:
-    """Reasons that quote a hazard ratio quote the one of the tables, as printed."""
-    for statement, effect in {
-        "storm_rfs": "storm_rfs",
-        "storm_ttr": "storm_ttr",
-        "storm_os": "storm_os",
-        "space_untaceable": "space_untaceable",
-        "later_soramic": "soramic_ablation_ttr",
-        "later_tactics": "tactics_os",
-        "post_tace_ttp": "post_tace_ttp",
-        "post_tace_os": "post_tace_os",
-    }.items():
-        estimate, low, high = (shipped.printed("effects", effect, field) for field in ("estimate", "ci_low", "ci_high"))
-        assert f"{estimate} ({low} to {high})" in checked.loc[statement, "reason"].replace(", 0.607", " (0.607")
-    for look in ("interim_1", "interim_2"):
-        effect = f"imbrave050_rfs_{look}"
-        estimate, low, high = (shipped.printed("effects", effect, field) for field in ("estimate", "ci_low", "ci_high"))
-        assert f"{estimate} ({low} to {high})" in checked.loc["later_imbrave050", "reason"]
+def test_reasons_by_hand_tell_figures_as_the_tables_print_them(shipped: Evidence, checked: pd.DataFrame) -> None:
+    assert (
+        "recurrence-free survival 0.72 (0.56 to 0.93) at the first look, 0.90 (0.72 to 1.12) at the second"
+        in (checked.loc["later_imbrave050", "reason"])
+    )
+    changed = dataclasses.replace(
+        shipped, cells={**shipped.cells, ("effects", "imbrave050_rfs_interim_2", "estimate"): "0.95"}
+    )
+    reason = check_statements(changed).set_index("statement_id").loc["later_imbrave050", "reason"]
+    assert "0.95 (0.72 to 1.12) at the second" in reason
+    assert not checked["reason"].str.contains("[{}]").any()
+
+
+def test_reasons_by_hand_type_no_ratio_of_their_own(shipped: Evidence) -> None:
+    """Numbers with decimals are hazard ratios, limits, p values, percentages or medians: all of them are in tables."""
+    by_hand = shipped.statements[shipped.statements["refers_to"].isna()]
+    without_places = by_hand["reason"].str.replace(r"\{[^}]*\}", "", regex=True)
+    assert without_places.str.contains(r"\d\.\d").sum() == 0
+    assert by_hand["claimed_value"].isna().sum() == len(by_hand) - 3  # two medians of others, two registrations
 
 
 def test_not_all_trials_concur(shipped: Evidence, checked: pd.DataFrame) -> None:
-    """Brivanib after TACE prolonged the time to progression two years before the editorial."""
-    row = checked.loc["all_concur"]
-    assert row["verdict"] == "contradicted"
-    year = shipped.studies.set_index("study_id").loc["brivanib_tace", "year"]
-    assert year < 2016
-    for effect in ("brivanib_tace_ttp", "brivanib_tace_os"):
-        printed = [shipped.printed("effects", effect, field) for field in ("estimate", "ci_low", "ci_high")]
-        assert "{}, {} to {}".format(*printed) in row["reason"].replace("(", "").replace("hazard ratio ", "")
+    """Brivanib after TACE prolonged the time to progression two years before the editorial, not survival."""
+    row = checked.loc["all_concur_ttp"]
+    assert (row["verdict"], row["source_value"], row["source_unit"]) == ("contradicted", 0.61, "hazard ratio")
+    assert row["reason"] == "hazard ratio 0.61, 95 % interval 0.48 to 0.77: a benefit of the treated"
+    assert shipped.studies.set_index("study_id").loc["brivanib_tace", "year"] < 2016
+    assert checked.loc["all_concur", "verdict"] == "not verifiable"
+    assert verdict(claim_effect(shipped, "no benefit", "brivanib_tace_os")) == "supported"
+
+
+def claim_effect(shipped: Evidence, claimed: str, effect: str) -> Evidence:
+    """Return the evidence with one statement only, about an effect."""
+    frame = shipped.statements[shipped.statements["statement_id"].eq("storm_rfs")].copy()
+    frame["claimed_effect"], frame["refers_to"] = claimed, f"effects:{effect}:significant"
+    return dataclasses.replace(shipped, statements=frame)
+
+
+@pytest.mark.parametrize(
+    ("claimed", "effect", "expected", "reason"),
+    [
+        ("no difference", "storm_rfs", "supported", "hazard ratio 0.940, 95 % interval 0.78 to 1.13: no significant"),
+        ("benefit", "storm_rfs", "contradicted", "no significant difference"),
+        ("no benefit", "storm_rfs", "supported", "no significant difference"),
+        ("harm", "space_untaceable", "supported", "interval 1.200 to 2.096: a harm to the treated"),
+        ("no benefit", "space_untaceable", "supported", "a harm to the treated"),
+        ("no difference", "space_untaceable", "contradicted", "a harm to the treated"),
+        ("benefit", "li_song_2021_os", "supported", "interval 0.377 to 0.994: a benefit of the treated"),
+        # only the p value was seen; one-sided or two-sided, it is above 0.05
+        ("no benefit", "space_ttp", "supported", "hazard ratio 0.797, p 0.072, the same whatever its side: no signif"),
+        ("no difference", "li_song_2021_rfs", "supported", "p 0.564, the same whatever its side: no significant"),
+        # recalled figures prove nothing
+        ("no benefit", "post_tace_ttp", "not verifiable", "recalled only (hazard ratio 0.87, 95 % interval 0.70 to"),
+        ("benefit", "post_tace_ttp", "not verifiable", "which does not agree"),
+        (
+            "benefit",
+            "li_2016_os",
+            "not verifiable",
+            "neither an interval nor a p value could be read; the medians are 37",
+        ),
+    ],
+)
+def test_whether_there_is_an_effect_follows_from_its_interval(
+    shipped: Evidence, claimed: str, effect: str, expected: str, reason: str
+) -> None:
+    row = check_statements(claim_effect(shipped, claimed, effect)).iloc[0]
+    assert row["verdict"] == expected
+    assert reason in row["reason"]
+
+
+@pytest.mark.parametrize(
+    ("p", "sided", "status", "estimate", "shown"),
+    [
+        (0.04, "two", "seen", 0.8, "benefit"),
+        (0.04, "two", "seen", 1.3, "harm"),
+        (0.04, "one", "seen", 0.8, "no difference"),  # 0.08 two-sided
+        (0.02, "one", "seen", 0.8, "benefit"),
+        (0.98, "one", "seen", 1.3, "harm"),  # of the test that treatment lowers the hazard
+        (0.90, "one", "seen", 1.3, "no difference"),
+        (0.04, "two", "derived", 0.8, ""),  # one-sided it would be none
+        (0.02, "two", "derived", 0.8, "benefit"),
+    ],
+)
+def test_a_p_value_decides_only_what_its_side_allows(
+    shipped: Evidence, p: float, sided: str, status: str, estimate: float, shown: str
+) -> None:
+    effects = shipped.effects.copy()
+    at = effects["effect_id"].eq("brivanib_tace_os")
+    effects.loc[at, ["estimate", "p_value"]] = estimate, p
+    effects.loc[at, "p_sided"] = sided
+    limits = [("effects", "brivanib_tace_os", field) for field in ("ci_low", "ci_high", "ci_level")]
+    cells = {key: text for key, text in shipped.cells.items() if key not in limits}
+    statuses = {key: known for key, known in shipped.statuses.items() if key not in limits}
+    statuses["effects", "brivanib_tace_os", "p_sided"] = FieldStatus(status, "", "there")
+    changed = dataclasses.replace(shipped, effects=effects, cells=cells, statuses=statuses)
+    assert effect_shown(changed, "brivanib_tace_os")[0] == shown
+
+
+def test_claims_of_no_difference_follow_the_table(shipped: Evidence) -> None:
+    """Were the upper limit of STORM 0.99, its claim of no difference would be false."""
+    effects = shipped.effects.copy()
+    effects.loc[effects["effect_id"].eq("storm_rfs"), "ci_high"] = 0.99
+    changed = dataclasses.replace(shipped, effects=effects)
+    assert verdict(claim_effect(changed, "no difference", "storm_rfs")) == "contradicted"
 
 
 @pytest.mark.parametrize(
@@ -175,6 +250,8 @@ def test_times_are_compared_within_their_printing(shipped: Evidence, value: floa
         (556, "studies:storm:n_treated", "supported"),
         (471, "event_counts:storm_ended_treatment:events_treated", "supported"),
         (472, "event_counts:storm_ended_treatment:events_treated", "contradicted"),
+        (1943, "studies:assure:n_randomised", "supported"),
+        (1296, "studies:assure:n_randomised", "contradicted"),
     ],
 )
 def test_numbers_of_patients_are_exact(shipped: Evidence, value: float, refers_to: str, expected: str) -> None:
@@ -190,6 +267,8 @@ def test_other_figures(shipped: Evidence) -> None:
     lesions = "event_counts:soramic_local_recurrence:events_treated"
     assert verdict(claim(shipped, 6, "lesions", lesions)) == "supported"
     assert verdict(claim(shipped, 6, "patients", lesions)) == "contradicted"
+    assert verdict(claim(shipped, 28, "countries", "studies:storm:n_countries")) == "supported"
+    assert verdict(claim(shipped, 27, "countries", "studies:storm:n_countries")) == "contradicted"
 
 
 def test_a_blank_figure_cannot_be_verified(shipped: Evidence) -> None:

@@ -191,12 +191,88 @@ WRONG = [
     ("statements", "storm_patients", "claimed_value", "", "claimed_value", "a figure without a claim", "the number"),
     ("statements", "storm_patients", "claimed_unit", "", "claimed_unit", "stand together", "a unit"),
     ("statements", "storm_patients", "verdict", "supported", "verdict", "by hand", "computed from the figure"),
-    ("statements", "storm_rfs", "verdict", "", "verdict", "no verdict", "no figure to compute it from"),
-    ("statements", "storm_rfs", "reason", "", "reason", "no reason", "no figure to compute it from"),
-    ("statements", "storm_rfs", "section", "results", "section", "unknown code", "introduction"),
+    ("statements", "storm_design", "verdict", "", "verdict", "no verdict", "no figure to compute it from"),
+    ("statements", "storm_design", "reason", "", "reason", "no reason", "no figure to compute it from"),
+    ("statements", "storm_design", "section", "results", "section", "unknown code", "introduction"),
     ("risk_of_bias", "storm.randomisation", "judgement", "serious", "judgement", "unknown to RoB 2", "some concerns"),
     ("risk_of_bias", "storm.randomisation", "domain", "confounding", "domain", "unknown to RoB 2", "randomisation"),
     ("risk_of_bias", "tactics.overall", "judgement", "low", "judgement", "better overall than in a domain", "or worse"),
+    ("statements", "storm_rfs", "claimed_effect", "", "claimed_effect", "stand together", "no difference / no benefit"),
+    ("statements", "storm_rfs", "claimed_effect", "none", "claimed_effect", "unknown code", "no difference / no"),
+    (
+        "statements",
+        "storm_patients",
+        "claimed_effect",
+        "harm",
+        "claimed_effect",
+        "stand together",
+        "not in :significant",
+    ),
+    (
+        "statements",
+        "storm_rfs",
+        "claimed_value",
+        "1",
+        "claimed_value",
+        "a number where an effect",
+        "says what is claimed",
+    ),
+    ("statements", "storm_rfs", "refers_to", "effects:strm:significant", "refers_to", "no strm", "effects.csv"),
+    ("statements", "storm_rfs", "refers_to", "studies:storm:significant", "refers_to", "unknown figure", "table:key:"),
+    ("statements", "storm_rfs", "verdict", "supported", "verdict", "by hand", "computed from the figure"),
+    (
+        *("statements", "later_soramic", "reason", "{effects:soramic_ablation_ttr:hr}", "reason"),
+        *("no such figure", "a figure that is filled"),
+    ),
+    (
+        *("statements", "later_soramic", "reason", "{effects:feng_2014_os:estimate}", "reason"),
+        *("no such figure", "a figure that is filled"),
+    ),
+    ("studies", "assure", "n_randomised", "1295", "n_randomised", "all arms together", "at least 1296"),
+    ("studies", "storm", "n_randomised", "1603", "n_randomised", "all arms together", "at most 1602"),
+    # where a figure was seen
+    (
+        *("field_status", "effects.storm_rfs.ci_low", "where", "From memory; also S13", "where"),
+        *("what comes from memory is not seen", "recalled, or where it was read"),
+    ),
+    (
+        *("field_status", "effects.storm_ttr.p_sided", "where", "from memory", "where"),
+        *("what comes from memory is not derived", "recalled, or where it was read"),
+    ),
+    ("field_status", "effects.storm_rfs.ci_low", "where", "a talk", "where", "no source was read there", "sources.csv"),
+    (
+        "field_status",
+        "effects.storm_rfs.ci_low",
+        "where",
+        "S99: table",
+        "where",
+        "no source was read there",
+        "source_id",
+    ),
+    (
+        "field_status",
+        "effects.storm_rfs.ci_low",
+        "where",
+        "S17: table 2",
+        "where",
+        "that was not read",
+        "that was read",
+    ),
+    ("risk_of_bias", "tace_2.overall", "judgement", "low", "judgement", "a domain could not be", "no information"),
+    ("risk_of_bias", "storm.overall", "judgement", "no information", "judgement", "better overall", "or worse"),
+    ("certainty", "space_untaceable.start", "step", "2", "step", "design of the study puts it", "4"),
+    ("certainty", "soramic_any_ae.start", "step", "2", "step", "design of the study puts it", "4"),
+    ("certainty", "adjuvant_rfs.start", "judged_k", "", "judged_k", "studies that were judged", "when it was judged"),
+    ("certainty", "adjuvant_rfs.imprecision", "judged_k", "1", "judged_k", "studies that were", "the row of start"),
+    (
+        "certainty",
+        "adjuvant_rfs.start",
+        "judged_ci_low",
+        "",
+        "judged_ci_low",
+        "interval that was judged",
+        "both limits",
+    ),
     ("certainty", "adjuvant_rfs.start", "step", "3", "step", "not a step of start", "4 / 2"),
     ("certainty", "adjuvant_rfs.risk_of_bias", "step", "1", "step", "not a step of risk_of_bias", "0 / -1 / -2"),
     ("certainty", "adjuvant_rfs.start", "effect_id", "storm_rfs", "synthesis_id", "of a synthesis or", "one of both"),
@@ -217,6 +293,19 @@ def test_a_wrong_cell_is_named(
         assert value in text or at != column
     else:
         assert re.search(r"found: +nothing", text)
+
+
+def test_a_number_of_patients_or_countries_is_held_against_a_figure(folder: Path) -> None:
+    change(folder, "statements", "storm_countries", "verdict", "supported")
+    change(folder, "statements", "storm_countries", "reason", "so it is said")
+    row = change(folder, "statements", "storm_countries", "refers_to", "")
+    (problem,) = problems(folder)
+    assert problem == (
+        f"data/evidence/statements.csv, row {row}, column claimed_value: "
+        "a number of them that is held against no figure\n"
+        "    found:    28\n"
+        "    expected: a figure in refers_to, or no number"
+    )
 
 
 def test_doubled_study_endpoint_look_names_the_row_before(folder: Path) -> None:
@@ -262,7 +351,7 @@ def test_all_problems_of_all_files_at_once(folder: Path) -> None:
         ("effects", change(folder, "effects", "storm_rfs", "estimate", "1.5"), "estimate"),
         ("effects", change(folder, "effects", "space_ttp", "ci_high", "ten"), "ci_high"),
         ("event_counts", change(folder, "event_counts", "kan_recurrence", "events_control", "33"), "events_control"),
-        ("statements", change(folder, "statements", "storm_rfs", "reason", ""), "reason"),
+        ("statements", change(folder, "statements", "storm_design", "reason", ""), "reason"),
     ]
     found = problems(folder)
     assert len(found) == len(places)
@@ -339,6 +428,55 @@ def test_a_file_that_cannot_be_taken_apart(folder: Path, edit: Callable[[bytes],
 def test_a_lost_row_is_one_problem_not_a_dozen(folder: Path) -> None:
     rewrite(folder, "effects", lambda data: data.replace(b"\nstorm_os,", b"\nstorm,os,", 1))
     assert len(problems(folder)) == 1
+
+
+@pytest.mark.parametrize("table", ["sources", "studies", "effects", "survival_percentages", "event_counts"])
+def test_a_file_of_which_only_the_header_is_left_is_one_problem(folder: Path, table: str) -> None:
+    store(folder, table, records(folder, table)[:1])
+    (problem,) = problems(folder)
+    assert problem.startswith(f"data/evidence/{table}.csv: {table}.csv has no rows\n    found:    a header only\n")
+
+
+def test_no_status_at_all_is_one_problem(folder: Path) -> None:
+    store(folder, "field_status", records(folder, "field_status")[:1])
+    (problem,) = problems(folder)
+    assert problem.startswith("data/evidence/field_status.csv: field_status.csv has no rows")
+
+
+def test_tables_of_which_nobody_speaks_may_be_empty(folder: Path) -> None:
+    for table in ("statements", "risk_of_bias", "certainty"):
+        store(folder, table, records(folder, table)[:1])
+    assert read_evidence(folder).statements.empty
+
+
+def test_percentages_of_one_arm_at_a_month_without_those_of_the_other(folder: Path) -> None:
+    """They could not be compared, and would otherwise be left out in silence."""
+    row = change(folder, "survival_percentages", "wang_2024.RFS.treated.24", "month", "18")
+    other = 1 + [each[:4] for each in records(folder, "survival_percentages")].index(
+        ["wang_2024", "RFS", "control", "24"]
+    )
+    change(
+        folder,
+        "field_status",
+        "survival_percentages.wang_2024.RFS.treated.24.percent",
+        "key",
+        "wang_2024.RFS.treated.18",
+    )
+    place = "data/evidence/survival_percentages.csv, row {}, column month: no percentage of the {} arm at this month"
+    found = problems(folder)
+    assert [problem.splitlines()[0] for problem in found] == [
+        place.format(row, "control"),
+        place.format(other, "treated"),
+    ]
+    assert "found:    18" in found[0] and "both arms at the same months: 12, 24, 36" in found[0]
+
+
+def test_an_arm_alone_may_have_percentages(folder: Path) -> None:
+    rows = records(folder, "survival_percentages")
+    store(folder, "survival_percentages", [row for row in rows if row[0] != "wang_2024" or row[2] != "control"])
+    statuses = [row for row in records(folder, "field_status") if not row[1].startswith("wang_2024.RFS.control")]
+    store(folder, "field_status", statuses)
+    assert read_evidence(folder).survival_percentages["study_id"].eq("wang_2024").sum() == 3
 
 
 def test_a_file_that_is_not_there(folder: Path) -> None:

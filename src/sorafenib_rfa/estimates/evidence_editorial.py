@@ -9,7 +9,7 @@ import pandas as pd
 from sorafenib_rfa.estimates.ard import ArdBuilder, Estimates, ard_id
 from sorafenib_rfa.estimates.evidence_common import STUDIES, members
 from sorafenib_rfa.evidence.editorial import check_statements
-from sorafenib_rfa.evidence.schema import ARMS, BOTH_ARMS, COMPUTED_VERDICTS, HAND_VERDICTS, figures_of
+from sorafenib_rfa.evidence.schema import ARMS, BOTH_ARMS, COMPUTED_VERDICTS, HAND_VERDICTS, SIGNIFICANT, figures_of
 from sorafenib_rfa.evidence.tables import Evidence
 
 ENGINE = "sorafenib_rfa.evidence.editorial"
@@ -78,8 +78,16 @@ def estimate_editorial(evidence: Evidence, cohort_name: str, record: str) -> Est
 
 def _curve(checked: pd.DataFrame, evidence: Evidence) -> pd.DataFrame:
     frame = checked.assign(
-        claimed=[_printed(*pair) for pair in zip(checked["claimed_value"], checked["claimed_unit"], strict=True)],
-        source=[_printed(*pair) for pair in zip(checked["source_value"], checked["source_unit"], strict=True)],
+        claimed=[
+            _printed(*claim)
+            for claim in zip(checked["claimed_value"], checked["claimed_unit"], checked["claimed_effect"], strict=True)
+        ],
+        source=[
+            _printed(value, unit if pd.isna(limits) else f"({limits})")
+            for value, unit, limits in zip(
+                checked["source_value"], checked["source_unit"], checked["source_interval"], strict=True
+            )
+        ],
         source_value_id=[_figure_id(evidence, text) for text in checked["refers_to"].fillna("")],
     )
     texts = [
@@ -91,9 +99,9 @@ def _curve(checked: pd.DataFrame, evidence: Evidence) -> pd.DataFrame:
     return frame.assign(**{name: frame[name].fillna("") for name in texts})
 
 
-def _printed(value: float, unit: str | None) -> str:
+def _printed(value: float, unit: str | None, otherwise: str | None = None) -> str:
     if pd.isna(value):
-        return ""
+        return "" if pd.isna(otherwise) else str(otherwise)
     return f"{value:g}" + ("" if pd.isna(unit) or not unit else f" {unit}")
 
 
@@ -103,7 +111,7 @@ def _figure_id(evidence: Evidence, refers_to: str) -> str:
     if len(figures) != 1:  # a quotient of two figures is no row
         return ""
     ((table, key, field),) = figures
-    fields = ("n_treated", "n_control") if field == BOTH_ARMS else (field,)
+    fields = {BOTH_ARMS: ("n_treated", "n_control"), SIGNIFICANT: ("estimate",)}.get(field, (field,))
     if any(evidence.printed(table, key, each) is None for each in fields):
         return ""
     if table == "effects":

@@ -43,6 +43,8 @@ _SIZES: Final = {
     "n_screened": "patients screened",
     "n_treated": "patients of the arm treated",
     "n_control": "patients of the comparator",
+    "n_randomised": "patients of all arms",
+    "n_countries": "countries",
 }
 
 _EVENT_OF: Final = {"RFS": "Recurrence or death", "DFS": "Recurrence or death", "TTR": "Recurrence", "OS": "Death"}
@@ -110,7 +112,7 @@ def estimate_effects(evidence: Evidence, plan: Plan, cohort_name: str, record: s
     Estimates
         ARD part ``effects``. Quoted (population "As published"): ``effects.<effect_id>.hr`` (or ``rr``, ``or``;
         interval at the level printed, p as printed), ``.median_treated|median_control`` (months);
-        ``effects.<study_id>.n_screened|n_treated|n_control|n_both_arms``;
+        ``effects.<study_id>.n_screened|n_treated|n_control|n_randomised|n_countries|n_both_arms``;
         ``effects.<outcome_id>.treated|control.events|total``, ``.p_printed``, and ``.percent`` where counts are not
         given. Computed from what was quoted: ``effects.<effect_id>.p_from_ci``,
         ``.hr_from_p`` (interval from estimate and p); ``effects.<outcome_id>.treated|control.percent`` with the exact

@@ -6,23 +6,28 @@ sources came from the editorial, from the study question and from later updates,
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
 import pandas as pd
 
 from sorafenib_rfa.config.models import Plan
+from sorafenib_rfa.errors import Problem
 from sorafenib_rfa.estimates.ard import ArdBuilder, Estimates, ard_id
-from sorafenib_rfa.estimates.evidence_common import STUDIES, evidence_plan, members
-from sorafenib_rfa.estimates.evidence_selection import POOLED_ROLE, select_effects
+from sorafenib_rfa.estimates.evidence_common import DESIGN_GROUPS, STUDIES, evidence_plan, members
+from sorafenib_rfa.estimates.evidence_selection import POOLED_ROLE, pooled_rows, select_effects
 from sorafenib_rfa.estimates.evidence_synthesis import counted_effect
-from sorafenib_rfa.evidence.schema import ARMS, BIAS_TOOLS
-from sorafenib_rfa.evidence.tables import Evidence
+from sorafenib_rfa.evidence.schema import ARMS, BIAS_TOOLS, STARTS
+from sorafenib_rfa.evidence.tables import Evidence, EvidenceError
+from sorafenib_rfa.stats.meta_analysis import meta_analysis
 
 ENGINE = "sorafenib_rfa.estimates.evidence_review"
 WORDS: Final = {1: "very low", 2: "low", 3: "moderate", 4: "high"}
 """Level of certainty -> its word in GRADE."""
 _START: Final = "start"
 _OVERALL: Final = "overall"
+_JUDGED_HALF: Final = 0.005
+"""Half of the last digit with which a judged limit is written."""
 _IDENTIFIED: Final = {
     "editorial": "Sources: the editorial, and those found through it",
     "study_question": "Sources: found for the question of the study",
@@ -36,6 +41,7 @@ _READ: Final = {
 }
 _FLOW_COLUMNS: Final = ["order", "box", "step", "label", "parent", "side", "n", "ard_id", "reason"]
 _BIAS_COLUMNS: Final = ["study_id", "label", "tool", "domain", "judgement", "reason", "overall"]
+_START_OF_GROUP: Final = {group: float(STARTS[design]) for design, group in DESIGN_GROUPS.items()}
 _CERTAINTY_COLUMNS: Final = [
     *("finding_id", "synthesis_id", "effect_id", "outcome", "level", "word", "level_id", "domain", "step", "reason"),
     *("ard_id", "control_id", "effect_kind", "k_id", "k"),
@@ -313,8 +319,22 @@ def certainty_level(steps: pd.DataFrame) -> int:
 
 
 def _add_certainty(ard: ArdBuilder, evidence: Evidence, selected: pd.DataFrame, plan: Plan) -> pd.DataFrame:
-    """Add the level of each finding; return its steps with their reasons and the effect it is about."""
+    """Add the level of each finding; return its steps with their reasons and the effect it is about.
+
+    Raises
+    ------
+    EvidenceError
+        If a finding was judged by other studies or another interval than there are now, or starts where the designs of
+        its synthesis do not put it.
+    """
     effects = selected.set_index("effect_id")
+    problems = [
+        problem
+        for start in evidence.certainty[evidence.certainty["domain"] == _START].to_dict("records")
+        for problem in _changed(start, selected, plan)
+    ]
+    if problems:
+        raise EvidenceError(problems)
     rows = []
     for finding, steps in evidence.certainty.groupby("finding_id", sort=False):
         level = certainty_level(steps)
@@ -348,6 +368,51 @@ def _add_certainty(ard: ArdBuilder, evidence: Evidence, selected: pd.DataFrame, 
     texts = [name for name in _CERTAINTY_COLUMNS if name not in numbers]
     frame = frame.astype(dict.fromkeys(texts, "string") | dict.fromkeys(numbers, "float64"))
     return frame.assign(**{name: frame[name].fillna("") for name in texts})
+
+
+def _changed(start: dict[str, object], selected: pd.DataFrame, plan: Plan) -> list[Problem]:
+    """Say what a finding was judged by that is no longer so; `start` is its row of that domain."""
+    finding = start["finding_id"]
+    place = {"file": start["src_file"], "row": int(start["src_row"])}
+    again = "judge the finding again in all its domains, and write down what it was judged by"
+    k, low, high = _current(start, selected, plan)
+    problems = []
+    if start["judged_k"] != k:
+        found, expected = f"{start['judged_k']:g}", f"{k}, as many studies as there are now"
+        message = f"{finding} was judged by another number of studies"
+        problems.append(Problem(message, column="judged_k", found=found, expected=expected, hint=again, **place))
+    for column, limit in (("judged_ci_low", low), ("judged_ci_high", high)):
+        judged = start[column]
+        same = math.isnan(judged) if math.isnan(limit) else abs(judged - limit) <= _JUDGED_HALF + 1e-9
+        if not same:
+            found = "nothing" if math.isnan(judged) else f"{judged:.2f}"
+            expected = "nothing: there is no interval now" if math.isnan(limit) else f"{limit:.2f}, as it is now"
+            message = f"{finding} was judged by another interval"
+            problems.append(Problem(message, column=column, found=found, expected=expected, hint=again, **place))
+    synthesis = evidence_plan(plan).syntheses.get(start["synthesis_id"] if pd.notna(start["synthesis_id"]) else "")
+    if synthesis is not None and start["step"] != _START_OF_GROUP[synthesis.design_group]:
+        message = f"{finding} does not start where its designs put it ({synthesis.design_group})"
+        expected = f"{_START_OF_GROUP[synthesis.design_group]:g}"
+        problems.append(Problem(message, column="step", found=f"{start['step']:g}", expected=expected, **place))
+    return problems
+
+
+def _current(start: dict[str, object], selected: pd.DataFrame, plan: Plan) -> tuple[int, float, float]:
+    """Return the number of studies of a finding, and the interval that is shown for it; NaN where there is none."""
+    settings, name = evidence_plan(plan), start["synthesis_id"]
+    if pd.isna(name):
+        row = selected[selected["effect_id"] == start["effect_id"]]
+        return 1, *((float(row["lo"].iloc[0]), float(row["hi"].iloc[0])) if len(row) else (math.nan, math.nan))
+    if name not in settings.syntheses:  # said where the finding is added
+        return int(start["judged_k"]), start["judged_ci_low"], start["judged_ci_high"]
+    rows = pooled_rows(selected, name, settings.syntheses[name], unverified=False)
+    if len(rows) < 2:
+        return len(rows), *(
+            (float(rows["lo"].iloc[0]), float(rows["hi"].iloc[0])) if len(rows) else (math.nan, math.nan)
+        )
+    numbers = (rows[column].to_numpy(dtype=float) for column in ("log_estimate", "se"))
+    pooled = meta_analysis(*numbers, level=plan.confidence_level, at_least_wald=settings.at_least_wald)
+    return len(rows), math.exp(pooled.random.ci_low), math.exp(pooled.random.ci_high)
 
 
 def _effect_of(

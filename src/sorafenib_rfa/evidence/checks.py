@@ -16,11 +16,15 @@ from sorafenib_rfa.evidence.schema import (
     ARMS,
     BIAS_TOOLS,
     CERTAINTY_DOMAINS,
+    CLAIMED_EFFECTS,
     DOI,
     KEY_COLUMNS,
     NUMBER,
+    QUOTED_FIGURE,
+    SIGNIFICANT,
     SLUG,
     SOURCE_ID,
+    STARTS,
     STATUS_FIELDS,
     TABLES,
     UNITS,
@@ -31,6 +35,12 @@ from sorafenib_rfa.evidence.schema import (
     key_of,
 )
 
+_SOURCES_NAMED = re.compile(rf"\b{SOURCE_ID.pattern}\b")
+_MEMORY = "from memory"
+_COUNTED = ("patients", "lesions", "countries")
+"""Units of claims that can always be held against a table."""
+REFERENCES = (("sources", "source_id"), ("studies", "study_id"), ("effects", "effect_id"))
+"""Tables that others point to, and by which column."""
 _BIB_KEY = re.compile(r"^@\w+\{\s*([^,\s]+)\s*,", re.MULTILINE)
 
 
@@ -243,6 +253,27 @@ def filled_figures(tables: Mapping[str, TableRows]) -> Iterator[tuple[tuple[str,
                     yield (name, key, column), row.cells[column]
 
 
+def _check_emptiness(reader: TableReader, tables: Mapping[str, TableRows]) -> None:
+    """Say of a table without rows that others speak of it, once: not of each of them that it speaks of nothing."""
+    outcomes = {row.cells["outcome_id"] for row in tables["event_counts"].rows} if "event_counts" in tables else set()
+    spoken: Counter[str] = Counter()
+    for name, table in tables.items():
+        for row in table.rows:
+            for target, column in REFERENCES:  # a finding on harms is about an outcome that was counted
+                spoken[target] += name != target and row.cells.get(column, "") not in {"", *outcomes}
+            if name == "field_status":
+                spoken[row.cells["table"]] += 1
+            if name == "statements" and row.cells["refers_to"]:
+                spoken[row.cells["refers_to"].partition(":")[0]] += 1
+    if all(name in tables for name in STATUS_FIELDS):
+        spoken["field_status"] += sum(1 for _ in filled_figures(tables))
+    for name, table in tables.items():
+        if not table.rows and name not in reader.incomplete and spoken[name]:
+            reader.incomplete.add(name)
+            expected = f"a row for each of which other tables speak, {spoken[name]} times"
+            reader.fault(name, None, None, f"{name}.csv has no rows", "a header only", expected)
+
+
 def _check_unique(reader: TableReader, tables: Mapping[str, TableRows]) -> None:
     identities = {
         "sources": ("source_id",),
@@ -282,11 +313,13 @@ def _refuse_doubles(reader: TableReader, table: TableRows, columns: tuple[str, .
 
 def _check_references(reader: TableReader, tables: Mapping[str, TableRows]) -> None:
     """Hold identifiers against the table they point to."""
-    for target, column in (("sources", "source_id"), ("studies", "study_id"), ("effects", "effect_id")):
+    for target, column in REFERENCES:
         if target not in tables or target in reader.incomplete:
             continue
         known = {row.cells[column] for row in tables[target].rows}
         if target == "effects" and "event_counts" in tables:  # a finding on harms is about an outcome that was counted
+            if "event_counts" in reader.incomplete:
+                continue
             known |= {row.cells["outcome_id"] for row in tables["event_counts"].rows}
         for name, table in tables.items():
             if name == target or column not in {each.name for each in TABLES[name]}:
@@ -343,6 +376,20 @@ def _check_studies(reader: TableReader, tables: Mapping[str, TableRows]) -> None
                 "fewer were screened than took part",
                 screened,
                 f"at least {float(treated) + float(control):g}",
+            )
+    for row in tables["studies"].good("n_screened", "n_treated", "n_control", "n_randomised"):
+        everyone, screened = row.cells["n_randomised"], row.cells["n_screened"]
+        if not everyone:
+            continue
+        least = sum(float(row.cells[name] or 0) for name in ("n_treated", "n_control"))
+        if float(everyone) < least or (screened and float(everyone) > float(screened)):
+            reader.fault(
+                "studies",
+                row.number,
+                "n_randomised",
+                "all arms together do not lie between the two compared and the screened",
+                everyone,
+                f"at least {least:g}" + (f", at most {screened}" if screened else ""),
             )
 
 
@@ -436,6 +483,30 @@ def _check_survival(reader: TableReader, tables: Mapping[str, TableRows]) -> Non
                     after.cells["percent"],
                     f"at most {before.cells['percent']}",
                 )
+    if table.name not in reader.incomplete:
+        _check_times_of_arms(reader, curves)
+
+
+def _check_times_of_arms(reader: TableReader, curves: Mapping[tuple[str, ...], list[Row]]) -> None:
+    """Refuse a percentage at a month at which the other arm, of which there are some, has none."""
+    for (study, endpoint, arm), rows in curves.items():
+        (other,) = (each for each in ARMS if each != arm)
+        fellows = curves.get((study, endpoint, other))
+        if fellows is None:
+            continue
+        months = {float(row.cells["month"]) for row in fellows}
+        for row in rows:
+            if float(row.cells["month"]) not in months:
+                reader.fault(
+                    "survival_percentages",
+                    row.number,
+                    "month",
+                    f"no percentage of the {other} arm at this month",
+                    row.cells["month"],
+                    "percentages of both arms at the same months: "
+                    + ", ".join(f"{month:g}" for month in sorted(months)),
+                    "arms are compared at months that both have; leave out the others",
+                )
 
 
 def _check_counts(reader: TableReader, tables: Mapping[str, TableRows]) -> None:
@@ -469,6 +540,11 @@ def _check_statuses(reader: TableReader, tables: Mapping[str, TableRows]) -> Non
         if status != "recalled" and not where:
             expected = "the address at which it was seen" if status == "seen" else "how it was derived"
             reader.fault("field_status", row.number, "where", "where the figure comes from", "nothing", expected)
+        elif status != "recalled" and where.lower().startswith(_MEMORY):
+            message = f"what comes from memory is not {status}"
+            reader.fault("field_status", row.number, "where", message, where, "recalled, or where it was read")
+        elif status == "seen":
+            _check_place(reader, tables, row)
     filled = dict(filled_figures(tables))
     known = {
         (row.cells["table"], row.cells["key"], row.cells["field"]): row.number
@@ -505,6 +581,23 @@ def _check_statuses(reader: TableReader, tables: Mapping[str, TableRows]) -> Non
                     )
 
 
+def _check_place(reader: TableReader, tables: Mapping[str, TableRows], row: Row) -> None:
+    """Hold the place at which a figure was seen against those at which sources were read."""
+    if "sources" not in tables or "sources" in reader.incomplete:
+        return
+    where = row.cells["where"]
+    named = set(_SOURCES_NAMED.findall(where))
+    read, unread = set(), set()
+    for source in tables["sources"].good("source_id", "read_extent", "read_at"):
+        places = [place.strip() for place in source.cells["read_at"].split(" ; ")]
+        if source.cells["source_id"] in named or any(place and place in where for place in places):
+            (unread if source.cells["read_extent"] == "not_found" else read).add(source.cells["source_id"])
+    if not read:
+        message = "a figure cannot be seen in a source that was not read" if unread else "no source was read there"
+        expected = f"a place of {reader.shown('sources')} (read_at), or the source_id of a source that was read"
+        reader.fault("field_status", row.number, "where", message, where, expected)
+
+
 def _check_statements(reader: TableReader, tables: Mapping[str, TableRows]) -> None:
     if "statements" not in tables:
         return
@@ -518,9 +611,24 @@ def _check_statements(reader: TableReader, tables: Mapping[str, TableRows]) -> N
                 row.cells["claimed_unit"] or "nothing",
                 "a unit" if row.cells["claimed_value"] else "nothing, as there is no claimed value",
             )
-        if row.cells["refers_to"] and not row.cells["claimed_value"]:
+        about_effect = row.cells["refers_to"].endswith(f":{SIGNIFICANT}")
+        if row.cells["refers_to"] and not about_effect and not row.cells["claimed_value"]:
             expected = "the number that is held against the figure"
             reader.fault("statements", row.number, "claimed_value", "a figure without a claim", "nothing", expected)
+        if not row.cells["refers_to"] and row.cells["claimed_unit"] in _COUNTED:
+            message = "a number of them that is held against no figure"
+            expected = "a figure in refers_to, or no number"
+            reader.fault("statements", row.number, "claimed_value", message, row.cells["claimed_value"], expected)
+        if about_effect == (not row.cells["claimed_effect"]):
+            expected = (
+                " / ".join(CLAIMED_EFFECTS) if about_effect else f"nothing, as refers_to ends not in :{SIGNIFICANT}"
+            )
+            found = row.cells["claimed_effect"] or "nothing"
+            message = "a claim about an effect and the effect stand together"
+            reader.fault("statements", row.number, "claimed_effect", message, found, expected)
+        if about_effect and row.cells["claimed_value"]:
+            message, expected = "a number where an effect is claimed", "nothing: claimed_effect says what is claimed"
+            reader.fault("statements", row.number, "claimed_value", message, row.cells["claimed_value"], expected)
         for column in ("verdict", "reason"):
             if row.cells["refers_to"] and row.cells[column]:
                 expected = "nothing: verdict and reason are computed from the figure"
@@ -531,6 +639,12 @@ def _check_statements(reader: TableReader, tables: Mapping[str, TableRows]) -> N
     for row in tables["statements"].good("refers_to"):
         if row.cells["refers_to"]:
             _check_reference(reader, tables, row)
+    figures = dict(filled_figures(tables)) if all(name in tables for name in STATUS_FIELDS) else None
+    for row in tables["statements"].good("reason"):
+        for found in QUOTED_FIGURE.finditer(row.cells["reason"]):
+            if figures is not None and found.groups() not in figures and found[1] not in reader.incomplete:
+                expected = "table:key:field of a figure that is filled, such as effects:storm_rfs:estimate"
+                reader.fault("statements", row.number, "reason", "no such figure", found[0], expected)
 
 
 def _check_reference(reader: TableReader, tables: Mapping[str, TableRows], row: Row) -> None:
@@ -539,13 +653,14 @@ def _check_reference(reader: TableReader, tables: Mapping[str, TableRows], row: 
         figures = figures_of(text)
     except ValueError:
         figures = []
-    units = [claimable_units(table, column) for table, _, column in figures]
+    about_effect = len(figures) == 1 and figures[0][0] == "effects" and figures[0][2] == SIGNIFICANT
+    units = [("an effect",)] if about_effect else [claimable_units(table, column) for table, _, column in figures]
     if not all(units) or not units:
         expected = "table:key:field of a figure, such as effects:space_ttp:median_treated, or two with / between them"
         reader.fault("statements", row.number, "refers_to", "unknown figure", text, expected)
         return
     allowed = units[0] if len(units) == 1 else ("times",)
-    if unit and unit not in allowed:
+    if unit and not about_effect and unit not in allowed:
         message = f"not the unit of {text}"
         reader.fault("statements", row.number, "claimed_unit", message, unit, " / ".join(allowed))
     for table, key, _ in figures:
@@ -584,11 +699,20 @@ def _check_bias(reader: TableReader, tables: Mapping[str, TableRows]) -> None:
 
 
 def _check_overall(reader: TableReader, judged: Mapping[str, Row], judgements: tuple[str, ...]) -> None:
-    """Refuse an overall judgement better than that of a domain; `judgements` run from low on, no information last."""
+    """Refuse an overall judgement better than that of a domain; `judgements` run from low on, no information last.
+
+    Where what could be judged is low and a domain could not be, the whole cannot be judged either.
+    """
     order = {judgement: step for step, judgement in enumerate(judgements[:-1])}
     overall = judged["overall"]
     made = [row.cells["judgement"] for domain, row in judged.items() if domain != "overall"]
     worst = max((judgement for judgement in made if judgement in order), key=order.__getitem__, default=None)
+    *_, unknown = judgements
+    if unknown in made and (worst is None or order[worst] == 0):
+        if overall.cells["judgement"] != unknown:
+            message = "judged overall, where a domain could not be and no other is worse than low"
+            reader.fault("risk_of_bias", overall.number, "judgement", message, overall.cells["judgement"], unknown)
+        return
     if worst is not None and order.get(overall.cells["judgement"], -1) < order[worst]:
         message = "better overall than in a domain"
         reader.fault(
@@ -617,6 +741,9 @@ def _check_certainty(reader: TableReader, tables: Mapping[str, TableRows]) -> No
                 found,
                 "one of both",
             )
+        _check_judged(reader, row)
+        if row.cells["domain"] == "start":
+            _check_start(reader, tables, row)
         findings.setdefault(row.cells["finding_id"], {})[row.cells["domain"]] = row.number
     for finding, domains in findings.items():
         missing = [domain for domain in CERTAINTY_DOMAINS if domain not in domains]
@@ -631,7 +758,43 @@ def _check_certainty(reader: TableReader, tables: Mapping[str, TableRows]) -> No
             )
 
 
+def _check_judged(reader: TableReader, row: Row) -> None:
+    """Refuse what a finding was judged by elsewhere than in the row of its start."""
+    k, low, high = (row.cells[name] for name in ("judged_k", "judged_ci_low", "judged_ci_high"))
+    at_start = row.cells["domain"] == "start"
+    if at_start != bool(k):
+        expected = "the number of studies when it was judged" if at_start else "nothing: it stands in the row of start"
+        reader.fault("certainty", row.number, "judged_k", "studies that were judged", k or "nothing", expected)
+    if bool(low) != bool(high) or (low and not at_start):
+        expected = "both limits or none" if at_start else "nothing: it stands in the row of start"
+        found = f"{low or 'nothing'} to {high or 'nothing'}"
+        reader.fault("certainty", row.number, "judged_ci_low", "the interval that was judged", found, expected)
+
+
+def _check_start(reader: TableReader, tables: Mapping[str, TableRows], row: Row) -> None:
+    """Hold the start of a finding about one effect or outcome against the design of its study."""
+    study = next(
+        (
+            each.cells["study_id"]
+            for name, column in (("effects", "effect_id"), ("event_counts", "outcome_id"))
+            for each in (tables[name].rows if name in tables else [])
+            if row.cells["effect_id"] and each.cells[column] == row.cells["effect_id"]
+        ),
+        None,
+    )
+    designs = (
+        {each.cells["study_id"]: each.cells["design"] for each in tables["studies"].rows}
+        if study and "studies" in tables
+        else {}
+    )
+    expected = STARTS.get(designs.get(study, ""))
+    if expected is not None and row.cells["step"] in STARTS.values() and row.cells["step"] != expected:
+        message = f"not where the design of the study puts it ({designs[study]})"
+        reader.fault("certainty", row.number, "step", message, row.cells["step"], expected)
+
+
 CHECKS: tuple[Callable[[TableReader, Mapping[str, TableRows]], None], ...] = (
+    _check_emptiness,
     _check_unique,
     _check_references,
     _check_sources,

@@ -45,6 +45,15 @@ SECTIONS = (
 )
 CLAIMED_UNITS = (*UNITS, "patients", "lesions", "countries", "trials", "percent", "ratio", "times")
 BOTH_ARMS = "n_both_arms"
+SIGNIFICANT = "significant"
+"""What a statement refers to in the place of a field of ``effects``: whether the effect differs from none."""
+CLAIMED_EFFECTS = ("no difference", "no benefit", "benefit", "harm")
+QUOTED_FIGURE = re.compile(r"\{(\w+):([^:{}]+):(\w+)\}")
+"""A figure within a reason by hand, ``{effects:storm_rfs:estimate}``: it is told as the tables print it."""
+STARTS = MappingProxyType(
+    {"rct_double_blind": "4", "rct_open_label": "4", "cohort_matched": "2", "cohort": "2", "single_arm": "2"}
+)
+"""Design of the studies of a finding -> level at which its certainty starts."""
 COMPUTED_VERDICTS = ("supported", "unit error", "screened, not randomised", "contradicted", "not verifiable")
 HAND_VERDICTS = ("supported", "contradicted", "superseded", "not verifiable", "omission")
 # Domains and judgements in short words of our own; the tools' own wording is not reproduced.
@@ -145,6 +154,10 @@ TABLES: Mapping[str, tuple[Column, ...]] = MappingProxyType(
             _count("n_screened", above=0),
             _count("n_treated", above=0),
             _count("n_control", above=0),
+            _number("median_follow_up_treated", above=0),
+            _number("median_follow_up_control", above=0),
+            _count("n_randomised", above=0),
+            _count("n_countries", above=0),
             _text("registration"),
             _SOURCE,
             _text("role", needed=True, codes=("synthesis", "context", "narrative")),
@@ -204,6 +217,7 @@ TABLES: Mapping[str, tuple[Column, ...]] = MappingProxyType(
             _text("statement", needed=True),
             _number("claimed_value"),
             _text("claimed_unit", codes=CLAIMED_UNITS),
+            _text("claimed_effect", codes=CLAIMED_EFFECTS),
             _text("refers_to"),
             _SOURCE,
             _text("verdict", codes=HAND_VERDICTS),
@@ -224,6 +238,9 @@ TABLES: Mapping[str, tuple[Column, ...]] = MappingProxyType(
             _text("domain", needed=True, codes=CERTAINTY_DOMAINS),
             _number("step", needed=True, low=-2, high=4),
             _text("reason", needed=True),
+            _count("judged_k"),
+            _number("judged_ci_low", above=0),
+            _number("judged_ci_high", above=0),
         ),
     }
 )
@@ -240,7 +257,15 @@ STATUS_FIELDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
             "median_control",
             "median_unit",
         ),
-        "studies": ("n_screened", "n_treated", "n_control"),
+        "studies": (
+            "n_screened",
+            "n_treated",
+            "n_control",
+            "n_randomised",
+            "n_countries",
+            "median_follow_up_treated",
+            "median_follow_up_control",
+        ),
         "survival_percentages": ("percent",),
         "event_counts": (
             "events_treated",
@@ -294,6 +319,8 @@ def claimable_units(table: str, field: str) -> tuple[str, ...]:
         return UNITS
     if field.startswith("percent") or field == "ci_level":
         return ("percent",)
+    if field == "n_countries":
+        return ("countries",)
     if field.startswith(("n_", "events_", "total_")):
         return ("patients", "lesions") if table == "event_counts" else ("patients",)
     return ("ratio",) if field in ("estimate", "ci_low", "ci_high") else ()
