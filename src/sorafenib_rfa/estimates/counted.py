@@ -51,6 +51,8 @@ NOT_OF_PATIENTS: Final = frozenset(
         # patients and events of published studies, quoted: who they are is theirs
         "effects.n_screened",
         "effects.n_treated",
+        "effects.n_randomised",
+        "effects.n_countries",
         "effects.n_control",
         "effects.n_both_arms",
         "effects.events",
