@@ -27,6 +27,7 @@ from sorafenib_rfa.evidence.tables import Evidence, EvidenceError, read_evidence
 from sorafenib_rfa.public_data import load_colon
 from sorafenib_rfa.stats.cox import cox_fit
 from sorafenib_rfa.stats.kaplan_meier import kaplan_meier
+from sorafenib_rfa.stats.survival_percentages import reconstruct
 from tests.unit.evidence_made_up import ROOT, SHIPPED, Effect, made_up, the_plan
 
 PLAN = the_plan()
@@ -284,6 +285,66 @@ def test_without_censoring_estimates_stay_and_intervals_narrow(parts: dict[str, 
     assert len(intervals) == 9
     assert (intervals["lo"] < intervals["no_censoring_lo"]).all()
     assert (intervals["hi"] > intervals["no_censoring_hi"]).all()
+
+
+def with_percent(study: str, arm: str, month: float, percent: float) -> Evidence:
+    """Return the shipped tables with another percentage."""
+    rows = EVIDENCE.survival_percentages.copy()
+    at = rows["study_id"].eq(study) & rows["arm"].eq(arm) & rows["month"].eq(month)
+    assert at.any()
+    rows.loc[at, "percent"] = percent
+    return replace(EVIDENCE, survival_percentages=rows)
+
+
+def test_an_arm_of_which_nobody_is_left_keeps_its_earlier_intervals(ard: pd.DataFrame, tmp_path: Path) -> None:
+    made = estimate_reconstruction(with_percent("wang_2024", "control", 36, 0.0), tmp_path, PLAN, "evidence", "record")
+    found = made.ard.set_index("ard_id")
+    place = "reconstruction.wang_2024_rfs"
+    for name in ("m0_m12", "m12_m24"):
+        assert found.at[f"{place}.{name}.hr", "value"] == ard.at[f"{place}.{name}.hr", "value"]
+        assert found.at[f"{place}_no_censoring.{name}.hr", "ci_low"] > 0
+    by_hand = np.log(0.195) / np.log(0.299)
+    assert found.at[f"{place}.cumulative_hr", "value"] == pytest.approx(by_hand)
+    assert "ratio of the cumulative hazards at month 24;" in found.at[f"{place}.cumulative_hr", "method"]
+    assert "at month 36 an arm is at 0 percent" in found.at[f"{place}.hr", "method"]
+    for name in ("m24_m36.hr", "m36.difference", "m36.difference_lowest"):
+        assert math.isnan(found.at[f"{place}.{name}", "value"])
+        assert found.at[f"{place}.{name}", "method"].startswith("not estimable: an arm is at 0 percent at month 36")
+    last = made.curves["evidence_intervals"].query("study_id == 'wang_2024'").iloc[-1]
+    assert math.isnan(last["hr"]) and last["reason"].startswith("an arm is at 0 percent at month 36")
+    drawn = made.curves["evidence_survival"].query("study_id == 'wang_2024'")
+    assert drawn.loc[drawn["kind"] == "fitted", "month"].max() == 24
+    assert drawn.loc[drawn["kind"] == "published", "month"].max() == 36
+
+
+def test_an_arm_of_which_nobody_is_left_at_once_has_no_interval(tmp_path: Path) -> None:
+    evidence = with_percent("wang_2024", "treated", 12, 0.0)
+    rows = evidence.survival_percentages
+    rows.loc[rows["study_id"].eq("wang_2024") & rows["arm"].eq("treated"), "percent"] = 0.0
+    found = estimate_reconstruction(evidence, tmp_path, PLAN, "evidence", "record").ard.set_index("ard_id")
+    for name in ("m0_m12.hr", "hr", "heterogeneity", "m12.difference"):
+        row = found.loc[f"reconstruction.wang_2024_rfs.{name}"]
+        assert math.isnan(row["value"])
+        assert row["method"].startswith("not estimable: an arm is at 0 percent at month 12")
+
+
+def test_the_follow_up_that_is_printed_says_how_many_were_censored(ard: pd.DataFrame) -> None:
+    """62.0 and 60.9 months are printed of one study, and of the other none: its last percentage stands for it."""
+    row = ard.loc["reconstruction.recurrent_milan_tfs.hr"]
+    assert "median follow-up: treated 62 months and control 60.9 months" in row["method"]
+    assert "median follow-up seen" in row["method"]
+    own = reconstruct(
+        [12, 36, 60],
+        [90.8, 49.0, 20.4],
+        [67.8, 28.0, 14.5],
+        174,
+        174,
+        follow_up_median_treated=62.0,
+        follow_up_median_control=60.9,
+    )
+    assert (row["ci_low"], row["ci_high"]) == (own.average_hr.ci_low, own.average_hr.ci_high)
+    assumed = ard.at["reconstruction.wang_2024_rfs.hr", "method"]
+    assert "the last printed time is taken for the median follow-up" in assumed
 
 
 def test_fitted_curves_pass_through_the_printed_points(parts: dict[str, Estimates]) -> None:

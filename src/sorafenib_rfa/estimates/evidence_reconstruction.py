@@ -118,13 +118,15 @@ class _Percentages:
         self.study = study
         self.rows = rows.sort_values(["arm", "month"])
         self.analysis = f"{study_id}_{endpoint}"
+        self.until = 0.0
+        self.fallen: float | None = None
         self.what = f"{study['label']}, {ENDPOINTS[endpoint].lower()}"
         keys = [f"{study_id}.{endpoint}.{row.arm}.{row.month:g}" for row in self.rows.itertuples(index=False)]
         self.rows = self.rows.assign(key=keys)
         statuses = {status_words(evidence, "survival_percentages", key, {"percent": "percentages"}) for key in keys}
-        sizes = status_words(
-            evidence, "studies", study_id, {"n_treated": "sizes of the arms", "n_control": "sizes of the arms"}
-        )
+        names = {"n_treated": "sizes of the arms", "n_control": "sizes of the arms"}
+        names |= {f"median_follow_up_{arm}": "median follow-up" for arm in ARMS}
+        sizes = status_words(evidence, "studies", study_id, names)
         self.status = "; ".join([*sorted(statuses), sizes])
 
     def add(self, intervals: list[dict], survival: list[dict]) -> None:
@@ -139,38 +141,60 @@ class _Percentages:
             population=STUDIES,
             members=members(self.rows, "key"),
         )
-        table = self.rows.pivot(index="month", columns="arm", values="percent").dropna()
+        # the reader sees to it that both arms have the same months
+        table = self.rows.pivot(index="month", columns="arm", values="percent")
         months = table.index.to_numpy(dtype=float)
+        fallen = (table == 0).any(axis=1)
+        table = table[~fallen]
+        self.until = float(table.index.max()) if len(table) else 0.0
+        self.fallen = float(fallen.idxmax()) if fallen.any() else None
         main, why = self._reconstruct(table, "follow_up")
         no_censoring, why_not = self._reconstruct(table, "none")
         words = self._words(main)
         ids = self._add_intervals(self.analysis, months, main, why, words)
         self._add_summaries(self.analysis, months, main, why, words)
         other = f"{self.analysis}_no_censoring"
-        other_words = f"{self.what}: {self._model()}, nobody censored before month {months[-1]:g}; {self.status}"
+        other_words = f"{self.what}: {self._model()}, nobody censored before month {self.until:g}; {self.status}"
         other_ids = self._add_intervals(other, months, no_censoring, why_not, other_words)
         self._add_summaries(other, months, no_censoring, why_not, other_words)
         intervals += self._interval_rows(months, main, why, ids, no_censoring, other_ids)
-        survival += self._survival_rows(months, main)
+        survival += self._survival_rows(main)
 
     def _model(self) -> str:
-        return "hazards constant between the printed percentages"
+        end = (
+            "" if self.fallen is None else f" to month {self.until:g}, at month {self.fallen:g} an arm is at 0 percent"
+        )
+        return f"hazards constant between the printed percentages{end}"
+
+    def _beyond(self, month: float) -> str:
+        """Return why nothing is known of the time up to a month, '' where something is."""
+        if self.fallen is None or month < self.fallen:
+            return ""
+        return f"not estimable: an arm is at 0 percent at month {self.fallen:g}, its hazard before is without limit"
 
     def _words(self, main: TwoArmReconstruction | None) -> str:
         if main is None:
             return ""
-        median = main.treated.follow_up_median
-        assumed = "the last printed time is taken for the median follow-up" if main.treated.follow_up_assumed else ""
-        assumed = assumed or f"median follow-up {median:g} months"
+        treated, control = main.treated, main.control
+        if treated.follow_up_assumed and control.follow_up_assumed:
+            known = "the last printed time is taken for the median follow-up"
+        else:
+            medians = [
+                f"{name} {arm.follow_up_median:g} months{' (the last printed time)' if arm.follow_up_assumed else ''}"
+                for name, arm in (("treated", treated), ("control", control))
+            ]
+            known = f"median follow-up: {listed(medians)}"
         return (
-            f"{self.what}: {self._model()}; censoring at a constant rate, {assumed}; rounding of the print in the "
+            f"{self.what}: {self._model()}; censoring at a constant rate, {known}; rounding of the print in the "
             f"variance; arms taken as independent; {self.status}"
         )
 
     def _reconstruct(self, table: pd.DataFrame, censoring: str) -> tuple[TwoArmReconstruction | None, str]:
         sizes = [self.study["n_treated"], self.study["n_control"]]
-        if not set(ARMS) <= set(table.columns) or table.empty:
+        if not set(ARMS) <= set(table.columns):
             return None, "not estimable: no time at which percentages of both arms are printed"
+        if table.empty:
+            return None, self._beyond(self.fallen)
         if np.isnan(sizes).any():
             return None, "not estimable: the number of patients of an arm is not known"
         return attempt(
@@ -179,6 +203,8 @@ class _Percentages:
             table["treated"].to_numpy(dtype=float),
             table["control"].to_numpy(dtype=float),
             *(int(size) for size in sizes),
+            follow_up_median_treated=_known(self.study["median_follow_up_treated"]),
+            follow_up_median_control=_known(self.study["median_follow_up_control"]),
             censoring=censoring,
             decimals=int(self.rows["decimals"].min()),
             level=self.level,
@@ -194,8 +220,8 @@ class _Percentages:
     ) -> list[str]:
         ids = []
         for j, (start, end) in enumerate(zip([0.0, *months[:-1]], months, strict=True)):
-            row = None if made is None else made.intervals.iloc[j]
-            reason = why or (f"not estimable: {row['note']}" if row["note"] else "")
+            row = None if made is None or end > self.until else made.intervals.iloc[j]
+            reason = why or self._beyond(end) or (f"not estimable: {row['note']}" if row["note"] else "")
             given = not reason
             ids.append(
                 self._add(
@@ -217,7 +243,7 @@ class _Percentages:
     ) -> None:
         for stat, name, what in (
             ("hr", "average_hr", "average hazard ratio: what a Cox model of such patients would give"),
-            ("cumulative_hr", "cumulative_hr", f"ratio of the cumulative hazards at month {months[-1]:g}"),
+            ("cumulative_hr", "cumulative_hr", f"ratio of the cumulative hazards at month {self.until:g}"),
         ):
             found = None if made is None else getattr(made, name)
             reason = why or ("" if found is not None else "not estimable: an arm has no events as printed")
@@ -258,7 +284,8 @@ class _Percentages:
     def _add_restricted_means(
         self, analysis: str, month: float, made: TwoArmReconstruction | None, why: str, words: str
     ) -> None:
-        means = None if made is None else made.rmst(month)
+        why = why or self._beyond(month)
+        means = None if made is None or why else made.rmst(month)
         place = {"variable": horizon(month)}
         reach = float(ndtri(0.5 + self.level / 2))
         for arm in ARMS:
@@ -321,11 +348,11 @@ class _Percentages:
                 "endpoint_label": ENDPOINTS[self.endpoint],
                 "from_month": start,
                 "to_month": end,
-                "reason": why.removeprefix("not estimable: "),
+                "reason": (why or self._beyond(end)).removeprefix("not estimable: "),
                 "ard_id": ids[j],
                 "no_censoring_id": other_ids[j],
             }
-            if made is not None:
+            if made is not None and end <= self.until:
                 found = made.intervals.iloc[j]
                 row |= {
                     "hr": found["hr"],
@@ -337,13 +364,13 @@ class _Percentages:
                     "events_control": found["expected_events_control"],
                     "reason": found["note"],
                 }
-            if other is not None:
+            if other is not None and end <= self.until:
                 found = other.intervals.iloc[j]
                 row |= {"no_censoring_lo": found["ci_low"], "no_censoring_hi": found["ci_high"]}
             rows.append(row)
         return rows
 
-    def _survival_rows(self, months: np.ndarray, made: TwoArmReconstruction | None) -> list[dict]:
+    def _survival_rows(self, made: TwoArmReconstruction | None) -> list[dict]:
         shared = {"study_id": self.study_id, "label": self.study["label"], "endpoint": self.endpoint}
         rows = [
             shared | {"arm": row.arm, "kind": "published", "month": row.month, "survival": row.percent / 100}
@@ -352,13 +379,17 @@ class _Percentages:
         if made is None:
             return rows
         # months, and the printed times where they are none
-        fitted = made.survival(np.union1d(np.arange(0.0, months[-1] + 1e-9), months))
+        fitted = made.survival(np.union1d(np.arange(0.0, self.until + 1e-9), made.treated.months))
         for arm in ARMS:
             rows += [
                 shared | {"arm": arm, "kind": "fitted", "month": month, "survival": value, "lo": low, "hi": high}
                 for month, value, low, high in fitted[["month", arm, f"{arm}_low", f"{arm}_high"]].to_numpy()
             ]
         return rows
+
+
+def _known(months: float) -> float | None:
+    return None if np.isnan(months) else float(months)
 
 
 def _two_sided(ratio: float, std_err: float) -> float:
