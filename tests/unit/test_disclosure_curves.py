@@ -132,3 +132,19 @@ def test_every_declared_curve_is_one_that_an_analysis_writes():
     written = {name for names in CURVES.values() for name in names}
     assert set(DECLARED) <= written
     assert {name for name, rule in DECLARED.items() if isinstance(rule, Steps)} >= {"km_rfs", "km_os", "cif_weighted"}
+
+
+def test_published_studies_are_released_as_they_are_however_few():
+    """Two trials are no two patients: nothing of them is suppressed, rounded or withheld, in the ARD or in curves."""
+    builder = ArdBuilder("made_up", "synthesis", "records/none.json")
+    rows = pd.DataFrame({"USUBJID": ["a", "b"], "src_file": "effects.csv", "src_sheet": None, "src_row": [2, 3]})
+    builder.add("rfs", "k", 2, unit="count", members=rows, **HOW)
+    builder.add("rfs", "hr", 0.98765, ci_low=0.71234, ci_high=1.2345, unit="ratio", **HOW)
+    made = builder.estimates({})
+    public = public_results(made.ard, made.members, RULES, level=0.95)
+    pd.testing.assert_frame_equal(public.ard[list(made.ard.columns)], made.ard)
+    assert set(public.ard["disclosure"]) == {"released"}
+    curve = pd.DataFrame({"label": ["a"], "hr": [0.98765], "ard_id": ["synthesis.rfs.hr"]})
+    released = public_curves({"evidence_pooled": curve}, made.ard, public, RULES)
+    pd.testing.assert_frame_equal(released.frames["evidence_pooled"], curve)
+    assert not released.withheld

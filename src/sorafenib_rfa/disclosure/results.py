@@ -118,8 +118,10 @@ def public_results(
     published = ard["ard_id"].str.partition(".")[0].isin(EVIDENCE_PARTS)
     studies, ard = ard[published], ard[~published]
     members = members[members["ard_id"].isin(ard["ard_id"])]
-    counts = find_counts(ard, members, threshold=rules.threshold)
+    counts = find_counts(ard, members, threshold=rules.threshold) if len(ard) else Counts()
     suppressed = suppress(counts, rules, complementary=complementary)
+    if ard.empty:
+        return PublicResults(outside_results(studies), counts, suppressed)
     release = _Release(ard, rules, hidden_ids(counts, suppressed.states), level, stated or {})
     rows = [release.row(row) for row in ard.to_dict("records")]
     public = pd.DataFrame(rows, columns=list(PUBLIC_COLUMNS))
