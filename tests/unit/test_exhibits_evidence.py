@@ -21,6 +21,7 @@ from sorafenib_rfa.estimates.ard import Estimates, as_ard
 from sorafenib_rfa.estimates.evidence import estimate_evidence
 from sorafenib_rfa.estimates.evidence_common import DESIGN_GROUPS
 from sorafenib_rfa.estimates.evidence_effects import estimate_effects
+from sorafenib_rfa.estimates.evidence_reconstruction import estimate_reconstruction
 from sorafenib_rfa.estimates.evidence_synthesis import estimate_synthesis
 from sorafenib_rfa.evidence.tables import read_evidence
 from sorafenib_rfa.exhibits.draw import draw_figure, save_figure
@@ -368,6 +369,49 @@ def test_a_funnel_of_ten_studies_has_all_of_them_and_eggers_line(tmp_path):
 
 
 # --- intervals and flow ---------------------------------------------------------------------------------------------
+
+
+def with_digitised(folder: Path, name: str, treated: float, control: float) -> Given:
+    """Return results of the shipped tables and a digitised figure: 100 patients an arm, hazards a month to month 12."""
+    months = np.arange(0, 12.1, 0.5)
+    points, risk = ["arm,month,survival"], ["arm,month,n"]
+    for arm, hazard in (("treated", treated), ("control", control)):
+        points += [f"{arm},{month:g},{np.exp(-hazard * month):.4f}" for month in months]
+        risk += [f"{arm},{month:g},{np.floor(100 * np.exp(-hazard * month)):.0f}" for month in (0, 6)]
+    folder.mkdir(exist_ok=True)
+    (folder / f"{name}.csv").write_text("\n".join(points) + "\n", encoding="utf-8")
+    (folder / f"{name}.at_risk.csv").write_text("\n".join(risk) + "\n", encoding="utf-8")
+    evidence = read_evidence(SHIPPED)
+    made = estimate_reconstruction(evidence, folder, the_plan(), "evidence", "records/e.json")
+    return Given({"reconstruction": made}, the_plan())
+
+
+def test_without_digitised_curves_the_table_of_intervals_speaks_of_none():
+    assert "igitised" not in shipped().table("evidence_intervals").markdown
+
+
+@pytest.mark.parametrize(
+    ("name", "above"),
+    [
+        ("storm.OS", "STORM: overall survival"),
+        ("recurrent_milan.TFS", "Recurrent HCC within Milan: tumour-free survival"),
+    ],
+)
+def test_digitised_curves_stand_beside_printed_percentages(tmp_path, name, above):
+    """Hazards of 0.05 and 0.1 a month: a ratio of one half, medians of 13.9 (not reached here) and 6.9 months."""
+    given = with_digitised(tmp_path, name, 0.05, 0.1)
+    table = given.table("evidence_intervals")
+    place = f"reconstruction.digitised_{name.replace('.', '_').lower()}"
+    assert given.rows.at[f"{place}.hr", "value"] == pytest.approx(0.5, rel=0.05)
+    lines = [SPAN.sub(r"\1", line).replace("\\", "") for line in table.markdown.splitlines()]
+    (at,) = [number for number, line in enumerate(lines) if "Digitised curve" in line]
+    assert given.text(f"{place}.hr") in lines[at]
+    heads = [line for line in lines[:at] if "**" in line]
+    assert above in heads[-1]
+    assert len([line for line in lines if above in line]) == 1
+    assert format_value(given.rows.loc[f"{place}.control.median"]) in lines[at + 1]
+    assert format_value(given.rows.loc[f"{place}.treated.pseudo_events"]) in lines[at + 2]
+    assert "patients reconstructed from points of a published curve" in table.markdown
 
 
 def test_intervals_are_those_of_the_ard_and_dots_what_was_published():

@@ -319,8 +319,12 @@ def _pooled_line(draft: Draft, source: Source, label: str, rows: pd.DataFrame, *
 
 
 def intervals_table(source: Source, cohort: CohortConfig, plan: Plan, texts: Texts) -> Draft:
-    """Return hazard ratios by interval from published survival percentages, and differences of restricted means."""
-    frame = _frame(texts, "evidence_intervals", cohort)
+    """Return hazard ratios by interval from published percentages, and what digitised curves give beside them."""
+    digitised = texts.get("evidence_digitised", pd.DataFrame())
+    if digitised.empty:
+        frame = _frame(texts, "evidence_intervals", cohort)
+    else:
+        digitised, frame = _frame(texts, "evidence_digitised", cohort), texts["evidence_intervals"]
     draft = Draft(
         [
             ["Cohort and months"],
@@ -329,6 +333,7 @@ def intervals_table(source: Source, cohort: CohortConfig, plan: Plan, texts: Tex
             ["Restricted mean to the end, difference in months (95% CI)"],
         ]
     )
+    curves = {(row.study_id, row.endpoint): str(row.label) for row in digitised.itertuples()}
     for (study, code), rows in frame.groupby(["study_id", "endpoint"], sort=False):
         where = ("reconstruction", f"{study}_{code}")
         other = ("reconstruction", f"{study}_{code}_no_censoring")
@@ -345,11 +350,33 @@ def intervals_table(source: Source, cohort: CohortConfig, plan: Plan, texts: Tex
         draft.add(
             "Equal in all intervals, p", *(source.p(*place, "heterogeneity") for place in (where, other)), level=1
         )
+        if curves.pop((study, code), None) is not None:
+            _digitised_lines(draft, source, str(study), str(code))
+    for (study, code), label in curves.items():
+        draft.head(f"{label}: {ENDPOINTS[str(code)].lower()}")
+        _digitised_lines(draft, source, str(study), str(code))
     draft.notes.append(
         "Reconstructed from published percentages: hazards constant between them, censoring at a constant rate. "
         "Treated against control; cohorts, not randomised. These ratios enter no synthesis."
+        if digitised.empty
+        else "Reconstructed from published percentages: hazards constant between them, censoring at a constant rate. "
+        "Digitised: Cox model of patients reconstructed from points of a published curve and the numbers at risk below "
+        "it (Guyot 2012), and their Kaplan-Meier medians. Treated against control. These ratios enter no synthesis."
     )
     return draft
+
+
+def _digitised_lines(draft: Draft, source: Source, study: str, code: str) -> None:
+    """Add what a digitised figure gives."""
+    where = ("reconstruction", f"digitised_{study}_{code}")
+
+    def both(*what: str) -> list[Piece]:
+        treated, control = (source.interval(*where, arm, *what) for arm in ("treated", "control"))
+        return [*treated, "; ", *control]
+
+    draft.add("Digitised curve", source.interval(*where, "hr"), level=1)
+    draft.add("Digitised, median months, treated; control", both("median"), level=1)
+    draft.add("Digitised, events, treated; control", both("pseudo_events"), level=1)
 
 
 # --- harms ----------------------------------------------------------------------------------------------------------
