@@ -163,8 +163,9 @@ def read_evidence(
         what was expected: files that cannot be read, columns that are missing, unknown or double, rows that do not
         fit the header, blank cells that must not be, unknown codes, texts that are no numbers, numbers out of range,
         doubled identifiers or study-endpoint-look, intervals that exclude their estimate or are upside down, p values
-        without side, medians without unit, more events than patients, survival that rises, figures without status and
-        statuses of blank cells, identifiers of studies, sources, statements' figures and citations that are unknown.
+        without side, medians without unit, more events than patients, survival that rises or is given of one arm only
+        at a month, figures without status and statuses of blank cells, identifiers of studies, sources, statements'
+        figures and citations that are unknown. A file with a header only, of whose rows others speak, is one problem.
     """
     reader = TableReader(Path(folder), shown_folder)
     tables: dict[str, TableRows] = {}
