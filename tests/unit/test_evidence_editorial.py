@@ -212,6 +212,14 @@ def test_a_p_value_decides_only_what_its_side_allows(
     assert effect_shown(changed, "brivanib_tace_os")[0] == shown
 
 
+def test_recalled_limits_are_not_shown_beside_an_estimate_that_was_seen(checked: pd.DataFrame) -> None:
+    shown = checked["source_interval"]
+    assert shown["storm_rfs"] == "0.78 to 1.13"
+    assert shown["post_tace_ttp"] == "0.70 to 1.09"  # the estimate is recalled too, and the reason says so
+    assert pd.isna(shown["space_endpoint"])
+    assert pd.isna(shown["li_os"])
+
+
 def test_claims_of_no_difference_follow_the_table(shipped: Evidence) -> None:
     """Were the upper limit of STORM 0.99, its claim of no difference would be false."""
     effects = shipped.effects.copy()

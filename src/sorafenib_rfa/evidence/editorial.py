@@ -75,7 +75,8 @@ def check_statements(
     DataFrame
         One row a statement, in the order of ``statements.csv``: its columns, ``source_value`` and ``source_unit`` (the
         figure as printed in the source, of a claim about an effect its estimate and kind; NaN and NA where none is
-        known), ``source_interval`` (limits of that estimate, or NA), ``verdict``, ``reason``, ``citation_key``
+        known), ``source_interval`` (its limits; NA where they were only recalled
+        and the estimate was not), ``verdict``, ``reason``, ``citation_key``
         (of its source), ``src_file``, ``src_row``.
     """
     keys = dict(zip(evidence.sources["source_id"], evidence.sources["citation_key"], strict=True))
@@ -243,8 +244,14 @@ def _effect_of(refers_to: str | None) -> str | None:
 
 
 def _interval(evidence: Evidence, effect: str | None) -> str | None:
-    limits = [evidence.printed("effects", effect, field) for field in ("ci_low", "ci_high")] if effect else [None]
-    return None if None in limits else " to ".join(limits)
+    """Return the limits of an effect, unless they are known less well than its estimate."""
+    if effect is None or evidence.printed("effects", effect, "ci_low") is None:
+        return None
+    estimate, *limits = (
+        _STRENGTH.index(evidence.status("effects", effect, field)) for field in ("estimate", "ci_low", "ci_high")
+    )
+    printed = (str(evidence.printed("effects", effect, field)) for field in ("ci_low", "ci_high"))
+    return " to ".join(printed) if max(limits) <= max(estimate, _STRENGTH.index("derived")) else None
 
 
 def effect_shown(evidence: Evidence, effect: str) -> tuple[str, str, str]:
