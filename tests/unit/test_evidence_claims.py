@@ -148,6 +148,6 @@ def test_the_abstract_tells_of_an_early_advantage_that_waned_only_where_it_was_r
 
 def test_the_largest_synthesis_is_called_a_sensitivity_analysis_only_where_it_is_one():
     others = {"rfs": 1, "ttr": 2, "os": 1}
-    assert "takes unverified intervals in" in said("evidence_largest", k=4, verified=1, **others)
+    assert "unverified intervals in" in said("evidence_largest", k=4, verified=1, **others)
     assert "unverified" not in said("evidence_largest", k=4, verified=4, **others)
     assert "unverified" not in said("evidence_largest", k=4, verified=1, **(others | {"os": 5}))

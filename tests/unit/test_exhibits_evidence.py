@@ -604,6 +604,13 @@ def test_the_editorials_known_errors_have_their_verdict_and_figures():
     storm = rows[rows["Editorial"] == "1602 patients"].iloc[0]
     assert storm["Verdict"] == "screened, not randomised"
     assert storm["Source"] == "1,114 patients (556 + 558)"
+    # an effect has its interval, and both are bound to its row
+    given = shipped()
+    shown = given.curves["evidence_statements"].set_index("statement_id")["source_value_id"]
+    assert shown["storm_rfs"] == "effects.storm_rfs.hr"
+    table = given.table("evidence_editorial")
+    own = [text for text, identifier in SPAN.findall(table.markdown) if identifier == "evidence:effects.storm_rfs.hr"]
+    assert own == ["0.94", "0.78 to 1.13"]
 
 
 def test_effects_say_how_each_is_known_and_that_a_p_value_is_of_one_side():
