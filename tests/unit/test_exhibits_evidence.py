@@ -611,6 +611,12 @@ def test_the_editorials_known_errors_have_their_verdict_and_figures():
     table = given.table("evidence_editorial")
     own = [text for text, identifier in SPAN.findall(table.markdown) if identifier == "evidence:effects.storm_rfs.hr"]
     assert own == ["0.94", "0.78 to 1.13"]
+    # limits that were not read are not shown beside an estimate that was
+    unread = given.curves["evidence_statements"].copy()
+    unread["source"] = unread["source"].mask(unread["statement_id"] == "storm_rfs", "0.94")
+    table = given.table("evidence_editorial", texts=given.curves | {"evidence_statements": unread})
+    own = [text for text, identifier in SPAN.findall(table.markdown) if identifier == "evidence:effects.storm_rfs.hr"]
+    assert own == ["0.94"]
 
 
 def test_effects_say_how_each_is_known_and_that_a_p_value_is_of_one_side():

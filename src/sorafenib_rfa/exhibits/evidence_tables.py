@@ -470,8 +470,8 @@ def _figure(source: Source, row: Any) -> Cell:
     if identifier not in source.rows:
         return [said]
     number = Number(source.rows[identifier])
-    if number.row["unit"] == "ratio":  # what is claimed of an effect is held against its interval
-        return source.interval(identifier)
+    if number.row["unit"] == "ratio":  # what is claimed of an effect is held against its interval, where that was read
+        return source.interval(identifier) if "(" in said else [number]
     if number.row["unit"] == "months" and row.source_unit != "months":
         return [f"{said} (", number, " months)"]
     cell: list[Piece] = [number, said.removeprefix(said.split(" ")[0])]
