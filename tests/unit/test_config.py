@@ -292,7 +292,7 @@ def test_arms_by_exposure_need_keys_of_the_plan_that_other_cohorts_do_not(root, 
     assert getattr(load_study(root, content).plans["hcc_resection"], key) is None
 
 
-# --- published evidence: a cohort of studies -----------------------------------------------------------------------------
+# --- published evidence: a cohort of studies ---
 
 EVIDENCE = "config/cohorts/evidence/cohort.yaml"
 
@@ -300,9 +300,9 @@ EVIDENCE = "config/cohorts/evidence/cohort.yaml"
 @pytest.mark.parametrize(
     ("key", "value", "said"),
     [
-        ("modules", ["published_effects", "labs"], "published_effects stands alone: studies are no patients; found also labs"),
+        ("modules", ["published_effects", "labs"], "published_effects stands alone: studies are no patients"),
         ("synthetic", True, "nothing simulated is published evidence"),
-        ("eligibility", [{"id": "adult", "rule": "minimum_age", "label": "Young"}], "eligibility: steps select patients"),
+        ("eligibility", [{"id": "adult", "rule": "minimum_age", "label": "Young"}], "steps select patients"),
     ],
 )
 def test_published_studies_are_not_configured_as_patients(root, key, value, said):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import zipfile
 from pathlib import Path
@@ -254,3 +255,36 @@ def test_the_command_names_findings_and_ends_with_a_code(part, paper, tmp_path):
     ]
     words = CliRunner().invoke(main, ["disclosure", str(tmp_path / "release"), "--root", str(ROOT)])
     assert words.exit_code == 1 and "2019-05-06" in words.output and "exact_date" in words.output
+
+
+def test_numbers_of_published_studies_are_public_and_those_of_patients_beside_them_are_not(part, tmp_path):
+    """Two trials with six events are no small cells of ours, in ARD, table or figure; the same words elsewhere are."""
+    builder = ArdBuilder("studies", "synthesis", "records/none.json")
+    rows = pd.DataFrame({"USUBJID": ["a", "b"], "src_file": "effects.csv", "src_sheet": None, "src_row": [2, 3]})
+    builder.add("rfs", "k", 2, unit="count", members=rows, **{**HOW, "method": "6 of 69 lesions"})
+    made = builder.estimates({})
+    results = public_results(made.ard, made.members, RULES, level=0.95)
+    tables, figures = tmp_path / "studies" / "tables", tmp_path / "studies" / "figures"
+    tables.mkdir(parents=True)
+    figures.mkdir()
+    (tables / "evidence.md").write_text("| Studies |\n|--:|\n| 6 of 69 lesions |\n", encoding="utf-8")
+    cell = {"row": 0, "column": "Studies", "text": "6 of 69 lesions", "ard_ids": "studies:synthesis.rfs.k"}
+    pd.DataFrame([cell]).to_csv(tables / "evidence.csv", index=False)
+    drawn = {"element": "box", "panel": "", "series": "n = 2", "x": 0, "y": 0, "low": np.nan, "high": np.nan}
+    pd.DataFrame([{**drawn, "text": "(n = 2)", "ard_id": ""}]).to_csv(figures / "evidence_flow.csv", index=False)
+    drawing = "<svg><!-- Studies (n = 2) --></svg>"
+    (figures / "evidence_flow.svg").write_text(drawing, encoding="utf-8")
+    control = control_summary(results, PublicCurves(), RULES)
+    studies = PublicPart("studies", results.ard, tables, figures, control, {})
+    picture = base64.b64encode(drawing.encode()).decode()
+
+    def released(folder, figure):
+        page = tmp_path / "paper.html"
+        image = f'<img alt="A figure" src="data:image/svg+xml;base64,{picture}"/>'
+        page.write_text(f'<html><body><figure data-figure="{figure}">{image}</figure></body></html>', encoding="utf-8")
+        release_of = {"rules": RULES, "validation": None, "publication_date": "2026-11-21", "secrets": ()}
+        write_release([part, studies], [page], folder, **release_of)
+
+    released(tmp_path / "release", "studies:evidence_flow")
+    with pytest.raises(DisclosureError, match=r"picture 1.*small_count"):
+        released(tmp_path / "again", "made_up:flow")

@@ -701,7 +701,7 @@ def test_findings_start_from_the_design_and_give_a_reason_for_each_step():
     assert list(rows.index) == list(dict.fromkeys(steps["outcome"]))
     for outcome, own in steps.groupby("outcome"):
         level = min(4, max(1, own["step"].sum()))
-        assert f"({level} of 4)" in rows.loc[outcome, "Certainty"]
+        assert f"({level}/4)" in rows.loc[outcome, "Certainty"]
         lowered = own[(own["domain"] != "start") & (own["step"] < 0)]
         assert rows.loc[outcome, "Why lowered"].count("(\u2212") == len(lowered)
     cohorts = rows[rows.index.str.contains("RFA with sorafenib")]

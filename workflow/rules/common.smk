@@ -314,6 +314,12 @@ def has_paper(wildcards):
     return STUDY.cohorts[wildcards.cohort].config.offers("treatment")
 
 
+def released_members(wildcards):
+    """Who was counted in what is released, where they are patients."""
+    shown = [cohort for cohort in released(wildcards) if has_patients(cohort)]
+    return expand("results/{cohort}/ard/members.parquet", cohort=shown)
+
+
 def released_papers(wildcards):
     """The public paper, if one is written about the cohort."""
     if not has_paper(wildcards):

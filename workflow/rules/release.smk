@@ -114,7 +114,8 @@ rule check_release:
         ard=public("ard/ard.parquet"),
         control=public("control.json", "withheld_figures.csv"),
         exhibits=public("tables", "figures"),
-        members=lambda wildcards: expand("results/{cohort}/ard/members.parquet", cohort=released(wildcards)),
+        # identifiers that must not be found; those of studies may
+        members=released_members,
         papers=released_papers,
         validation=released_validation,
     output:

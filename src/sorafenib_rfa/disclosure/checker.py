@@ -18,6 +18,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
@@ -95,8 +96,10 @@ _COUNT_STATS: Final = (
 _COUNT_COLUMNS: Final = re.compile(
     r"n|n_\w+|events(_\w+)?|total|deaths|patients|sessions|tumours|copies|count|at_risk|censored_to_date"
 )
+_STUDIES: Final = re.compile(r"(?:effects|synthesis|reconstruction|editorial|review)\.")
+"""Results of published studies: their patients are nobody's here, and what is printed of them is public."""
 _NOT_PATIENTS: Final = re.compile(
-    r"(?:agreement|validation|published)\..*|.*\.(?:resamples(?:_failed)?|imputations|replicates|changing|combinations|"
+    rf"{_STUDIES.pattern}.*|(?:agreement|validation|published)\..*|.*\.(?:resamples(?:_failed)?|imputations|replicates|changing|combinations|"
     r"declared|estimated|not_estimable|skipped|interaction_tests|rmst_heterogeneity_tests|k|effective_n|clones)"
 )
 _NUMBER: Final = re.compile(r"(?<![\w.])[\u2212-]?\d{1,3}(?:,\d{3})+(?:\.\d+)?|(?<![\w.])[\u2212-]?\d+(?:\.\d+)?")
@@ -150,6 +153,13 @@ class _Checked:
     def cohorts_of_results(self) -> list[str]:
         """Cohorts of which results are released."""
         return sorted({identifier.partition(":")[0] for identifier in self.released})
+
+    @cached_property
+    def studies(self) -> frozenset[str]:
+        """Cohorts whose results are all of published studies: numbers in their words are of other people's patients."""
+        ids = [identifier.partition(":") for identifier in self.released]
+        own = {cohort for cohort, _, ard_id in ids if not _STUDIES.match(ard_id)}
+        return frozenset({cohort for cohort, _, _ in ids} - own)
 
     def small(self, number: float) -> bool:
         return 0 < number < self.rules.threshold and float(number).is_integer()
@@ -240,7 +250,7 @@ def _as_number(text: object) -> float:
 # --- text ------------------------------------------------------------------------------------------------------------
 
 
-def _text(state: _Checked, file: str, where: str, text: str) -> None:
+def _text(state: _Checked, file: str, where: str, text: str, *, of_patients: bool = True) -> None:
     """Look at a line of text for dates, identifiers, typed small counts, paths."""
     if not text.strip():
         return
@@ -262,7 +272,8 @@ def _text(state: _Checked, file: str, where: str, text: str) -> None:
     for match in _RANGE.finditer(text):
         if not re.search(r"specification|hazard ratio|below 1\b", text, re.IGNORECASE):  # of analyses
             state.add(file, where, match[0], "single_value")
-    _typed_counts(state, file, where, text)
+    if of_patients and not file.startswith(tuple(f"supplement/{name}/" for name in state.studies)):
+        _typed_counts(state, file, where, text)
 
 
 def _iso(text: str) -> str:
@@ -407,7 +418,7 @@ def _ard(state: _Checked, rows: list[dict[str, str]], file: str) -> None:
     sizes = {value for row in rows if _counts_patients(row) and (value := values[row["ard_id"]]) > 0}
     for number, row in enumerate(rows, start=2):
         where, value = f"line {number}, value", values[row["ard_id"]]
-        if math.isnan(value):
+        if math.isnan(value) or _STUDIES.match(row["ard_id"]):
             continue
         if _counts_patients(row):
             _count(state, file, where, row["ard_id"], value)
@@ -462,7 +473,8 @@ def _cells(state: _Checked, rows: list[dict[str, str]], file: str) -> None:
     for number, row in enumerate(rows, start=2):
         where, text = f"line {number}, text", row["text"]
         ids = row["ard_ids"].split()
-        if len(ids) == 1:
+        # a cell about studies holds words with numbers of their own; its bound number is looked at in the table itself
+        if len(ids) == 1 and ids[0].partition(":")[0] not in state.studies:
             piece = re.fullmatch(r".*n\u00a0=\u00a0(.*)\)", text)
             _bound(state, file, where, ids[0], piece[1] if piece else text)
         for identifier in ids:
@@ -544,6 +556,8 @@ class _Page(HTMLParser):
         self.links: list[tuple[int, str]] = []
         self.meta: list[tuple[int, str, str]] = []
         self.images: list[tuple[int, str, bytes]] = []
+        self.shown: list[str] = []  # of each image the figure that it shows, as cohort:name
+        self._figure = ""
         self._open: list[tuple[str, str, list[str]]] = []
         self._quiet = 0
 
@@ -551,6 +565,8 @@ class _Page(HTMLParser):
         known = {name: value or "" for name, value in attrs}
         line = self.getpos()[0]
         self._quiet += tag in ("script", "style")
+        if tag == "figure":
+            self._figure = known.get("data-figure", "")
         if tag == "meta":
             self.meta.append((line, known.get("name", ""), known.get("content", "")))
         for name in ("href", "src"):
@@ -559,6 +575,7 @@ class _Page(HTMLParser):
                 head, _, content = value.partition(",")
                 data = base64.b64decode(content) if head.endswith(";base64") else content.encode()
                 self.images.append((line, head.partition(":")[2].partition(";")[0], data))
+                self.shown.append(self._figure)
             elif value:
                 self.links.append((line, value))
         for name in ("title", "alt", "aria-label"):
@@ -569,6 +586,8 @@ class _Page(HTMLParser):
 
     def handle_endtag(self, tag: str) -> None:
         self._quiet -= tag in ("script", "style")
+        if tag == "figure":
+            self._figure = ""
         while self._open:
             opened, identifier, pieces = self._open.pop()
             if identifier:
@@ -606,10 +625,11 @@ def _html(state: _Checked, path: Path, file: str) -> None:
             continue
         if not (path.parent / plain).exists() or ".." in Path(plain).parts:
             state.add(file, f"line {line}", target, "link")
-    for number, (line, kind, data) in enumerate(page.images, start=1):
-        where = f"line {line}, picture {number}"
+    for number, ((line, kind, data), shown) in enumerate(zip(page.images, page.shown, strict=True), start=1):
+        where, cohort = f"line {line}, picture {number}", shown.partition(":")[0]
         if "svg" in kind:
-            _drawing(state, file, where, data.decode("utf-8", errors="replace"))
+            of_patients = cohort not in state.studies
+            _drawing(state, file, where, data.decode("utf-8", errors="replace"), of_patients=of_patients)
         elif "png" in kind:
             _png_chunks(state, file, where, data)
 
@@ -618,11 +638,11 @@ def _svg(state: _Checked, path: Path, file: str) -> None:
     _drawing(state, file, "", path.read_text(encoding="utf-8", errors="replace"))
 
 
-def _drawing(state: _Checked, file: str, place: str, text: str) -> None:
+def _drawing(state: _Checked, file: str, place: str, text: str, *, of_patients: bool = True) -> None:
     """Look at what a drawing prints: text, or comments where letters are outlines."""
     for match in re.finditer(r"<!--\s*(.*?)\s*-->|<(text|tspan|title|desc)\b[^>]*>([^<]*)<", text, re.DOTALL):
         where = ", ".join(filter(None, (place, f"line {text.count(chr(10), 0, match.start()) + 1}")))
-        _text(state, file, where, html.unescape(match[1] or match[3] or ""))
+        _text(state, file, where, html.unescape(match[1] or match[3] or ""), of_patients=of_patients)
     for match in re.finditer(r"<metadata>(.*?)</metadata>", text, re.DOTALL):
         for piece in re.findall(r">([^<>]+)<|(?:resource|about)=\"([^\"]+)\"", match[1]):
             _metadata(state, file, ", ".join(filter(None, (place, "metadata"))), "".join(piece))

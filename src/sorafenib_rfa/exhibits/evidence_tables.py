@@ -558,7 +558,7 @@ def findings_table(source: Source, cohort: CohortConfig, plan: Plan, texts: Text
             str(first["outcome"]),
             source.value(str(first["k_id"])) if first["k_id"] else ["1"],
             _finding(source, first, harms),
-            [f"{_sentence(str(first['word']))} (", *source.value(str(first["level_id"]), digits=0), " of 4)"],
+            [f"{_sentence(str(first['word']))} (", *source.value(str(first["level_id"]), digits=0), "/4)"],
             [_sentence(reasons) or "Not lowered"],
         )
     draft.notes.append(
