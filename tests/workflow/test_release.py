@@ -19,6 +19,7 @@ from sorafenib_rfa.disclosure.exhibits import write_public_exhibits
 from sorafenib_rfa.disclosure.relations import find_counts
 from sorafenib_rfa.disclosure.results import public_results
 from sorafenib_rfa.disclosure.suppression import HIDDEN, Audit, suppress
+from sorafenib_rfa.provenance.trace import trace
 from tests.checkout import COMMAND
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "unit"))
@@ -66,6 +67,13 @@ def test_the_release_holds_what_may_leave_and_nothing_else(released):
     assert said == 0 and json.loads(out)["findings"] == []
     # and nothing is left to do
     assert released.planned("release") == []
+
+
+def test_a_release_does_not_hide_the_results_that_it_coarsens_from_those_who_trace(released):
+    exact = private(released)[0].set_index("ard_id").loc["flow.patients.analysed", "value"]
+    chain = trace(released.folder, "flow.patients.analysed", seals=False)
+    assert chain.jobs[0].rule == "collect_ard"
+    assert [members.count for members in chain.members] == [exact]
 
 
 def test_no_patient_of_the_cohort_is_named_in_any_file(released):

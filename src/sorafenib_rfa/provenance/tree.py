@@ -132,12 +132,12 @@ class Tree:
 
     # ------------------------------------------------------------------ numbers
     def ard_files(self, cohort: str) -> dict[str, Record]:
-        """Return the collected ARD files of a cohort -> record of the job that wrote them."""
+        """Return the collected ARD files of a cohort, none of a release -> record of the job that wrote them."""
         return {
             entry["path"]: record
             for record in self.records.values()
             for entry in record.outputs
-            if entry["path"].startswith(f"results/{cohort}/") and entry["path"].endswith("/ard/ard.parquet")
+            if re.fullmatch(rf"results/{cohort}/(?!disclosure/)(?:\w+/)?ard/ard\.parquet", entry["path"])
         }
 
     def ard(self, cohort: str) -> dict[str, dict[str, Any]]:
