@@ -60,7 +60,7 @@ def test_a_wrong_cell_ends_the_job_with_file_row_and_column(checkout):
     log = (checkout.folder / "logs/evidence/estimate_evidence.log").read_text(encoding="utf-8")
     assert code != 0
     assert "Traceback" not in said + log
-    assert f"{EFFECTS}, row {row}, column ci_low" in said + log
+    assert f"{EFFECTS}, row {row}, column estimate: the interval excludes its estimate" in said + log
 
 
 def test_clean_data_of_published_studies_are_refused(checkout):

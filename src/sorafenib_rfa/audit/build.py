@@ -197,7 +197,7 @@ def _titles(records: Iterable[Any], cohorts: Iterable[str]) -> dict[str, dict[st
         if isinstance(config, dict) and record.cohort in found and "synthetic" in config:
             simulated = bool(config["synthetic"])
             is_open = may_be_given_away(simulated, config.get("licence"), config.get("raw", ""), made_by_job)
-            of = "published studies" if "published_effects" in config["modules"] else "real patients"
+            of = "published studies" if "published_effects" in config.get("modules", []) else "real patients"
             found[record.cohort] = {
                 "title": config["title"],
                 "of": "synthetic data" if simulated else of,

@@ -65,7 +65,8 @@ class Words:
             if number in word:
                 at = cell.find(word)
                 while at >= 0:
-                    if at <= start and end <= at + len(word):
+                    whole = not cell[max(at - 1, 0) : at].isalnum() and not cell[at + len(word) :][:1].isalnum()
+                    if at <= start and end <= at + len(word) and whole:
                         return True
                     at = cell.find(word, at + 1)
         return False
