@@ -311,4 +311,6 @@ def test_a_cohort_is_open_to_the_site_as_it_is_to_the_bag(changes, made, is_open
     if made:
         jobs.append(record("results/c/records/fetch/c.json", [], [raw]))
         jobs[1].content["params"] = {}
-    assert _titles(iter(jobs), ["c"]) == {"c": {"title": "C", "synthetic": config["synthetic"], "open": is_open}}
+    of = "synthetic data" if config["synthetic"] else "real patients"
+    found = {"title": "C", "of": of, "synthetic": config["synthetic"], "open": is_open}
+    assert _titles(iter(jobs), ["c"]) == {"c": found}

@@ -407,6 +407,8 @@ class _Tracer:
         bound = self.tree.rows_of_table(cohort, name)
         rows = [self.row_named(each, cohort) for each in bound]
         maker = self.tree.records.maker(files["md"])
+        # a table of words alone has no rows of the ARD: its chain is that of the file
+        behind = [self.records_of_row(row) for row in rows] or [self.tree.records.upstream(maker)[::-1]]
         return self.finished(
             Chain(
                 f"table:{full}",
@@ -416,7 +418,7 @@ class _Tracer:
                 rows=[self.shown(row) for row in rows],
                 files=files,
             ),
-            self.together([[maker], *(self.records_of_row(row) for row in rows)]),
+            self.together([[maker], *behind]),
         )
 
     def of_figure(self, name: str) -> Chain:
