@@ -249,6 +249,17 @@ def test_estimates_rest_on_the_studies_that_were_pooled(ard: pd.DataFrame, parts
     assert set(found["src_file"]) == {"data/evidence/effects.csv"}
 
 
+def test_reconstructed_numbers_rest_on_the_printed_percentages(ard: pd.DataFrame, parts: dict[str, Estimates]) -> None:
+    frame = ard.reset_index()
+    count = "reconstruction.recurrent_milan_tfs.percentages"
+    for number in ("hr", "m0_m12.hr", "m60.difference"):
+        assert counts_of(f"reconstruction.recurrent_milan_tfs.{number}", frame) == {"n": count}, number
+    members = parts["reconstruction"].members
+    found = members[members["ard_id"] == count]
+    assert len(found) == 6
+    assert set(found["src_file"]) == {"data/evidence/survival_percentages.csv"}
+
+
 @pytest.mark.parametrize(("k", "tested"), [(9, False), (10, True)])
 def test_small_study_effects_are_looked_at_from_ten_studies_on(tmp_path: Path, k: int, tested: bool) -> None:
     trials = [Effect(f"trial_{j}", 0.8 + 0.02 * j, 0.6 + 0.01 * j, 1.1 + 0.05 * j) for j in range(k)]

@@ -32,7 +32,7 @@ _ORIGIN: Final = ["src_file", "src_sheet", "src_row"]
 QUOTED: Final = "As published"
 """Population of what others published: it rests on no count of ours."""
 _SCORED: Final = "with all covariates of the adjustment set"
-_N: Final = ("n", "patients", "pairs", "estimated", "k", "percentages")
+_N: Final = ("n", "patients", "pairs", "estimated")
 """Names under which an analysis states of how many it speaks, in the order in which they are looked for."""
 
 _DENOMINATORS: Final = (
@@ -154,7 +154,7 @@ class CountIndex:
 
     def _rows_of_studies(self, row: _Row) -> dict[str, str]:
         """Return the count of studies, or of rows of their tables, that an estimate of published studies rests on."""
-        known = (self._near(row, row.analysis, stat) for stat in ("k", "rows", "n"))
+        known = (self._near(row, row.analysis, stat) for stat in ("k", "percentages", "n"))
         found = next((identifier for near in known for identifier in near), None)
         return {"n": found} if found else {}
 
