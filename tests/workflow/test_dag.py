@@ -226,7 +226,16 @@ def test_rules_carry_what_the_house_asks(tiny):
     for path in sorted((ROOT / "workflow/rules").glob("*.smk")):
         for rule in re.split(r"^rule ", path.read_text(encoding="utf-8"), flags=re.M)[1:]:
             name = rule.split(":")[0]
-            for part in ('"""', "log:", "benchmark:", "mem_mb=", "runtime=", "conda:", "record="):
+            for part in (
+                '"""',
+                "log:",
+                "benchmark:",
+                "mem_mb=grows(",
+                "runtime=grows(",
+                "disk_mb=grows(",
+                "conda:",
+                "record=",
+            ):
                 assert part in rule, f"{name} lacks {part}"
             # tables of the validation are made as all others are, by a rule that may read it
             script = name.replace("_validation_table", "_table")

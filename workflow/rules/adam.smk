@@ -18,8 +18,9 @@ rule build_adam:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=800,
-        runtime=10,
+        mem_mb=grows(800),
+        runtime=grows(10),
+        disk_mb=grows(100),
     params:
         code=code("build_adam"),
         environment=environment("build_adam"),

@@ -32,8 +32,9 @@ rule build_audit_site:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=grows(1000),
+        runtime=grows(10),
+        disk_mb=grows(100),
     params:
         code=code("build_audit_site"),
         environment=environment("build_audit_site"),

@@ -22,8 +22,9 @@ rule clean_cohort:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=800,
-        runtime=10,
+        mem_mb=grows(800),
+        runtime=grows(10),
+        disk_mb=grows(100),
     params:
         code=code("clean_cohort"),
         environment=environment("clean_cohort"),

@@ -93,6 +93,17 @@ wildcard_constraints:
     notebook=r"[a-z][a-z0-9_]*",
 
 
+# --- resources -----------------------------------------------------------------------------------------------------------
+
+
+def grows(least):
+    """Resource of a job that asks for as much again at each further attempt, which only a profile's `retries` grants.
+
+    On a cluster the memory of a job includes Snakemake itself, which runs around the script (some 250 MB).
+    """
+    return lambda wildcards, attempt: least * attempt
+
+
 # --- tracked parameters --------------------------------------------------------------------------------------------------
 
 

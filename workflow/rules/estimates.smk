@@ -20,8 +20,9 @@ rule estimate_flow:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=800,
-        runtime=10,
+        mem_mb=grows(800),
+        runtime=grows(10),
+        disk_mb=grows(100),
     params:
         code=code("estimate_flow"),
         environment=environment("estimate_flow"),
@@ -49,8 +50,9 @@ rule estimate_baseline:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=800,
-        runtime=10,
+        mem_mb=grows(800),
+        runtime=grows(10),
+        disk_mb=grows(100),
     params:
         code=code("estimate_baseline"),
         environment=environment("estimate_baseline"),
@@ -81,8 +83,9 @@ rule estimate_efficacy:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=800,
-        runtime=10,
+        mem_mb=grows(800),
+        runtime=grows(10),
+        disk_mb=grows(100),
     params:
         code=code("estimate_efficacy"),
         environment=environment("estimate_efficacy"),
@@ -112,8 +115,9 @@ rule estimate_target_trial:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=1500,
-        runtime=20,
+        mem_mb=grows(1500),
+        runtime=grows(20),
+        disk_mb=grows(100),
     params:
         code=code("estimate_target_trial"),
         environment=environment("estimate_target_trial"),
@@ -144,8 +148,9 @@ rule estimate_time_to_event:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=1500,
-        runtime=20,
+        mem_mb=grows(1500),
+        runtime=grows(20),
+        disk_mb=grows(100),
     params:
         code=code("estimate_time_to_event"),
         environment=environment("estimate_time_to_event"),
@@ -176,8 +181,9 @@ rule estimate_subgroups:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=1500,
-        runtime=20,
+        mem_mb=grows(1500),
+        runtime=grows(20),
+        disk_mb=grows(100),
     params:
         code=code("estimate_subgroups"),
         environment=environment("estimate_subgroups"),
@@ -209,8 +215,9 @@ rule estimate_repeat_rfa:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=1500,
-        runtime=20,
+        mem_mb=grows(1500),
+        runtime=grows(20),
+        disk_mb=grows(100),
     params:
         code=code("estimate_repeat_rfa"),
         environment=environment("estimate_repeat_rfa"),
@@ -242,8 +249,9 @@ rule estimate_sensitivity:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=1500,
-        runtime=20,
+        mem_mb=grows(1500),
+        runtime=grows(20),
+        disk_mb=grows(100),
     params:
         code=code("estimate_sensitivity"),
         environment=environment("estimate_sensitivity"),
@@ -274,8 +282,9 @@ rule estimate_safety:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=800,
-        runtime=10,
+        mem_mb=grows(800),
+        runtime=grows(10),
+        disk_mb=grows(100),
     params:
         code=code("estimate_safety"),
         environment=environment("estimate_safety"),
@@ -306,8 +315,9 @@ rule estimate_exposure:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=800,
-        runtime=10,
+        mem_mb=grows(800),
+        runtime=grows(10),
+        disk_mb=grows(100),
     params:
         code=code("estimate_exposure"),
         environment=environment("estimate_exposure"),
@@ -339,8 +349,9 @@ rule estimate_ablation:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=800,
-        runtime=10,
+        mem_mb=grows(800),
+        runtime=grows(10),
+        disk_mb=grows(100),
     params:
         code=code("estimate_ablation"),
         environment=environment("estimate_ablation"),
@@ -372,8 +383,9 @@ rule estimate_liver:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=800,
-        runtime=10,
+        mem_mb=grows(800),
+        runtime=grows(10),
+        disk_mb=grows(100),
     params:
         code=code("estimate_liver"),
         environment=environment("estimate_liver"),
@@ -404,8 +416,9 @@ rule estimate_benefit_risk:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=1500,
-        runtime=20,
+        mem_mb=grows(1500),
+        runtime=grows(20),
+        disk_mb=grows(100),
     params:
         code=code("estimate_benefit_risk"),
         environment=environment("estimate_benefit_risk"),
@@ -435,8 +448,9 @@ rule estimate_prognosis:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=800,
-        runtime=10,
+        mem_mb=grows(800),
+        runtime=grows(10),
+        disk_mb=grows(100),
     params:
         code=code("estimate_prognosis"),
         environment=environment("estimate_prognosis"),
@@ -462,8 +476,9 @@ rule quote_published:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=300,
-        runtime=5,
+        mem_mb=grows(800),
+        runtime=grows(5),
+        disk_mb=grows(100),
     params:
         code=code("quote_published"),
         environment=environment("quote_published"),
@@ -490,8 +505,9 @@ rule estimate_agreement:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=500,
-        runtime=10,
+        mem_mb=grows(800),
+        runtime=grows(10),
+        disk_mb=grows(100),
     params:
         code=code("estimate_agreement"),
         environment=environment("estimate_agreement"),
@@ -519,8 +535,9 @@ rule collect_ard:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=500,
-        runtime=10,
+        mem_mb=grows(1000),
+        runtime=grows(10),
+        disk_mb=grows(100),
     params:
         code=code("collect_ard"),
         environment=environment("collect_ard"),

@@ -22,8 +22,9 @@ rule estimate_evidence:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=800,
-        runtime=10,
+        mem_mb=grows(800),
+        runtime=grows(10),
+        disk_mb=grows(100),
     params:
         code=code("estimate_evidence"),
         environment=environment("estimate_evidence"),

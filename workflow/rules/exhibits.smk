@@ -18,8 +18,9 @@ rule draw_figure:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=grows(1000),
+        runtime=grows(10),
+        disk_mb=grows(100),
     params:
         code=code("draw_figure"),
         environment=environment("draw_figure"),
@@ -49,8 +50,9 @@ rule make_table:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=500,
-        runtime=10,
+        mem_mb=grows(800),
+        runtime=grows(10),
+        disk_mb=grows(100),
     params:
         code=code("make_table"),
         environment=environment("make_table"),

@@ -19,8 +19,9 @@ rule write_crate:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=800,
-        runtime=10,
+        mem_mb=grows(800),
+        runtime=grows(10),
+        disk_mb=grows(200),
     params:
         code=code("write_crate"),
         environment=environment("write_crate"),
@@ -49,8 +50,9 @@ rule write_paperwork:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=800,
-        runtime=10,
+        mem_mb=grows(800),
+        runtime=grows(10),
+        disk_mb=grows(100),
     params:
         code=code("write_paperwork"),
         environment=environment("write_paperwork"),
@@ -78,8 +80,9 @@ rule pack_bag:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=800,
-        runtime=10,
+        mem_mb=grows(800),
+        runtime=grows(10),
+        disk_mb=grows(500),
     params:
         code=code("pack_bag"),
         environment=environment("pack_bag"),

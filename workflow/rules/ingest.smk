@@ -17,8 +17,9 @@ rule ingest_site:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=800,
-        runtime=10,
+        mem_mb=grows(800),
+        runtime=grows(10),
+        disk_mb=grows(100),
     params:
         code=code("ingest_site"),
         environment=environment("ingest_site"),

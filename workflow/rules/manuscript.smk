@@ -31,8 +31,9 @@ rule render_manuscript:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=grows(1500),
+        runtime=grows(10),
+        disk_mb=grows(300),
     params:
         code=code("render_manuscript"),
         environment=environment("render_manuscript", named=PRINTED_VERSIONS),

@@ -22,8 +22,9 @@ rule run_notebook:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=grows(1000),
+        runtime=grows(10),
+        disk_mb=grows(100),
     params:
         code=code("run_notebook"),
         environment=lambda wildcards: environment("run_notebook", f"notebooks/{wildcards.notebook}.ipynb"),

@@ -14,8 +14,9 @@ rule fetch_colon_adjuvant:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=300,
-        runtime=5,
+        mem_mb=grows(800),
+        runtime=grows(5),
+        disk_mb=grows(100),
     params:
         code=code("fetch_colon_adjuvant"),
         environment=environment("fetch_colon_adjuvant"),

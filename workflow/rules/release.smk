@@ -21,8 +21,9 @@ rule control_disclosure:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=20,
+        mem_mb=grows(1000),
+        runtime=grows(20),
+        disk_mb=grows(100),
     params:
         code=code("control_disclosure"),
         environment=environment("control_disclosure"),
@@ -53,8 +54,9 @@ rule make_public_exhibits:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=grows(1000),
+        runtime=grows(10),
+        disk_mb=grows(100),
     params:
         code=code("make_public_exhibits"),
         environment=environment("make_public_exhibits"),
@@ -89,8 +91,9 @@ rule render_public_manuscript:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=grows(1500),
+        runtime=grows(10),
+        disk_mb=grows(300),
     params:
         code=code("render_public_manuscript"),
         environment=environment("render_public_manuscript", named=PRINTED_VERSIONS),
@@ -129,8 +132,9 @@ rule check_release:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=grows(1000),
+        runtime=grows(10),
+        disk_mb=grows(300),
     params:
         code=code("check_release"),
         environment=environment("check_release"),

@@ -40,8 +40,9 @@ rule true_estimands:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=grows(2000),
+        runtime=grows(10),
+        disk_mb=grows(100),
     params:
         code=code("true_estimands"),
         environment=environment("true_estimands"),
@@ -74,8 +75,9 @@ rule validation_results:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=500,
-        runtime=10,
+        mem_mb=grows(800),
+        runtime=grows(10),
+        disk_mb=grows(100),
     params:
         code=code("validation_results"),
         environment=environment("validation_results"),
@@ -107,8 +109,9 @@ rule draw_truth:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=800,
-        runtime=10,
+        mem_mb=grows(800),
+        runtime=grows(10),
+        disk_mb=grows(100),
     params:
         code=code("draw_truth"),
         environment=environment("draw_truth"),
@@ -142,8 +145,9 @@ rule publish_validation:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=800,
-        runtime=10,
+        mem_mb=grows(800),
+        runtime=grows(10),
+        disk_mb=grows(100),
     params:
         code=code("publish_validation"),
         environment=environment("publish_validation"),
@@ -171,8 +175,9 @@ rule simulate_recovery:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=1500,
-        runtime=30,
+        mem_mb=grows(1500),
+        runtime=grows(30),
+        disk_mb=grows(100),
     params:
         code=code("simulate_recovery"),
         environment=environment("simulate_recovery"),
@@ -207,8 +212,9 @@ rule summarise_recovery:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=3000,
-        runtime=30,
+        mem_mb=grows(3000),
+        runtime=grows(30),
+        disk_mb=grows(100),
     params:
         code=code("summarise_recovery"),
         environment=environment("summarise_recovery"),
