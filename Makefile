@@ -2,6 +2,8 @@
 #   make paper        regenerate the paper:  results/<cohort>/manuscript/paper.html|pdf|docx
 #   make audit        what a stranger checks it with: results/<cohort>/audit/index.html, crate, bag and paperwork
 #   make release      what may leave the house, small groups suppressed: results/<cohort>/release/ (docs/disclosure.md)
+#   make paper PROFILE=slurm   the same on a cluster: profiles/README.md; works with audit and release too
+#   make wheelhouse   on a node with internet: all packages into wheelhouse/; elsewhere then make paper WHEELHOUSE=wheelhouse
 #   make test         check the code
 #   make crosscheck   recompute the reference values in R (needs R with survival, cmprsk, MatchIt, metafor, mets and survey)
 #   make bench        measure
@@ -10,13 +12,21 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
-.PHONY: paper audit release test lint schemas crosscheck bench clean lock environment environment-dev
+.PHONY: paper audit release test lint schemas crosscheck bench clean lock environment environment-dev wheelhouse
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 # Another cohort or more Snakemake options: make paper ARGS="--config cohort=my_cohort"
 ARGS ?=
+# Where the jobs run: a folder of profiles/; none: this machine. Later profiles win key by key, site.yaml is yours.
+PROFILE ?=
+PROFILES := $(if $(PROFILE),--workflow-profile none --profile profiles/default --profile profiles/$(PROFILE) \
+  $(patsubst %,--profile %,$(wildcard profiles/$(PROFILE)/site.yaml)))
+# A folder made by `make wheelhouse`: packages come from there, and from nowhere else.
+WHEELHOUSE ?=
+PIP_INSTALL = $(BIN)/python -m pip install --disable-pip-version-check --quiet \
+  $(if $(WHEELHOUSE),--no-index --find-links $(WHEELHOUSE))
 
 # Bytecode saves some seconds a job; hash order, time zone and locale must not reach the results.
 export PYTHONDONTWRITEBYTECODE :=
@@ -26,9 +36,9 @@ export LC_ALL := C.UTF-8
 unexport PYTHONPATH
 
 # In a clone that came with results, those that match this tree are taken over instead of being made again.
-paper audit release: environment
+paper audit release: environment $(if $(PROFILE),$(VENV)/.executor-$(PROFILE))
 	test -d .snakemake/metadata || test -z "$(wildcard results/*/records)" || $(BIN)/sorafenib-rfa adopt
-	$(BIN)/snakemake $@ $(ARGS)
+	$(BIN)/snakemake $@ $(PROFILES) $(ARGS)
 
 test: environment-dev lint
 	$(BIN)/pytest -n 2 --dist loadfile $(ARGS)
@@ -55,15 +65,29 @@ $(VENV)/.paper: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	  || { echo "Python 3.11 or newer is needed; '$(PYTHON)' is $$($(PYTHON) --version). Try: make paper PYTHON=python3.12"; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --disable-pip-version-check --quiet --require-hashes --requirement requirements.lock
-	$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-build-isolation --no-deps --editable .
+	$(PIP_INSTALL) --require-hashes --requirement requirements.lock
+	$(PIP_INSTALL) --no-build-isolation --no-deps --editable .
 	$(BIN)/python -m compileall -q -j 0 $(VENV)/lib src || true
 	touch $@
 
 $(VENV)/.dev: requirements-dev.lock $(VENV)/.paper
-	$(BIN)/python -m pip install --disable-pip-version-check --quiet --require-hashes --requirement requirements-dev.lock
+	$(PIP_INSTALL) --require-hashes --requirement requirements-dev.lock
 	$(BIN)/python -m compileall -q -j 0 $(VENV)/lib || true
 	touch $@
+
+# Executor plugins are no part of every environment: Snakemake imports each one it finds, at every start.
+$(VENV)/.executor-%: envs/executors/%.lock $(VENV)/.paper
+	$(PIP_INSTALL) --no-deps --require-hashes --requirement $<
+	touch $@
+
+# Packages for the python and the kind of machine that this runs on, what the few that come as source are built with, and
+# with PROFILE its plugin.
+PIP_DOWNLOAD = $(PYTHON) -m pip download --disable-pip-version-check --quiet --require-hashes --no-deps \
+  --dest $(or $(WHEELHOUSE),wheelhouse) --requirement
+wheelhouse:
+	$(PIP_DOWNLOAD) requirements.lock
+	$(PIP_DOWNLOAD) envs/build.lock
+	$(if $(PROFILE),$(PIP_DOWNLOAD) envs/executors/$(PROFILE).lock)
 
 schemas: environment
 	$(BIN)/python -m sorafenib_rfa.config.schema
@@ -73,3 +97,5 @@ lock: environment-dev
 	$(BIN)/$(LOCK) pyproject.toml -o requirements.lock
 	$(BIN)/$(LOCK) --extra dev -c requirements.lock pyproject.toml -o requirements-dev.lock
 	$(BIN)/python envs/from_lock.py
+	$(BIN)/$(LOCK) -c requirements.lock envs/build.in -o envs/build.lock
+	$(BIN)/python envs/lock_executors.py
