@@ -7,6 +7,7 @@ from decimal import Decimal
 
 import pytest
 
+from sorafenib_rfa.ingest.coded import coded_cells
 from sorafenib_rfa.ingest.text import UncalculatedFormula, normalise, render
 from sorafenib_rfa.ingest.units import LAB_UNITS, convert_lab, lab_unit
 from sorafenib_rfa.ingest.values import (
@@ -19,7 +20,6 @@ from sorafenib_rfa.ingest.values import (
     lab_parser,
     mapped_parser,
     number_parser,
-    parse_cells,
     text_parser,
 )
 
@@ -223,8 +223,8 @@ def test_each_distinct_cell_is_parsed_once_and_types_are_kept_apart() -> None:
         calls.append(cell)
         return Parsed(render(cell))  # type: ignore[arg-type]
 
-    parsed = parse_cells([1, 1.0, True, "1", 1, "1", None, None], parse)
-    assert [p.value for p in parsed] == ["1", "1", "TRUE", "1", "1", "1", None, None]
+    column = coded_cells([1, 1.0, True, "1", 1, "1", None, None]).map(parse)
+    assert [column[i].value for i in range(len(column))] == ["1", "1", "TRUE", "1", "1", "1", None, None]
     assert len(calls) == 5
 
 

@@ -1,6 +1,8 @@
 """Files to raw tables: CSV and XLSX, with the row numbers a person sees and nothing converted.
 
-Every fault of a file is a :class:`~sorafenib_rfa.errors.Problem`; none is a traceback.
+Every fault of a file is a :class:`~sorafenib_rfa.errors.Problem`; none is a traceback. Delimited text without quotation
+marks whose lines all have as many fields as the header is cut by Arrow; any other goes record by record through
+Python's ``csv``. Both give the same table (tests hold them to it).
 """
 
 from __future__ import annotations
@@ -8,15 +10,19 @@ from __future__ import annotations
 import codecs
 import contextlib
 import csv
+import dataclasses
 import io
 import re
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from sorafenib_rfa.errors import Problem
+from sorafenib_rfa.ingest.coded import Coded, Codes, coded_cells
 from sorafenib_rfa.ingest.text import Cell, UncalculatedFormula, did_you_mean, normalise, render
 
 if TYPE_CHECKING:
@@ -32,6 +38,7 @@ _BOMS = (
 )
 _CANDIDATES = ("utf-8", "gb18030", "big5", "shift_jis", "euc_kr", "cp1252", "cp1250", "cp1251", "iso8859-15")
 _DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
+_BATCH = 50_000
 
 
 @dataclass(frozen=True)
@@ -51,9 +58,9 @@ class RawTable:
     ----------
     headers : tuple of str
         Header texts, normalised; empty where the header row has no text.
-    rows : list of tuple
-        Cells, as many as headers.
-    numbers : list of int
+    columns : dict of int to Coded
+        Position of a header that was asked for -> its cells.
+    numbers : ndarray of int64, shape (n,)
         Row number of each row, as a person counts: the file's first line or row is 1.
     ragged : list of RaggedRow
         CSV records that do not fit the header.
@@ -62,8 +69,8 @@ class RawTable:
     """
 
     headers: tuple[str, ...]
-    rows: list[tuple[Cell, ...]]
-    numbers: list[int]
+    columns: dict[int, Coded[Cell]]
+    numbers: np.ndarray
     ragged: list[RaggedRow] = field(default_factory=list)
     hint: str | None = None
 
@@ -100,7 +107,7 @@ class ExportFiles:
         """Return the path of a file as messages and origins show it."""
         return f"{self.shown_folder}/{file}"
 
-    def read(self, file: str, sheet: str | None, header_row: int) -> RawTable:
+    def read(self, file: str, sheet: str | None, header_row: int, wanted: Collection[str]) -> RawTable:
         """Return a CSV file or a sheet of a workbook.
 
         Parameters
@@ -111,6 +118,8 @@ class ExportFiles:
             Sheet of a workbook.
         header_row : int
             Row of the header, counted from 1.
+        wanted : collection of str
+            Headers, normalised, of the columns to keep.
 
         Raises
         ------
@@ -121,7 +130,7 @@ class ExportFiles:
         if is_workbook(file):
             if file not in self._workbooks:
                 self._workbooks[file] = _Workbook(self._content(file), shown)
-            return _table_of_grid(self._workbooks[file].rows(sheet or ""), shown, sheet or "", header_row)
+            return _table_of_grid(self._workbooks[file].rows(sheet or ""), shown, sheet or "", header_row, wanted)
         content = self._content(file)
         if content.startswith(b"PK\x03\x04"):
             raise UnreadableError(
@@ -131,8 +140,12 @@ class ExportFiles:
                     hint="name it .xlsx and give the sheet in the site's configuration, or export it as CSV",
                 )
             )
-        text, hint = _decode(content, shown, self.encoding)
-        return _read_delimited(text, shown, header_row, self.delimiter, hint)
+        data, hint = _decode(content, shown, self.encoding)
+        del content
+        table = _cut_plain(data, header_row, self.delimiter, wanted)
+        if table is None:
+            table = _read_records(data, shown, header_row, self.delimiter, wanted)
+        return dataclasses.replace(table, hint=hint or _delimiter_hint(table.headers, self.delimiter))
 
     def _content(self, file: str) -> bytes:
         path, shown = self.folder / file, self.shown(file)
@@ -179,8 +192,20 @@ def _fitting(content: bytes) -> list[str]:
     return fitting
 
 
-def _decode(content: bytes, shown: str, encoding: str) -> tuple[str, str | None]:
-    """Return the text and, when another encoding is likelier, a hint."""
+def _is_utf8(content: bytes) -> bool:
+    """Say whether :func:`_fitting` would name UTF-8 alone."""
+    for mark, name in _BOMS:
+        if content.startswith(mark):
+            return name == "utf-8"
+    try:
+        content.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _decode(content: bytes, shown: str, encoding: str) -> tuple[bytes, str | None]:
+    """Return the text as UTF-8 without a byte order mark and, when another encoding is likelier, a hint."""
     declared_utf8 = _same_codec(encoding, "utf-8") or _same_codec(encoding, "utf-8-sig")
     for mark, name in _BOMS:
         if content.startswith(mark) and not (declared_utf8 and name == "utf-8"):
@@ -222,7 +247,7 @@ def _decode(content: bytes, shown: str, encoding: str) -> tuple[str, str | None]
             )
         )
     hint = None
-    if not declared_utf8 and not content.isascii() and _fitting(content) == ["utf-8"]:
+    if not declared_utf8 and not content.isascii() and _is_utf8(content):
         if len("é".encode(encoding, errors="ignore")) == 1:
             # no text of a single-byte encoding with letters beyond ASCII is valid UTF-8 by chance, save a contrived
             # one; read wrongly, every such letter would become two
@@ -235,17 +260,105 @@ def _decode(content: bytes, shown: str, encoding: str) -> tuple[str, str | None]
                 )
             )
         hint = "the bytes are also valid UTF-8: the declared encoding may be wrong"
-    return text, hint
+    return content.removeprefix(codecs.BOM_UTF8) if declared_utf8 else text.encode("utf-8"), hint
 
 
-def _read_delimited(text: str, shown: str, header_row: int, delimiter: str, hint: str | None) -> RawTable:
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+def _cut_plain(data: bytes, header_row: int, delimiter: str, wanted: Collection[str]) -> RawTable | None:
+    """Return the table of a text that needs no parser, or None.
+
+    Such a text has no quotation mark, ends its lines with LF or CR LF, has a header, and below it only lines with as
+    many fields as the header and lines without any text. What ``csv`` would say of a field beyond its limit of length
+    is left to it.
+    """
+    mark = delimiter.encode("utf-8")
+    if len(mark) != 1 or b'"' in data or data.count(b"\r") != data.count(b"\r\n"):
+        return None
+    buffer = np.frombuffer(data, dtype=np.uint8)
+    ends = np.flatnonzero(buffer == ord("\n"))
+    if not data.endswith(b"\n"):
+        ends = np.append(ends, len(data))
+    if header_row > len(ends):
+        return None
+    starts = np.concatenate([[0], ends[:-1] + 1])
+    # the carriage return before a line feed is no part of the line
+    lengths = ends - starts - ((ends > starts) & (buffer[np.maximum(ends, 1) - 1] == ord("\r")))
+    header = data[starts[header_row - 1] : starts[header_row - 1] + lengths[header_row - 1]].decode("utf-8")
+    cells = header.split(delimiter)
+    if not any(cell.strip() for cell in cells) or lengths.max() > csv.field_size_limit():
+        return None
+    width = len(cells)
+    starts, ends, lengths = starts[header_row:], ends[header_row:], lengths[header_row:]
+    marks = np.flatnonzero(buffer == mark[0])
+    fields = np.searchsorted(marks, ends) - np.searchsorted(marks, starts) + 1
+    blank = (lengths == 0) | ((lengths == fields - 1) & (fields == width))
+    if not (blank | (fields == width)).all():
+        return None
+    headers = tuple(normalise(cell) for cell in cells)
+    numbers = np.arange(header_row + 1, header_row + 1 + len(ends), dtype=np.int64)
+    kept = [i for i, each in enumerate(headers) if each in wanted]
+    columns = {i: _NO_CELLS for i in kept}
+    if kept and (lengths > 0).any():
+        columns = _arrow_columns(memoryview(data)[starts[0] :], delimiter, width, kept)
+    # Arrow skips empty lines; a line of delimiters alone is a row to it and none to a person
+    with_text = ~blank[lengths > 0]
+    if not with_text.all():
+        columns = {i: column.take(with_text) for i, column in columns.items()}
+    return RawTable(headers, columns, numbers[~blank])
+
+
+_NO_CELLS: Coded[Cell] = Coded([], np.zeros(0, dtype=np.int32))
+
+
+def _arrow_columns(body: memoryview, delimiter: str, width: int, kept: Sequence[int]) -> dict[int, Coded[Cell]]:
+    """Return columns of delimited UTF-8 without header and quotation marks, each cell as its text."""
+    import pyarrow as pa
+    from pyarrow import csv as arrow_csv
+
+    names = [str(i) for i in range(width)]
+    text = pa.dictionary(pa.int32(), pa.string())
+    table = arrow_csv.read_csv(
+        pa.BufferReader(body),
+        # one thread: a job has one, and the order in which distinct texts are met must not vary
+        arrow_csv.ReadOptions(column_names=names, use_threads=False, block_size=1 << 24),
+        arrow_csv.ParseOptions(delimiter=delimiter, quote_char=False, escape_char=False),
+        arrow_csv.ConvertOptions(
+            column_types=dict.fromkeys(names, text),
+            include_columns=[names[i] for i in kept],
+            null_values=[],
+            check_utf8=False,
+        ),
+    )
+    columns: dict[int, Coded[Cell]] = {}
+    for i in kept:
+        column = table.column(names[i]).unify_dictionaries()
+        codes = [chunk.indices.to_numpy(zero_copy_only=False) for chunk in column.chunks]
+        texts = column.chunk(0).dictionary.to_pylist()
+        columns[i] = Coded([each or None for each in texts], np.concatenate(codes))
+    return columns
+
+
+def _read_records(data: bytes, shown: str, header_row: int, delimiter: str, wanted: Collection[str]) -> RawTable:
+    """Return the table of any delimited text, record by record."""
+    lines = io.TextIOWrapper(io.BytesIO(data), encoding="utf-8", newline="")
+    reader = csv.reader(lines, delimiter=delimiter, strict=True)
     headers: tuple[str, ...] | None = None
-    rows: list[tuple[Cell, ...]] = []
+    kept: list[int] = []
+    seen: list[Codes] = []
+    codes: list[list[np.ndarray]] = []
+    rows: list[list[str]] = []
     numbers: list[int] = []
     ragged: list[RaggedRow] = []
     width = 0
     start = 1
+
+    def settle() -> None:
+        """Turn the gathered rows into codes, so that only a batch of them is ever held."""
+        batch = list(zip(*rows, strict=True))
+        for known, column, i in zip(seen, codes, kept, strict=True):
+            cells = batch[i] if batch else ()
+            column.append(np.fromiter(map(known.__getitem__, cells), dtype=np.int32, count=len(rows)))
+        rows.clear()
+
     try:
         for record in reader:
             number, start = start, reader.line_num + 1
@@ -256,6 +369,8 @@ def _read_delimited(text: str, shown: str, header_row: int, delimiter: str, hint
                     break
                 headers = tuple(normalise(cell) for cell in record)
                 width = len(headers)
+                kept = [i for i, each in enumerate(headers) if each in wanted]
+                seen, codes = [Codes() for _ in kept], [[] for _ in kept]
                 continue
             if not any(record):
                 continue
@@ -265,8 +380,11 @@ def _read_delimited(text: str, shown: str, header_row: int, delimiter: str, hint
                 else:
                     ragged.append(RaggedRow(number, tuple(cell or None for cell in record), width))
                     continue
-            rows.append(tuple(cell or None for cell in record))
+            rows.append(record)
             numbers.append(number)
+            if len(rows) == _BATCH:
+                settle()
+        settle()
     except csv.Error as error:
         raise UnreadableError(
             Problem(
@@ -278,12 +396,20 @@ def _read_delimited(text: str, shown: str, header_row: int, delimiter: str, hint
             )
         ) from None
     if headers is None:
-        raise UnreadableError(_no_header(shown, None, header_row, text.count("\n") + (not text.endswith("\n"))))
-    if hint is None and width == 1:
-        other = [name for mark, name in _DELIMITERS.items() if mark != delimiter and mark in headers[0]]
-        if other:
-            hint = f"the delimiter looks like the {other[0]}, the site's configuration declares {delimiter!r}"
-    return RawTable(headers, rows, numbers, ragged, hint)
+        raise UnreadableError(_no_header(shown, None, header_row, data.count(b"\n") + (not data.endswith(b"\n"))))
+    columns: dict[int, Coded[Cell]] = {
+        i: Coded([text or None for text in known], np.concatenate(column))
+        for i, known, column in zip(kept, seen, codes, strict=True)
+    }
+    return RawTable(headers, columns, np.array(numbers, dtype=np.int64), ragged)
+
+
+def _delimiter_hint(headers: Sequence[str], delimiter: str) -> str | None:
+    """Return a guess at another delimiter where the declared one leaves a single column."""
+    other = [name for mark, name in _DELIMITERS.items() if mark != delimiter and mark in headers[0]]
+    if len(headers) > 1 or not other:
+        return None
+    return f"the delimiter looks like the {other[0]}, the site's configuration declares {delimiter!r}"
 
 
 def _no_header(shown: str, sheet: str | None, header_row: int, rows: int) -> Problem:
@@ -402,7 +528,7 @@ def _mark_uncalculated(values: Sequence[tuple], formulas: Sequence[tuple]) -> li
     return marked
 
 
-def _table_of_grid(grid: list[tuple], shown: str, sheet: str, header_row: int) -> RawTable:
+def _table_of_grid(grid: list[tuple], shown: str, sheet: str, header_row: int, wanted: Collection[str]) -> RawTable:
     if header_row > len(grid) or not any(render(cell) for cell in grid[header_row - 1]):
         raise UnreadableError(_no_header(shown, sheet, header_row, len(grid)))
     headers = [normalise(render(cell) or "") for cell in grid[header_row - 1]]
@@ -417,4 +543,5 @@ def _table_of_grid(grid: list[tuple], shown: str, sheet: str, header_row: int) -
         if any(cell is not None for cell in cells):
             rows.append(cells)
             numbers.append(number)
-    return RawTable(tuple(headers), rows, numbers)
+    columns = {i: coded_cells([row[i] for row in rows]) for i, each in enumerate(headers) if each in wanted}
+    return RawTable(tuple(headers), columns, np.array(numbers, dtype=np.int64))

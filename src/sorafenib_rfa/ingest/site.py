@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
 
 from sorafenib_rfa.config.models import CohortConfig, ColumnMap, SiteConfig, TableMap
 from sorafenib_rfa.errors import ConfigError, InputError, Problem
 from sorafenib_rfa.ingest.check import check_site, site_columns
+from sorafenib_rfa.ingest.coded import Coded, constant, interleaved, joined
 from sorafenib_rfa.ingest.readers import ExportFiles, RawTable, UnreadableError
 from sorafenib_rfa.ingest.tables import (
     DTYPES,
     ORIGIN,
+    QUARANTINE_COLUMNS,
     Column,
     empty_table,
     quarantine_frame,
     table_columns,
+    table_dtypes,
 )
 from sorafenib_rfa.ingest.text import Cell, did_you_mean, normalise, render
 from sorafenib_rfa.ingest.units import LAB_UNITS, QUANTITIES, convert_lab, lab_unit
@@ -35,7 +40,6 @@ from sorafenib_rfa.ingest.values import (
     lab_parser,
     mapped_parser,
     number_parser,
-    parse_cells,
     text_parser,
 )
 from sorafenib_rfa.vocabulary import LAB_TESTS, RAW_TABLES
@@ -93,7 +97,8 @@ def ingest_site(folder: Path, site_id: str, site: SiteConfig, cohort: CohortConf
     -----
     Cells are normalised (:mod:`.text`) before they are compared or parsed. A row whose ``subject_id`` is missing, a
     CSV record with more or fewer fields than the header, and a laboratory row whose test is not known are quarantined
-    as rows; every other fault costs the cell only. Rows without any text are no rows.
+    as rows; every other fault costs the cell only. Rows without any text are no rows. A column is read by its distinct
+    cells, so time and memory grow with the rows, and most of the work with what is distinct in them.
     """
     config_problems = check_site(site_id, site, cohort)
     if config_problems:
@@ -101,7 +106,11 @@ def ingest_site(folder: Path, site_id: str, site: SiteConfig, cohort: CohortConf
     problems: list[Problem] = []
     files = ExportFiles(folder, shown_folder, site.encoding, site.delimiter)
     raw: dict[tuple, RawTable | None] = {}
-    entries: list[dict] = []
+    wanted: dict[tuple, set[str]] = {}
+    for mapping in site.tables.values():
+        headers = map(normalise, _mapped_headers(mapping).values())
+        wanted.setdefault((mapping.file, mapping.sheet, mapping.header_row), set()).update(headers)
+    entries: list[tuple] = []
     tables: dict[str, pd.DataFrame] = {}
     for table in RAW_TABLES:
         mapping = site.tables.get(table)
@@ -112,7 +121,7 @@ def ingest_site(folder: Path, site_id: str, site: SiteConfig, cohort: CohortConf
         key = (mapping.file, mapping.sheet, mapping.header_row)
         if key not in raw:
             try:
-                raw[key] = files.read(*key)
+                raw[key] = files.read(*key, wanted[key])
             except UnreadableError as error:
                 problems.append(error.problem)
                 raw[key] = None
@@ -174,6 +183,19 @@ def _check_headers(source: RawTable, mapping: TableMap, shown: str) -> list[Prob
     return problems
 
 
+class _LabResult(NamedTuple):
+    """What a test, a unit, an upper limit and a value make of one another; `faults` are ``(name, rule, reason)``."""
+
+    test: str
+    value: float | None
+    unit: str | None
+    uln: float | None
+    source_value: str | None
+    source_unit: str | None
+    below_detection: str | None
+    faults: tuple[tuple[str, str, str], ...]
+
+
 class _TableReader:
     """Turns one raw table into one canonical table; faults go to the shared list of quarantine entries."""
 
@@ -186,7 +208,7 @@ class _TableReader:
         cohort: CohortConfig,
         shown: str,
         source: RawTable,
-        entries: list[dict],
+        entries: list[tuple],
     ) -> None:
         self.table = table
         self.mapping = mapping
@@ -195,7 +217,8 @@ class _TableReader:
         self.cohort = cohort
         self.shown = shown
         self.source = source
-        self.entries = entries
+        self.shared_entries = entries
+        self.entries: list[tuple] = []
         self.missing = frozenset(normalise(code) for code in site.missing)
         self.numbers = NumberReader(site.decimal, site.thousands)
         self.headers = _mapped_headers(mapping)
@@ -206,45 +229,43 @@ class _TableReader:
 
     def read(self) -> pd.DataFrame:
         """Return the canonical table."""
-        first_entry = len(self.entries)
         self._quarantine_ragged()
-        rows, numbers, subjects = self._identified_rows()
-        self.rows, self.row_numbers, self.subjects = rows, numbers, subjects
+        self._identify_rows()
         if self.table == "labs":
             frame = self._read_labs()
         elif self.table == "survival_times":
             frame = self._read_survival_times()
         else:
-            values = {"subject_id": subjects}
+            values: dict[str, Coded] = {"subject_id": self.subjects}
             for name, column in self.columns.items():
                 if name != "subject_id":
                     values[name] = self._read_column(name, column)
-            frame = self._frame(values, range(len(rows)))
-        own = sorted(self.entries[first_entry:], key=lambda entry: entry["row"])
-        self.entries[first_entry:] = own
+            frame = self._frame(values, np.arange(len(self.row_numbers)))
+        row = list(QUARANTINE_COLUMNS).index("row")
+        self.shared_entries.extend(sorted(self.entries, key=lambda entry: entry[row]))
         return frame
 
-    def _cells(self, name: str) -> list[Cell]:
-        position = self.position[name]
-        return [row[position] for row in self.rows]
+    def _cells(self, name: str) -> Coded[Cell]:
+        return self.source.columns[self.position[name]].take(self.usable)
 
     def _quarantine(
-        self, number: int, name: str | None, cell: Cell, subject: str | None, rule: str, reason: str, scope: str
+        self, number: int, name: str | None, value: str | None, subject: str | None, rule: str, reason: str, scope: str
     ) -> None:
+        header = None if name is None else self.headers.get(name, name)
         self.entries.append(
-            {
-                "site": self.site_id,
-                "file": self.shown,
-                "sheet": self.mapping.sheet,
-                "row": number,
-                "column": None if name is None else self.headers.get(name, name),
-                "value": render(cell),
-                "table": self.table,
-                "subject_id": subject,
-                "rule": rule,
-                "reason": reason,
-                "scope": scope,
-            }
+            (
+                self.site_id,
+                self.shown,
+                self.mapping.sheet,
+                number,
+                header,
+                value,
+                self.table,
+                subject,
+                rule,
+                reason,
+                scope,
+            )
         )
 
     def _quarantine_ragged(self) -> None:
@@ -262,27 +283,23 @@ class _TableReader:
                 "row",
             )
 
-    def _identified_rows(self) -> tuple[list[tuple[Cell, ...]], list[int], list[str]]:
-        """Return rows with a usable subject id, their numbers and ids; quarantine the others."""
-        position = self.position["subject_id"]
-        parsed = parse_cells([row[position] for row in self.source.rows], self._parser("subject_id"))
-        rows, numbers, subjects = [], [], []
-        for row, number, subject in zip(self.source.rows, self.source.numbers, parsed, strict=True):
-            if subject.value is None:
-                self._quarantine(
-                    number,
-                    "subject_id",
-                    row[position],
-                    None,
-                    subject.rule or "missing_subject_id",
-                    subject.reason or "the row does not say whose it is",
-                    "row",
-                )
-                continue
-            rows.append(row)
-            numbers.append(number)
-            subjects.append(subject.value)
-        return rows, numbers, subjects
+    def _identify_rows(self) -> None:
+        """Find the rows with a usable subject id, their numbers and ids; quarantine the others."""
+        cells = self.source.columns[self.position["subject_id"]]
+        parsed = cells.map(self._parser("subject_id"))
+        self.usable = parsed.where(lambda subject: subject.value is not None)
+        for i in np.flatnonzero(~self.usable).tolist():
+            self._quarantine(
+                int(self.source.numbers[i]),
+                "subject_id",
+                render(cells[i]),
+                None,
+                parsed[i].rule or "missing_subject_id",
+                parsed[i].reason or "the row does not say whose it is",
+                "row",
+            )
+        self.row_numbers = self.source.numbers[self.usable]
+        self.subjects: Coded[str | None] = parsed.take(self.usable).map(lambda subject: subject.value)
 
     def _parser(self, name: str) -> Parser:
         """Return the parser of a mapped column."""
@@ -306,28 +323,21 @@ class _TableReader:
         factor = QUANTITIES[column.quantity][full.unit] if column.quantity and full.unit else Decimal(1)
         return number_parser(reader, factor, missing)
 
-    def _read_column(self, name: str, column: Column) -> list[Any]:
+    def _read_column(self, name: str, column: Column) -> Coded[Any]:
         """Return the values of a canonical column; faulty cells become None and are quarantined."""
         if name in self.mapping.constants:
-            return [self._constant(name, column)] * len(self.rows)
+            return constant(self._constant(name, column), len(self.row_numbers))
         if name not in self.mapping.columns:
-            return [None] * len(self.rows)
+            return constant(None, len(self.row_numbers))
         cells = self._cells(name)
-        return self._values(name, cells, parse_cells(cells, self._parser(name)))
+        parsed = cells.map(self._parser(name))
+        for i in np.flatnonzero(parsed.where(lambda result: result.rule is not None)).tolist():
+            self._fault(i, name, cells[i], parsed[i].rule or "", parsed[i].reason or "", "value")
+        return parsed.map(lambda result: result.value)
 
-    def _values(self, name: str, cells: Sequence[Cell], parsed: Sequence[Parsed]) -> list[Any]:
-        for i, result in enumerate(parsed):
-            if result.rule is not None:
-                self._quarantine(
-                    self.row_numbers[i],
-                    name,
-                    cells[i],
-                    self.subjects[i],
-                    result.rule,
-                    result.reason or "",
-                    "value",
-                )
-        return [result.value for result in parsed]
+    def _fault(self, i: int, name: str, cell: Cell, rule: str, reason: str, scope: str) -> None:
+        """Quarantine a cell of the usable row `i`, or the row for it."""
+        self._quarantine(int(self.row_numbers[i]), name, render(cell), self.subjects[i], rule, reason, scope)
 
     def _constant(self, name: str, column: Column) -> Any:
         """Return a constant, read as canonical text.
@@ -359,198 +369,214 @@ class _TableReader:
             )
         return parsed.value
 
-    def _frame(self, values: Mapping[str, Sequence[Any]], taken: Sequence[int]) -> pd.DataFrame:
-        """Return the canonical table; `taken` says from which of the raw rows each of its rows comes."""
-        import numpy as np
+    def _frame(self, values: Mapping[str, Coded[Any]], taken: np.ndarray) -> pd.DataFrame:
+        """Return the canonical table; `taken` says from which of the usable rows each of its rows comes."""
         import pandas as pd
 
         data: dict[str, Any] = {}
         for name, column in table_columns(self.table, self.cohort).items():
-            dtype = DTYPES[column.kind]
-            if column.kind == "date":
-                data[name] = np.array(values[name], dtype=dtype)
-            else:
-                data[name] = pd.array(values[name], dtype=dtype)
-        headers = [(header, self.position[name]) for name, header in self.headers.items()]
-        sources = [
-            json.dumps({header: render(row[i]) for header, i in headers}, ensure_ascii=False) for row in self.rows
-        ]
-        origin = {
-            "site": [self.site_id] * len(taken),
-            "src_file": [self.shown] * len(taken),
-            "src_sheet": [self.mapping.sheet] * len(taken),
-            "src_row": [self.row_numbers[i] for i in taken],
-            "src_cells": [sources[i] for i in taken],
-        }
-        for name, dtype in ORIGIN.items():
-            data[name] = pd.array(origin[name], dtype=dtype)
-        return pd.DataFrame(data)
+            data[name] = values[name].array(DTYPES[column.kind])
+        for name, text in (("site", self.site_id), ("src_file", self.shown), ("src_sheet", self.mapping.sheet)):
+            data[name] = constant(text, len(taken)).array(ORIGIN[name])
+        data["src_row"] = pd.array(self.row_numbers[taken], dtype=ORIGIN["src_row"])
+        data["src_cells"] = pd.array(self._sources()[taken], dtype=ORIGIN["src_cells"])
+        return pd.DataFrame({name: data[name] for name in table_dtypes(self.table, self.cohort)})
+
+    def _sources(self) -> np.ndarray:
+        """Return the mapped cells of every usable row as the text of a JSON object, as ``json.dumps`` writes it."""
+        # columns may share a header, which an object has once
+        position = {header: self.position[name] for name, header in self.headers.items()}
+        members = []
+        for header, at in position.items():
+            key = json.dumps(header, ensure_ascii=False)
+            cells = self.source.columns[at].take(self.usable)
+            members.append(
+                cells.map(lambda cell, key=key: f"{key}: {json.dumps(render(cell), ensure_ascii=False)}").objects()
+            )
+        texts = np.empty(len(self.row_numbers), dtype=object)
+        texts[:] = ["{" + ", ".join(row) + "}" for row in zip(*members, strict=True)]
+        return texts
 
     # --- survival times: one row a patient becomes one row a patient and endpoint ------------------------------------
 
     def _read_survival_times(self) -> pd.DataFrame:
         wide = {name: self._read_column(name, column) for name, column in self.columns.items() if name != "subject_id"}
-        values: dict[str, list[Any]] = {"subject_id": [], "endpoint": [], "time_months": [], "event": []}
-        taken = []
         endpoints = [name for name in ("OS", "RFS", "TTR") if f"{name.lower()}_months" in self.mapping.columns]
-        for i, subject in enumerate(self.subjects):
-            for endpoint in endpoints:
-                values["subject_id"].append(subject)
-                values["endpoint"].append(endpoint)
-                values["time_months"].append(wide[f"{endpoint.lower()}_months"][i])
-                values["event"].append(wide[f"{endpoint.lower()}_event"][i])
-                taken.append(i)
+        rows = len(self.row_numbers)
+        taken = np.repeat(np.arange(rows), len(endpoints))
+        values = {
+            "subject_id": self.subjects.take(taken),
+            "endpoint": interleaved([constant(endpoint, rows) for endpoint in endpoints]),
+            "time_months": interleaved([wide[f"{endpoint.lower()}_months"] for endpoint in endpoints]),
+            "event": interleaved([wide[f"{endpoint.lower()}_event"] for endpoint in endpoints]),
+        }
         return self._frame(values, taken)
 
     # --- laboratory results --------------------------------------------------------------------------------------
 
     def _read_labs(self) -> pd.DataFrame:
         dates = self._read_column("sample_date", self.columns["sample_date"])
-        results = self._wide_results() if self.mapping.wide_tests is not None else self._long_results()
-        names = ("test", "value", "unit", "uln", "source_value", "source_unit", "below_detection")
-        values: dict[str, list[Any]] = {
-            "subject_id": [self.subjects[i] for i, *_ in results],
-            "sample_date": [dates[i] for i, *_ in results],
-        }
-        for position, name in enumerate(names, start=1):
-            values[name] = [result[position] for result in results]
-        return self._frame(values, [i for i, *_ in results])
+        taken, results = self._wide_results() if self.mapping.wide_tests is not None else self._long_results()
+        faulty = np.flatnonzero(results.where(lambda result: bool(result.faults))).tolist()
+        cells = {name: self._cells(name) for k in faulty for name, *_ in results[k].faults}
+        for k in faulty:
+            i = int(taken[k])
+            for name, rule, reason in results[k].faults:
+                self._fault(i, name, cells[name][i], rule, reason, "value")
+        values: dict[str, Coded] = {"subject_id": self.subjects.take(taken), "sample_date": dates.take(taken)}
+        for position, name in enumerate(_LabResult._fields[:-1]):
+            values[name] = results.map(lambda result, position=position: result[position])
+        return self._frame(values, taken)
 
-    def _wide_results(self) -> list[tuple]:
+    def _wide_results(self) -> tuple[np.ndarray, Coded[_LabResult]]:
         """Return one result a row and test that has a cell, in the order of rows, then of the declared tests."""
         assert self.mapping.wide_tests is not None
         parse = lab_parser(self.numbers, self.missing)
         by_test = []
         for test, wide in self.mapping.wide_tests.items():
-            unit = lab_unit(test, self.site.unit_names.get(wide.unit, wide.unit))
+            unit = self._known_unit(test, wide.unit)
             uln = None if wide.uln is None else float(convert_lab(test, Decimal(repr(wide.uln)), unit or ""))
-            cells = self._cells(test)
-            by_test.append((test, wide.unit, unit, uln, cells, parse_cells(cells, parse)))
-        results = []
-        for i in range(len(self.rows)):
-            for test, spelling, unit, uln, cells, parsed in by_test:
-                if parsed[i].value is None and parsed[i].rule is None:
-                    continue
-                results.append(self._result(i, test, test, cells[i], parsed[i], spelling, unit, uln))
-        return results
+            read = self._wide_reader(parse, test, wide.unit, unit, uln)
+            by_test.append(self._cells(test).map(read))
+        results = interleaved(by_test)
+        recorded = results.where(lambda result: result is not None)
+        taken = np.repeat(np.arange(len(self.row_numbers)), len(by_test))[recorded]
+        return taken, _without_none(results.take(recorded))
 
-    def _result(
-        self,
-        i: int,
-        name: str,
-        test: str,
-        cell: Cell,
-        parsed: Parsed,
-        spelling: str | None,
-        unit: str | None,
-        uln: float | None,
-    ) -> tuple:
-        """Return one laboratory result in its canonical unit; a faulty value is quarantined and None."""
-        value = below = None
-        if parsed.rule is not None:
-            self._quarantine(
-                self.row_numbers[i], name, cell, self.subjects[i], parsed.rule, parsed.reason or "", "value"
-            )
-        elif parsed.value is not None and unit is not None:
-            result: LabValue = parsed.value
-            value = float(convert_lab(test, result.value, unit))
-            below = "Y" if result.below_detection else "N"
-        return i, test, value, None if unit is None else LAB_TESTS[test][1], uln, render(cell), spelling, below
+    def _wide_reader(
+        self, parse: Parser, test: str, spelling: str, unit: str | None, uln: float | None
+    ) -> Callable[[Cell], _LabResult | None]:
+        """Return what reads a cell of one test's column; None: not recorded."""
 
-    def _long_results(self) -> list[tuple]:
+        def read(cell: Cell) -> _LabResult | None:
+            parsed = parse(cell)
+            if parsed.value is None and parsed.rule is None:
+                return None
+            return _lab_result(test, test, cell, parsed, spelling, unit, uln, ())
+
+        return read
+
+    def _known_unit(self, test: str, spelling: str | None) -> str | None:
+        """Return the unit of `test` that a spelling of this site means, or None."""
+        return None if spelling is None else lab_unit(test, self.site.unit_names.get(spelling, spelling))
+
+    def _long_results(self) -> tuple[np.ndarray, Coded[_LabResult]]:
+        """Return one result a row whose test is known; the other rows are quarantined."""
         tests = self._long_tests()
+        known = tests.where(lambda test: test is not None)
+        taken = np.flatnonzero(known)
+        nothing: Coded[Any] = constant(None, len(self.row_numbers))
         value_cells = self._cells("value")
-        values = parse_cells(value_cells, lab_parser(self.numbers, self.missing))
-        spellings, unit_cells = self._unit_spellings(tests)
-        ulns, uln_cells = self._long_ulns()
-        results = []
-        for i, test in enumerate(tests):
-            if test is None:
-                continue
-            spelling = spellings[i]
-            unit = None if spelling is None else lab_unit(test, self.site.unit_names.get(spelling, spelling))
-            recorded = values[i].value is not None
-            if unit is None and recorded:
-                known = ", ".join(LAB_UNITS[test])
-                found = "no unit is recorded" if spelling is None else f"{spelling!r} is no known unit of {test}"
-                self._quarantine(
-                    self.row_numbers[i],
-                    "unit" if unit_cells is not None else "value",
-                    unit_cells[i] if unit_cells is not None else value_cells[i],
-                    self.subjects[i],
-                    "unknown_unit",
-                    f"{found}: the result {render(value_cells[i])!r} cannot be used; known are {known}",
-                    "value",
+        unit_cells = self._cells("unit") if "unit" in self.mapping.columns else nothing
+        uln_cells = self._cells("uln") if "uln" in self.mapping.columns else nothing
+        parse_value = lab_parser(self.numbers, self.missing)
+        read = self._long_reader()
+        combined = joined(
+            [
+                column.take(taken)
+                for column in (
+                    tests,
+                    _with_cell(value_cells, parse_value),
+                    unit_cells.map(self._unit_parser()),
+                    uln_cells.map(decimal_parser(self.numbers, self.missing)),
                 )
-            uln = None
-            if ulns is not None and uln_cells is not None:
-                limit = ulns[i]
-                if limit.rule is not None:
-                    self._quarantine(
-                        self.row_numbers[i],
-                        "uln",
-                        uln_cells[i],
-                        self.subjects[i],
-                        limit.rule,
-                        limit.reason or "",
-                        "value",
-                    )
-                elif limit.value is not None and unit is not None:
-                    uln = float(convert_lab(test, limit.value, unit))
-            if uln is None and test in self.site.test_uln:
-                declared = self.site.test_units[test]
-                declared_unit = lab_unit(test, self.site.unit_names.get(declared, declared))
-                uln = float(convert_lab(test, Decimal(repr(self.site.test_uln[test])), declared_unit or ""))
-            results.append(self._result(i, "value", test, value_cells[i], values[i], spelling, unit, uln))
-        return results
+            ]
+        )
+        return taken, combined.map(lambda each: read(*each))
 
-    def _long_tests(self) -> list[str | None]:
+    def _unit_parser(self) -> Parser:
+        if "unit" in self.mapping.columns:
+            return self._parser("unit")
+        return lambda cell: Parsed(None)
+
+    def _long_reader(self) -> Callable[[str, tuple[Cell, Parsed], Parsed, Parsed], _LabResult]:
+        """Return what makes a result of a test, a value, a unit and an upper limit."""
+        entry = self.mapping.columns["value"]
+        whole = entry.unit if isinstance(entry, ColumnMap) else None
+        everywhere = self.mapping.constants.get("unit")
+        named = "unit" if "unit" in self.mapping.columns and everywhere is None else "value"
+
+        def spelled(test: str, unit: Parsed) -> str | None:
+            """Return the unit as the export or the configuration spells it."""
+            if everywhere is not None:
+                return everywhere
+            if unit.value is None and unit.rule is None:
+                return whole or self.site.test_units.get(test)
+            return unit.value
+
+        def read(test: str, value: tuple[Cell, Parsed], unit_cell: Parsed, limit: Parsed) -> _LabResult:
+            cell, parsed = value
+            spelling = spelled(test, unit_cell)
+            unit = self._known_unit(test, spelling)
+            faults = []
+            if unit is None and parsed.value is not None:
+                found = "no unit is recorded" if spelling is None else f"{spelling!r} is no known unit of {test}"
+                reason = f"{found}: the result {render(cell)!r} cannot be used; known are {', '.join(LAB_UNITS[test])}"
+                faults.append((named, "unknown_unit", reason))
+            uln = None
+            if limit.rule is not None:
+                faults.append(("uln", limit.rule, limit.reason or ""))
+            elif limit.value is not None and unit is not None:
+                uln = float(convert_lab(test, limit.value, unit))
+            if uln is None and test in self.site.test_uln:
+                declared = self._known_unit(test, self.site.test_units[test])
+                uln = float(convert_lab(test, Decimal(repr(self.site.test_uln[test])), declared or ""))
+            return _lab_result("value", test, cell, parsed, spelling, unit, uln, tuple(faults))
+
+        return read
+
+    def _long_tests(self) -> Coded[str | None]:
         """Return the PARAMCD of every row; rows with an unknown test are quarantined and None."""
         if "test" in self.mapping.constants:
-            return [self.mapping.constants["test"]] * len(self.rows)
+            return constant(self.mapping.constants["test"], len(self.row_numbers))
         names = {normalise(key): value for key, value in self.site.test_names.items()}
         entry = self.mapping.columns["test"]
         own = entry.values if isinstance(entry, ColumnMap) and entry.values else {}
         names |= {normalise(key): value for key, value in own.items()}
         known = names or {test: test for test in LAB_TESTS}
         cells = self._cells("test")
-        parsed = parse_cells(cells, text_parser(self.missing))
-        tests: list[str | None] = []
-        for i, result in enumerate(parsed):
-            test = None if result.value is None else known.get(result.value)
-            if test is None:
-                hint = did_you_mean(result.value, known) if result.value else None
-                found = "no test is named" if result.value is None else f"{result.value!r} is no declared test name"
-                self._quarantine(
-                    self.row_numbers[i],
-                    "test",
-                    cells[i],
-                    self.subjects[i],
-                    "unknown_test",
-                    f"{found}; known are {', '.join(known)}" + (f"; {hint}" if hint else ""),
-                    "row",
-                )
-            tests.append(test)
+        parsed = cells.map(text_parser(self.missing))
+        tests = parsed.map(lambda result: None if result.value is None else known.get(result.value))
+        unknown = np.flatnonzero(tests.where(lambda test: test is None)).tolist()
+        reasons: dict[str | None, str] = {}
+        for i in unknown:
+            name = parsed[i].value
+            if name not in reasons:
+                hint = did_you_mean(name, known) if name else None
+                found = "no test is named" if name is None else f"{name!r} is no declared test name"
+                reasons[name] = f"{found}; known are {', '.join(known)}" + (f"; {hint}" if hint else "")
+            self._fault(i, "test", cells[i], "unknown_test", reasons[name], "row")
         return tests
 
-    def _unit_spellings(self, tests: Sequence[str | None]) -> tuple[list[str | None], list[Cell] | None]:
-        """Return the unit of every row as the export or the configuration spells it, and the cells if any."""
-        entry = self.mapping.columns["value"]
-        whole = entry.unit if isinstance(entry, ColumnMap) else None
-        declared = [whole or (None if test is None else self.site.test_units.get(test)) for test in tests]
-        if "unit" in self.mapping.constants:
-            return [self.mapping.constants["unit"]] * len(tests), None
-        if "unit" not in self.mapping.columns:
-            return declared, None
-        cells = self._cells("unit")
-        parsed = parse_cells(cells, self._parser("unit"))
-        return [
-            fallback if result.value is None and result.rule is None else result.value
-            for result, fallback in zip(parsed, declared, strict=True)
-        ], cells
 
-    def _long_ulns(self) -> tuple[list[Parsed] | None, list[Cell] | None]:
-        if "uln" not in self.mapping.columns:
-            return None, None
-        cells = self._cells("uln")
-        return parse_cells(cells, decimal_parser(self.numbers, self.missing)), cells
+def _lab_result(
+    name: str,
+    test: str,
+    cell: Cell,
+    parsed: Parsed,
+    spelling: str | None,
+    unit: str | None,
+    uln: float | None,
+    faults: tuple[tuple[str, str, str], ...],
+) -> _LabResult:
+    """Return one laboratory result in its canonical unit; a faulty value is None and one more of its faults."""
+    value = below = None
+    if parsed.rule is not None:
+        faults = (*faults, (name, parsed.rule, parsed.reason or ""))
+    elif parsed.value is not None and unit is not None:
+        result: LabValue = parsed.value
+        value = float(convert_lab(test, result.value, unit))
+        below = "Y" if result.below_detection else "N"
+    canonical = None if unit is None else LAB_TESTS[test][1]
+    return _LabResult(test, value, canonical, uln, render(cell), spelling, below, faults)
+
+
+def _with_cell(cells: Coded[Cell], parse: Parser) -> Coded[tuple[Cell, Parsed]]:
+    return cells.map(lambda cell: (cell, parse(cell)))
+
+
+def _without_none(results: Coded[_LabResult | None]) -> Coded[_LabResult]:
+    """Return the same rows, none of which is None, without None among the values."""
+    kept = np.array([value is not None for value in results.values], dtype=bool)
+    renumbered = np.cumsum(kept) - 1
+    return Coded([value for value in results.values if value is not None], renumbered[results.codes])

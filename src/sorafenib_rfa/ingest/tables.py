@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from sorafenib_rfa.vocabulary import LAB_TESTS, RAW_TABLES
 
@@ -243,8 +243,11 @@ def empty_table(table: str, cohort: CohortConfig) -> pd.DataFrame:
     return pd.DataFrame({name: pd.Series([], dtype=dtype) for name, dtype in table_dtypes(table, cohort).items()})
 
 
-def quarantine_frame(entries: list[dict]) -> pd.DataFrame:
-    """Return quarantine entries as a frame with the columns and dtypes of the contract."""
+def quarantine_frame(entries: Sequence[Mapping[str, Any] | Sequence[Any]]) -> pd.DataFrame:
+    """Return quarantine entries as a frame with the columns and dtypes of the contract.
+
+    An entry is a mapping from the columns, or a tuple in their order.
+    """
     import pandas as pd
 
     return pd.DataFrame(entries, columns=list(QUARANTINE_COLUMNS)).astype(dict(QUARANTINE_COLUMNS))

@@ -1,6 +1,6 @@
 """Cells to values: one parser a kind, each returning a value or the rule and reason by which the cell fails.
 
-Parsers are pure functions of one cell. :func:`parse_cells` calls them once for each distinct cell of a column.
+Parsers are pure functions of one cell, so a column is parsed by its distinct cells (:meth:`.coded.Coded.map`).
 """
 
 from __future__ import annotations
@@ -33,20 +33,6 @@ class LabValue(NamedTuple):
 
 NOT_RECORDED = Parsed(None)
 Parser = Callable[[Cell], Parsed]
-
-
-def parse_cells(cells: Sequence[Cell], parse: Parser) -> list[Parsed]:
-    """Return the parsed value of every cell, parsing each distinct cell once."""
-    cache: dict[Any, Parsed] = {}
-    parsed = []
-    for cell in cells:
-        # the type is part of the key because 1, 1.0 and True are equal and hash alike
-        key = cell if cell is None or type(cell) is str else (type(cell), cell)
-        result = cache.get(key)
-        if result is None:
-            result = cache[key] = parse(cell)
-        parsed.append(result)
-    return parsed
 
 
 def _readable(parse_text: Callable[[Cell, str], Parsed], missing: Collection[str]) -> Parser:
