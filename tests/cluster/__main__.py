@@ -1,4 +1,4 @@
-"""Bring the test cluster up and down by hand: `python -m tests.cluster up FOLDER`, `python -m tests.cluster down FOLDER`."""
+"""The test cluster by hand: `python -m tests.cluster up FOLDER`, and `down FOLDER`."""
 
 import argparse
 import sys

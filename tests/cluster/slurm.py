@@ -163,9 +163,7 @@ class Slurm:
     def start_node(self, node: str) -> None:
         """Start a node's daemon."""
         (self.folder / "spool" / node).mkdir(exist_ok=True)
-        proxies = {name: "http://127.0.0.1:9" for lower in PROXIES for name in (lower, lower.upper())}
-        environment = {**self.environment, **proxies}
-        self._start(f"slurmd.{node}", "slurmd", "-D", "-f", str(self.config), "-N", node, environment=environment)
+        self._start(f"slurmd.{node}", "slurmd", "-D", "-f", str(self.config), "-N", node)
 
     def crash_node(self, node: str) -> None:
         """Let a node go down with all that runs on it, without a word to the controller."""
@@ -191,11 +189,10 @@ class Slurm:
         for process in Path("/proc").glob("[0-9]*"):
             with suppress(OSError):
                 environment = (process / "environ").read_bytes() + b"\0"
-                command = (process / "cmdline").read_bytes().decode(errors="replace")
                 name = (process / "comm").read_text().strip()
                 theirs = mark in environment and ours in environment
                 step = name == "slurmstepd" and ours in environment and self._step_of(process, spool)
-                if theirs or step or f"-N\0{node}\0" in command and ours in environment:
+                if theirs or step:
                     os.kill(int(process.name), signal.SIGKILL)
 
     @staticmethod
@@ -208,31 +205,27 @@ class Slurm:
         return False
 
     def _idle(self) -> int:
-        said = self.run("sinfo", "--noheader", "--states=idle,mixed,allocated", "--format=%D %T", check=False, timeout=5)
+        command = ("sinfo", "--noheader", "--states=idle,mixed,allocated", "--format=%D %T")
+        said = self.run(*command, check=False, timeout=5)
         return sum(int(line.split()[0]) for line in said.splitlines() if not line.rstrip().endswith("*"))
 
     # --- how it is made ------------------------------------------------------------------------------------------
 
-    def _start(self, name: str, *command: str, environment: dict[str, str] | None = None) -> int:
+    def _start(self, name: str, *command: str) -> None:
         """Start a daemon in a session of its own and note its id."""
-        environment = environment or self.environment
-        program = shutil.which(command[0], path=f"{environment['PATH']}:{SBIN}")
+        program = shutil.which(command[0], path=f"{os.environ['PATH']}:{SBIN}")
         assert program is not None, command[0]
         with (self.folder / "log" / f"{name}.out").open("ab") as log:
             process = subprocess.Popen(
                 [program, *command[1:]],
-                env=environment,
+                env=self.environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
             )
-        self._note(name, process.pid)
-        return process.pid
-
-    def _note(self, name: str, pid: int) -> None:
         with (self.folder / "pids").open("a", encoding="utf-8") as pids:
-            pids.write(f"{name} {pid} {_started(pid)}\n")
+            pids.write(f"{name} {process.pid} {_started(process.pid)}\n")
 
     def _wait(self, ready, what: str, seconds: float = 30) -> None:
         ends = time.monotonic() + seconds
@@ -321,7 +314,8 @@ PartitionName=main Nodes=ALL Default=YES MaxTime=1-0 DefaultTime=10 DefMemPerCPU
             # no node reaches the internet: a job has the environment of the login node, but these come from the node
             "task_prolog": "".join(
                 f"echo export {name}=http://127.0.0.1:9\n" for low in PROXIES for name in (low, low.upper())
-            ),
+            )
+            + "echo unset no_proxy\necho unset NO_PROXY\n",
         }
         for name, text in scripts.items():
             (bin_ / name).write_text(f"#!/bin/sh\n{text}", encoding="utf-8")

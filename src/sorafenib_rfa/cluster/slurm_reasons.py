@@ -2,7 +2,7 @@
 
 Without accounting Snakemake says that a job FAILED and no more. What happened stands in Slurm's log of the job (a node
 that kills it says why), and the controller tells what the job had been given, as long as it remembers it. Here both are
-read for every job that Snakemake's log of a run reports as failed, also those that a later attempt made good: a job that
+read for every job that Snakemake's log of a run reports as failed, also for those that a later attempt made good: what
 needs two attempts each time asks for too little.
 """
 
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-SUBMITTED: Final = re.compile(r"Job (?P<job>\S+) has been submitted with SLURM jobid (?P<id>\d+) \(log: (?P<log>.+)\)\.")
+SUBMITTED: Final = re.compile(r"Job \S+ has been submitted with SLURM jobid (?P<id>\d+) \(log: (?P<log>.+)\)\.")
 FAILED: Final = re.compile(r"SLURM-job '(?P<id>\d+)' failed\b.*?SLURM status is: '(?P<status>\w+)'")
 REFUSED: Final = re.compile(r"SLURM sbatch failed\. The error message was '(?P<message>[^']*)")
 ADVICE: Final = {

@@ -18,6 +18,7 @@ import os
 import platform
 import resource
 import sys
+import tempfile
 import time
 import traceback
 from collections.abc import Iterable, Iterator, Mapping
@@ -34,11 +35,16 @@ from sorafenib_rfa.records.declared import Declared, watch_undeclared_reading
 from sorafenib_rfa.records.digests import describe_files
 from sorafenib_rfa.records.environment import imported_distributions
 from sorafenib_rfa.records.record import FAILED, FORMAT, VOLATILE, load_records, plain, seal_of, split_params
+from sorafenib_rfa.records.room import no_room
 from sorafenib_rfa.records.seals import paper_seal
 from sorafenib_rfa.records.whole import write_whole
 
 RUN_ID = "SORAFENIB_RFA_RUN_ID"
 """Environment variable by which the jobs of one call of Snakemake know that they belong together."""
+SUBMIT_HOST = "SORAFENIB_RFA_SUBMIT_HOST"
+"""Environment variable with the name of the machine on which Snakemake was called."""
+LATE_SECONDS = 90
+"""So long may a file that one machine wrote be unseen, or be seen as it was, on another one."""
 
 
 @dataclass(frozen=True)
@@ -95,8 +101,11 @@ def derived_seed(base: int, *names: str) -> int:
 
 
 def snakemake_script(rule: str) -> str:
-    """Return the script of a rule, relative to the repository: rule and script share their name."""
-    return f"workflow/scripts/{rule}.py"
+    """Return the script of a rule, relative to the repository: they share their name.
+
+    Rules made one a cohort share the script: ``draw_figures_of_synthetic`` runs ``draw_figures.py``.
+    """
+    return f"workflow/scripts/{rule.partition('_of_')[0]}.py"
 
 
 def _named(container: Any) -> dict[str, Any]:
@@ -108,8 +117,15 @@ RESULTS = "results/"
 """What lies below this folder, a job must have made."""
 
 
-def sealed_inputs(root: Path, paths: Iterable[str]) -> list[dict[str, Any]]:
+def seconds_of_patience() -> float:
+    """Return how long to wait for inputs that are not as their records say: only on another machine are they late."""
+    return LATE_SECONDS if os.environ.get(SUBMIT_HOST, platform.node()) != platform.node() else 0.0
+
+
+def sealed_inputs(root: Path, paths: Iterable[str], patience_seconds: float = 0.0) -> list[dict[str, Any]]:
     """Describe the inputs of a job, each with the record of the job that made it, and hold them against it.
+
+    Snakemake waits for the inputs themselves to be seen on a node; it knows nothing of the records of their makers.
 
     Parameters
     ----------
@@ -117,12 +133,26 @@ def sealed_inputs(root: Path, paths: Iterable[str]) -> list[dict[str, Any]]:
         The repository.
     paths : iterable of str
         Files, relative to the repository.
+    patience_seconds : float
+        How long to look again as long as something does not fit.
 
     Raises
     ------
     SealError
         If an input is not what the job that made it recorded, or lies among the results and no job made it.
     """
+    names, ends = list(paths), time.monotonic() + patience_seconds
+    while True:
+        described, problems = _described_inputs(root, names)
+        if not problems:
+            return described
+        if time.monotonic() >= ends:
+            raise SealError(problems)
+        time.sleep(1)
+
+
+def _described_inputs(root: Path, paths: Iterable[str]) -> tuple[list[dict[str, Any]], list[Problem]]:
+    """Return the inputs as a record states them, and what does not fit."""
     records = load_records(root)
     described, problems = describe_files(paths), []
     for entry in described:
@@ -143,9 +173,7 @@ def sealed_inputs(root: Path, paths: Iterable[str]) -> list[dict[str, Any]]:
             problems.append(
                 Problem("no job says that it made this file", file=path, hint="delete it and it will be made again")
             )
-    if problems:
-        raise SealError(problems)
-    return described
+    return described, problems
 
 
 def _states(paths: Iterable[str]) -> dict[str, tuple[int, int]]:
@@ -260,19 +288,23 @@ def job(snakemake: Any) -> Iterator[Job]:
         }
         text = json.dumps(content, indent=1, ensure_ascii=False) + "\n"
         write_whole(path, text.encode())
-        run_log.append(
-            log_of_runs,
-            event=content["status"],
-            time=ended.isoformat(timespec="milliseconds"),
-            record=str(path),
-            record_sha256=hashlib.sha256(text.encode()).hexdigest(),
-            seal=content["seal"],
-            seconds=content[VOLATILE]["seconds"],
-            outputs=[entry["path"] for entry in content["outputs"]],
-            # of an error only its kind: the message may speak of a patient, and the log is handed on
-            error=content["error"]["type"] if "error" in content else None,
-            **event,
-        )
+        try:
+            run_log.append(
+                log_of_runs,
+                event=content["status"],
+                time=ended.isoformat(timespec="milliseconds"),
+                record=str(path),
+                record_sha256=hashlib.sha256(text.encode()).hexdigest(),
+                seal=content["seal"],
+                seconds=content[VOLATILE]["seconds"],
+                outputs=[entry["path"] for entry in content["outputs"]],
+                # of an error only its kind: the message may speak of a patient, and the log is handed on
+                error=content["error"]["type"] if "error" in content else None,
+                **event,
+            )
+        except BaseException:
+            path.unlink(missing_ok=True)  # it must not be there without its line in the run log
+            raise
 
     def write_failure(error: BaseException) -> None:
         moment = started.strftime("%Y%m%dT%H%M%S.%f")
@@ -282,15 +314,44 @@ def job(snakemake: Any) -> Iterator[Job]:
             message["traceback"] = None
         write(path, status="failed", outputs=[], error=message, environment=_environment(this))
 
-    run_log.append(log_of_runs, event="started", time=started.isoformat(timespec="milliseconds"), **event)
     own = 0.0
     this = Job(rule, cohort, f"records/{rule}/{record_path.name}", seed, "")
     declared = Declared([*map(str, snakemake.input), *outputs, str(record_path), str(log_path)])
+    folders = {Path(path).parent for path in [*outputs, str(record_path), str(log_path)]} | {tempfile.gettempdir()}
+
+    def give_up(error: UserError, log: Any = None) -> NoReturn:
+        """End the job with what a person must mend; without room, or locks, it cannot be said everywhere."""
+        print(f"\n{error}\n", file=terminal)
+        with contextlib.suppress(OSError):
+            if log is not None:
+                print(error, file=log)
+        try:
+            write_failure(error)
+        except (OSError, UserError) as again:
+            if isinstance(again, OSError) and no_room(again, folders) is None:
+                raise
+        _leave(terminal)
+
+    @contextlib.contextmanager
+    def noting() -> Iterator[None]:
+        """Say it where a record or its line in the run log finds no room."""
+        try:
+            yield
+        except UserError as error:
+            give_up(error)
+        except OSError as error:
+            full = no_room(error, folders)
+            if full is None:
+                raise
+            give_up(full)
+
+    with noting():
+        run_log.append(log_of_runs, event="started", time=started.isoformat(timespec="milliseconds"), **event)
     with log_path.open("w", encoding="utf-8", buffering=1) as log:
         with contextlib.redirect_stdout(log), contextlib.redirect_stderr(log):
             logging.basicConfig(stream=log, level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
             try:
-                content["inputs"] = sealed_inputs(root, map(str, snakemake.input))
+                content["inputs"] = sealed_inputs(root, map(str, snakemake.input), seconds_of_patience())
                 before = _states(map(str, snakemake.input))
                 entries = [snakemake_script(rule), *([str(notebook)] if notebook else [])]
                 content["code"] = _code(root, entries, tracked_code, records_folder / CODE_STORE)
@@ -303,16 +364,17 @@ def job(snakemake: Any) -> Iterator[Job]:
                     own = time.perf_counter() - begun
                 _check_afterwards(root, this, before, content["code"]["files"])
             except UserError as error:
-                print(error, file=log)
-                print(f"\n{error}\n", file=terminal)
-                write_failure(error)
-                _leave(log, terminal)
+                give_up(error, log)
             except BaseException as error:
+                full = no_room(error, folders)
+                if full is not None:
+                    give_up(full, log)
                 traceback.print_exc(file=log)
                 print(f"\n{rule} failed; this is a defect, please report it with {log_path}\n", file=terminal)
                 write_failure(error)
                 raise
-    write(record_path, outputs=describe_files(outputs), environment=_environment(this))
+    with noting():
+        write(record_path, outputs=describe_files(outputs), environment=_environment(this))
 
 
 def _check_afterwards(root: Path, this: Job, before: dict[str, tuple[int, int]], files: Iterable[str]) -> None:
@@ -325,10 +387,10 @@ def _check_afterwards(root: Path, this: Job, before: dict[str, tuple[int, int]],
         raise RuntimeError(f"{this.rule} ran code that its digest does not cover: {', '.join(unlisted)}")
 
 
-def _leave(*streams: Any) -> NoReturn:
+def _leave(terminal: Any) -> NoReturn:
     """End the process without unwinding into Snakemake's wrapper, which would print a traceback."""
-    for stream in streams:
-        stream.flush()
+    with contextlib.suppress(OSError):
+        terminal.flush()
     os._exit(1)
 
 

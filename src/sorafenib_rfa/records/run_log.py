@@ -6,6 +6,8 @@ runs. A changed, removed or inserted line breaks the chain (:func:`check_log`).
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import fcntl
 import hashlib
 import json
@@ -14,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sorafenib_rfa.errors import Problem, UserError
 from sorafenib_rfa.records.record import FOLDER, canonical
 
 NAME = "run_log.jsonl"
@@ -51,11 +54,19 @@ def _last_line(stream: Any) -> bytes:
 def append(path: Path, **event: Any) -> None:
     """Append one event to the log at `path`, chained to the line before.
 
-    Jobs of one run write to it at the same time, on a cluster from several machines: a POSIX lock orders them.
+    Jobs of one run write to it at the same time, on a cluster from several machines: a POSIX lock orders them. A line
+    that cannot be written whole, since the disk is full, is taken back.
+
+    Raises
+    ------
+    UserError
+        If the file system has no locks.
+    OSError
+        If the line cannot be written.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a+b") as stream:
-        fcntl.lockf(stream, fcntl.LOCK_EX)
+    with path.open("a+b", buffering=0) as stream:
+        _lock(stream, path)
         last = _last_line(stream)
         try:
             before = json.loads(last) if last else {"seq": 0, "digest": ""}
@@ -64,8 +75,33 @@ def append(path: Path, **event: Any) -> None:
             number, previous = -1, hashlib.sha256(last).hexdigest()
         content = {"seq": number, **event, "previous": previous}
         content["digest"] = _digest(content)
-        stream.seek(0, os.SEEK_END)
-        stream.write(canonical(content) + b"\n")
+        size = stream.seek(0, os.SEEK_END)
+        try:
+            line = canonical(content) + b"\n"
+            while line:
+                line = line[stream.write(line) :]
+            os.fsync(stream.fileno())  # a network file system may find only now that there is no room
+        except OSError:
+            with contextlib.suppress(OSError):
+                stream.truncate(size)
+            raise
+
+
+def _lock(stream: Any, path: Path) -> None:
+    """Wait until nobody else writes; over NFS this also brings what others wrote."""
+    try:
+        fcntl.lockf(stream, fcntl.LOCK_EX)
+    except OSError as error:
+        if error.errno not in (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP):
+            raise
+        raise UserError(
+            Problem(
+                "the file system it lies on has no file locks, which order the jobs that write to it",
+                file=str(path),
+                found=os.strerror(error.errno),
+                hint="put the repository where locks work: NFS with lockd or version 4, Lustre mounted with flock",
+            )
+        ) from error
 
 
 def read_log(path: Path) -> list[Entry]:
