@@ -13,6 +13,7 @@ configfile: "config/config.yaml"
 
 
 include: "workflow/rules/common.smk"
+include: "workflow/rules/cluster.smk"
 include: "workflow/rules/simulate.smk"
 include: "workflow/rules/public_data.smk"
 include: "workflow/rules/ingest.smk"
@@ -83,7 +84,8 @@ rule validation:
         rules.draw_truth.output.figure,
 
 
-rule recovery:
-    """Simulation study of the estimators, as config/validation.yaml declares it; takes some minutes."""
+rule validation_study:
+    """The simulation study of the estimators, as the plan of config/validation.yaml named by validation_plan declares it."""
     input:
-        rules.summarise_recovery.output.table,
+        expand(rules.study_performance.output.table, study=STUDY.run.validation_plan),
+        expand(rules.study_performance.output.intervals, study=STUDY.run.validation_plan),

@@ -2,11 +2,22 @@
 
 from sorafenib_rfa.config.load import read_yaml, validate
 from sorafenib_rfa.config.models import ValidationConfig
+from sorafenib_rfa.errors import ConfigError
 
 try:
     VALIDATION = validate(
         ValidationConfig, read_yaml(ROOT / "config/validation.yaml", "config/validation.yaml"), "config/validation.yaml"
     )
+    if STUDY.run.validation_plan not in VALIDATION.plans:
+        raise ConfigError(
+            Problem(
+                "there is no such plan of the validation study",
+                file="config/config.yaml",
+                column="validation_plan",
+                found=STUDY.run.validation_plan,
+                expected="a plan of config/validation.yaml: " + ", ".join(VALIDATION.plans),
+            )
+        )
 except UserError as error:
     stop(error)
 
@@ -20,7 +31,9 @@ VALIDATION_EXHIBITS = [
 
 
 wildcard_constraints:
-    scenario="|".join(VALIDATION.recovery.scenarios),
+    study="|".join(VALIDATION.plans),
+    scenario=r"[a-z][a-z0-9_]*",
+    screened=r"\d+",
     chunk=r"\d+",
 
 
@@ -160,69 +173,136 @@ rule publish_validation:
         "../scripts/publish_validation.py"
 
 
-rule simulate_recovery:
-    """Simulate cohorts of one scenario and analyse each by every design."""
+# --- the validation study ------------------------------------------------------------------------------------------------
+# Its jobs are many and its result is stored (validation/README.md): no paper asks for them.
+
+REGIONS = {name: site.region for name, site in STUDY.cohorts["synthetic"].sites.items()}
+
+
+def study_plan(wildcards):
+    """The plan of the study that a job belongs to."""
+    return VALIDATION.plans[wildcards.study]
+
+
+def of_study(*keys):
+    """Those parts of the plan on which a job's result depends: one more replicate or other chunks make nothing anew."""
+    return lambda wildcards: study_plan(wildcards).model_dump(mode="json", include=set(keys))
+
+
+def study_chunks(wildcards):
+    """Estimates of all cohorts of a plan."""
+    return [
+        f"results/synthetic/validation/study/{wildcards.study}/estimates/{scenario}-{screened}-{chunk}.parquet"
+        for scenario in study_plan(wildcards).scenarios
+        for screened in study_plan(wildcards).sizes
+        for chunk in range(study_plan(wildcards).chunks(screened))
+    ]
+
+
+def cohorts_of_chunk(wildcards):
+    """First cohort of a job, and the first after its last."""
+    own, chunk = study_plan(wildcards), int(wildcards.chunk)
+    each = own.sizes[int(wildcards.screened)]
+    return [chunk * each, min((chunk + 1) * each, own.replicates)]
+
+
+rule study_truth:
+    """Compute what each estimator of the study could find in a scenario."""
     input:
         parameters=SIMULATION,
     output:
-        estimates="results/synthetic/validation/recovery/{scenario}-{chunk}.parquet",
-        record="results/synthetic/records/simulate_recovery/{scenario}-{chunk}.json",
+        table="results/synthetic/validation/study/{study}/truth/{scenario}.csv",
+        record="results/synthetic/records/study_truth/{study}-{scenario}.json",
     log:
-        "logs/synthetic/simulate_recovery-{scenario}-{chunk}.log",
+        "logs/synthetic/study_truth-{study}-{scenario}.log",
     benchmark:
-        "benchmarks/rules/synthetic/simulate_recovery-{scenario}-{chunk}.tsv"
+        "benchmarks/rules/synthetic/study_truth-{study}-{scenario}.tsv"
     conda:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=grows(1500),
+        mem_mb=grows(4000),
         runtime=grows(30),
         disk_mb=grows(100),
     params:
-        code=code("simulate_recovery"),
-        environment=environment("simulate_recovery"),
+        code=code("study_truth"),
+        environment=environment("study_truth"),
         sources=content([SIMULATION]),
-        seed=STUDY.run.seed,
+        seed=lambda wildcards: study_plan(wildcards).seed,
         source_date_epoch=SOURCE_DATE_EPOCH,
         cohort="synthetic",
         plan=lambda wildcards: STUDY.plans["synthetic"].model_dump(mode="json"),
-        recovery=VALIDATION.recovery.model_dump(mode="json"),
-        regions=lambda wildcards: {name: site.region for name, site in STUDY.cohorts["synthetic"].sites.items()},
+        study=of_study("seed", "estimators", "truth_screened"),
+        regions=REGIONS,
     script:
-        "../scripts/simulate_recovery.py"
+        "../scripts/study_truth.py"
 
 
-rule summarise_recovery:
+rule study_estimates:
+    """Simulate cohorts of one scenario and size and analyse each by every estimator."""
+    input:
+        parameters=SIMULATION,
+    output:
+        estimates="results/synthetic/validation/study/{study}/estimates/{scenario}-{screened}-{chunk}.parquet",
+        record="results/synthetic/records/study_estimates/{study}-{scenario}-{screened}-{chunk}.json",
+    log:
+        "logs/synthetic/study_estimates-{study}-{scenario}-{screened}-{chunk}.log",
+    benchmark:
+        "benchmarks/rules/synthetic/study_estimates-{study}-{scenario}-{screened}-{chunk}.tsv"
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=grows(1000),
+        runtime=grows(60),
+        disk_mb=grows(100),
+    params:
+        code=code("study_estimates"),
+        environment=environment("study_estimates"),
+        sources=content([SIMULATION]),
+        seed=lambda wildcards: study_plan(wildcards).seed,
+        source_date_epoch=SOURCE_DATE_EPOCH,
+        cohort="synthetic",
+        plan=lambda wildcards: STUDY.plans["synthetic"].model_dump(mode="json"),
+        study=of_study("seed", "estimators", "resamples"),
+        cohorts=cohorts_of_chunk,
+        regions=REGIONS,
+    script:
+        "../scripts/study_estimates.py"
+
+
+rule study_performance:
     """Hold the estimates of all simulated cohorts against the truth of their scenarios."""
     input:
-        parameters=SIMULATION,
-        estimates=expand(
-            "results/synthetic/validation/recovery/{scenario}-{chunk}.parquet",
-            scenario=VALIDATION.recovery.scenarios,
-            chunk=range(VALIDATION.recovery.chunks),
+        truth=lambda wildcards: expand(
+            "results/synthetic/validation/study/{study}/truth/{scenario}.csv",
+            study=wildcards.study,
+            scenario=study_plan(wildcards).scenarios,
         ),
+        estimates=study_chunks,
     output:
-        table="results/synthetic/validation/recovery/recovery.csv",
-        record="results/synthetic/records/summarise_recovery/synthetic.json",
+        table="results/synthetic/validation/study/{study}/performance.csv",
+        intervals="results/synthetic/validation/study/{study}/intervals.parquet",
+        record="results/synthetic/records/study_performance/{study}.json",
     log:
-        "logs/synthetic/summarise_recovery.log",
+        "logs/synthetic/study_performance-{study}.log",
     benchmark:
-        "benchmarks/rules/synthetic/summarise_recovery.tsv"
+        "benchmarks/rules/synthetic/study_performance-{study}.tsv"
     conda:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=grows(3000),
+        mem_mb=grows(1000),
         runtime=grows(30),
         disk_mb=grows(100),
     params:
-        code=code("summarise_recovery"),
-        environment=environment("summarise_recovery"),
-        sources=content([SIMULATION]),
-        seed=STUDY.run.seed,
+        code=code("study_performance"),
+        environment=environment("study_performance"),
+        seed=lambda wildcards: study_plan(wildcards).seed,
         source_date_epoch=SOURCE_DATE_EPOCH,
         cohort="synthetic",
         plan=lambda wildcards: STUDY.plans["synthetic"].model_dump(mode="json"),
-        recovery=VALIDATION.recovery.model_dump(mode="json"),
+        # what is merged belongs to this plan as a whole, how it was divided does not
+        study=lambda wildcards: study_plan(wildcards).model_dump(mode="json"),
     script:
-        "../scripts/summarise_recovery.py"
+        "../scripts/study_performance.py"

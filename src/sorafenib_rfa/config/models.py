@@ -69,6 +69,9 @@ class RunConfig(Strict):
     disclosure: Disclosure = Field(
         default_factory=Disclosure, description="Rules of disclosure control for the target release."
     )
+    validation_plan: Slug = Field(
+        default="default", description="Plan of config/validation.yaml by which the validation study is run and shown."
+    )
 
     @property
     def cohorts(self) -> list[str]:
@@ -646,18 +649,54 @@ class SiteConfig(SiteSummary):
 # --- config/validation.yaml ------------------------------------------------------------------------------------------
 
 
-class Recovery(Strict):
-    """The simulation study that holds the estimators against the truth."""
+EstimatorName = Literal[
+    "ccw_overlap",
+    "ccw_ate",
+    "landmark_overlap",
+    "landmark_iptw",
+    "landmark_unadjusted",
+    "landmark_adjusted",
+    "time_varying",
+    "naive",
+]
 
-    scenarios: list[str] = Field(min_length=1, description="Scenarios of simulation.yaml.")
-    screened: int = Field(ge=100, description="Patients screened for each cohort; about four in five are analysed.")
-    replicates: int = Field(ge=10, description="Cohorts of each scenario.")
-    chunks: int = Field(ge=1, description="Jobs into which the cohorts of a scenario are divided.")
-    resamples: int = Field(ge=100, description="Bootstrap resamples in each cohort.")
+
+class StudyPlan(Strict):
+    """One plan of the simulation study that holds the estimators against the truth."""
+
+    seed: int = Field(ge=0, description="Of the study; a cohort's own comes from it, its size and its number.")
+    scenarios: list[Slug] = Field(min_length=1, description="Scenarios of simulation.yaml.")
+    estimators: list[EstimatorName] = Field(min_length=1, description="Estimators to hold against the truth.")
+    sizes: dict[int, int] = Field(
+        min_length=1,
+        description="Patients screened for a cohort, of whom about four in five are analysed -> cohorts that one job "
+        "computes. How many that are changes no result.",
+    )
+    replicates: int = Field(ge=2, description="Cohorts of each scenario and size.")
+    resamples: int = Field(ge=50, description="Bootstrap resamples in each cohort.")
     truth_screened: int = Field(ge=1000, description="Patients screened to compute the true values of a scenario.")
+
+    @model_validator(mode="after")
+    def _make_sense(self) -> StudyPlan:
+        for name, values in (("scenarios", self.scenarios), ("estimators", self.estimators)):
+            repeated = sorted({value for value in values if values.count(value) > 1})
+            if repeated:
+                raise ValueError(f"{name}: {', '.join(repeated)} is there twice")
+        small = [screened for screened in self.sizes if screened < 50]
+        if small:
+            raise ValueError(f"sizes: {small[0]} patients screened are too few, at least 50")
+        if min(self.sizes.values()) < 1:
+            raise ValueError("sizes: a job computes at least one cohort")
+        return self
+
+    def chunks(self, screened: int) -> int:
+        """Return the number of jobs for the cohorts of one scenario and size."""
+        return -(-self.replicates // self.sizes[screened])
 
 
 class ValidationConfig(Strict):
     """``config/validation.yaml``: how estimates are held against the truth of the simulator; no part of the paper."""
 
-    recovery: Recovery
+    plans: dict[Slug, StudyPlan] = Field(
+        min_length=1, description="Plans of the study; the run's `validation_plan` names the one that counts."
+    )

@@ -21,7 +21,7 @@ either arm stays that of time zero, as it must, and no weight is the inverse of 
 last day. With h = 1 the arms stand for all patients; with h = e(1 - e) for those in whom either choice was likely
 (Li, Morgan & Zaslavsky 2018), all weights lie below 1, and after the grace period they are 1 - e and e, the overlap
 weights of the landmark analysis. This joins two published methods, clone-censor-weight and overlap weighting; their
-combination is verified by simulation (:mod:`sorafenib_rfa.validation.recovery`).
+combination is verified by simulation (:mod:`sorafenib_rfa.validation.study`).
 
 A patient in whom a start is no longer possible (`until`: recurrence, where a later start would treat the recurrence)
 follows both strategies from then on, with the weights of that moment.

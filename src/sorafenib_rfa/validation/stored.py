@@ -8,7 +8,7 @@ from scipy.special import ndtri
 from sorafenib_rfa.errors import InputError, Problem
 from sorafenib_rfa.estimates.ard import ArdBuilder
 
-ENGINE = "sorafenib_rfa.validation.recovery"
+ENGINE = "sorafenib_rfa.validation.performance"
 MEASURES = {"rmst_difference": "months", "log_hr": "measure"}
 """Measure -> unit of its bias and standard errors."""
 PERFORMANCE = {
