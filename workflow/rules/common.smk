@@ -33,7 +33,7 @@ from sorafenib_rfa.records.checkout import jobs_import_from
 from sorafenib_rfa.records.code_identity import CACHE, CodeIdentity, combine
 from sorafenib_rfa.records.digests import sha256_of
 from sorafenib_rfa.records.environment import Installed
-from sorafenib_rfa.records.job import RUN_ID
+from sorafenib_rfa.records.job import RUN_ID, SUBMIT_HOST
 from sorafenib_rfa.records.seals import refuse_broken_seals
 from sorafenib_rfa.vocabulary import PRINTED_VERSIONS, RAW_TABLES
 
@@ -74,6 +74,7 @@ if RENDERER == "auto":
     RENDERER = "quarto" if quarto.find() else "embedded"
 INSTALLED = Installed(cache=ROOT / ".snakemake" / "requirements.json")
 os.environ.setdefault(RUN_ID, f"{datetime.datetime.now(datetime.UTC):%Y%m%dT%H%M%S}-{os.getpid()}")
+os.environ.setdefault(SUBMIT_HOST, platform.node())
 ENVIRONMENT = "../../envs/paper.yaml"
 SOURCE_DATE_EPOCH = calendar.timegm(STUDY.run.publication_date.timetuple())
 

@@ -1,0 +1,1 @@
+"""What concerns clusters: profiles looked at before a run, failures told after it."""
