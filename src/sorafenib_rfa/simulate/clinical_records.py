@@ -5,7 +5,7 @@ Times are whole days since the patient's index RFA until the last step, where th
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -121,6 +121,8 @@ def write_records(
     uln: Mapping[str, Mapping[str, float]],
     parameters: SimulationParameters,
     seed: int,
+    *,
+    baseline_tests_alone: Collection[str] | None = None,
 ) -> dict[str, pd.DataFrame]:
     """Return the canonical tables of all centres.
 
@@ -136,6 +138,8 @@ def write_records(
         Site -> test -> upper limit of normal in the canonical unit.
     parameters : SimulationParameters
     seed : int
+    baseline_tests_alone : collection of str, optional
+        Laboratory tests recorded at baseline, and nothing later (a registry); without it every test of every visit.
 
     Returns
     -------
@@ -151,7 +155,7 @@ def write_records(
         "ablations": ablations,
         "drug_exposure": doses,
         "imaging": findings,
-        "labs": _labs(population, observed, natural, uln, parameters, seed),
+        "labs": _labs(population, observed, natural, uln, parameters, seed, baseline_tests_alone),
         "adverse_events": adverse,
     }
     sites = population["site"].to_numpy()
@@ -544,6 +548,7 @@ def _labs(
     uln: Mapping[str, Mapping[str, float]],
     parameters: SimulationParameters,
     seed: int,
+    baseline_tests_alone: Collection[str] | None,
 ) -> pd.DataFrame:
     """Return laboratory results in canonical units."""
     lab = parameters.laboratory
@@ -561,6 +566,11 @@ def _labs(
     for test, column in LAB_COLUMNS.items():
         values = population[column].to_numpy(dtype=float)
         add(everyone, sampled[everyone], test, values[everyone], lab.missing_baseline.value[test])
+    sites = population["site"].to_numpy()
+    limits = pd.DataFrame(uln)
+    if baseline_tests_alone is not None:
+        recorded = pd.concat(parts, ignore_index=True)
+        return _with_limits(recorded[recorded["test"].isin(baseline_tests_alone)], limits, sites)
 
     inside = np.flatnonzero(population["has_rfa"].to_numpy() & (observed.end_day >= 4))
     peak_day = rng.integers(1, 3, n, endpoint=True).astype(float)
@@ -577,11 +587,10 @@ def _labs(
     on_drug = (day >= observed.start_day[patient]) & (day <= observed.stop_day[patient])
     after = day >= natural.recurrence_day[patient]
     injury = rng.random(len(patient)) < 0
-    for i in np.flatnonzero(np.isfinite(observed.start_day) & (rng.random(n) < lab.liver_injury.value)):
-        own = np.flatnonzero((patient == i) & on_drug)
-        injury[own[:1]] = True
-    sites = population["site"].to_numpy()
-    limits = pd.DataFrame(uln)
+    injured = np.isfinite(observed.start_day) & (rng.random(n) < lab.liver_injury.value)
+    # each injured patient's first sample on the drug
+    candidates = np.flatnonzero(on_drug & injured[patient])
+    injury[candidates[np.unique(patient[candidates], return_index=True)[1]]] = True
     for test in lab.follow_up_tests.value:
         change = (
             lab.log_change_per_year.value.get(test, 0.0) * day / 365.25
@@ -596,8 +605,12 @@ def _labs(
         if test == "ALB":
             value = np.minimum(value, 58)
         add(patient, day, test, value, lab.missing_follow_up.value[test])
-    frame = pd.concat(parts, ignore_index=True)
-    frame["value"] = np.maximum(frame["value"], frame["test"].map(_LOWEST).to_numpy(dtype=float))
+    return _with_limits(pd.concat(parts, ignore_index=True), limits, sites)
+
+
+def _with_limits(frame: pd.DataFrame, limits: pd.DataFrame, sites: np.ndarray) -> pd.DataFrame:
+    """Return results, none below what a laboratory reports, with upper limits of normal, by patient and day."""
+    frame = frame.assign(value=np.maximum(frame["value"], frame["test"].map(_LOWEST).to_numpy(dtype=float)))
     rows, columns = limits.index.get_indexer(frame["test"]), limits.columns.get_indexer(sites[frame["patient"]])
     frame["uln"] = limits.to_numpy()[rows, columns]
     return frame.sort_values(["patient", "day"], kind="stable", ignore_index=True)

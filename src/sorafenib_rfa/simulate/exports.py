@@ -352,6 +352,8 @@ class Planter:
         return self.dialect.date(pd.Timestamp(2015, 2, 28).date()).replace("28", "31")
 
     def _events(self) -> None:
+        if "adverse_events" not in self.sheets:
+            return
         frame, sheet = self.tables["adverse_events"], self.sheets["adverse_events"]
         for i in self.pick("adverse_events", "grade_6"):
             self.change("adverse_events", i, sheet.column("grade"), self.written(6, 0), "grade_6")
@@ -436,6 +438,8 @@ class Planter:
 
     def _odd_events(self) -> None:
         """Plant grades of 0, and events that began before the index RFA."""
+        if "adverse_events" not in self.sheets:
+            return
         sheet, rows = self.sheets["adverse_events"], self.recorded["adverse_events"]
         mild = (self.tables["adverse_events"]["grade"] == 1).to_numpy()
         for i in self.pick("adverse_events", "grade_0", mild, rows):
@@ -534,13 +538,45 @@ def _read(cell: Cell) -> float:
     return float(cell.replace(",", ".")) if isinstance(cell, str) else float(cell)
 
 
-def _delimited(sheet: Sheet, dialect: Dialect) -> bytes:
+def delimited(sheet: Sheet, dialect: Dialect, *, header: bool = True) -> bytes:
+    """Return a sheet as delimited text in the hospital's form; without `header`, to be put below an earlier part."""
     text = io.StringIO(newline="")
     writer = csv.writer(text, delimiter=dialect.delimiter, lineterminator="\r\n")
-    writer.writerows([[line] for line in sheet.layout.above])
-    writer.writerow(sheet.header)
+    if header:
+        writer.writerows([[line] for line in sheet.layout.above])
+        writer.writerow(sheet.header)
     writer.writerows(sheet.rows)
-    return text.getvalue().encode(dialect.encoding)
+    # a byte order mark stands at the beginning of a file and nowhere else
+    return text.getvalue().encode(dialect.encoding if header else dialect.encoding.removesuffix("-sig"))
+
+
+def write_centre(
+    site: str,
+    tables: Mapping[str, pd.DataFrame],
+    parameters: SimulationParameters,
+    rng: np.random.Generator,
+    later_rng: np.random.Generator,
+) -> tuple[dict[str, Sheet], pd.DataFrame]:
+    """Return one centre's tables as cells, with errors, and the list of the errors.
+
+    Parameters
+    ----------
+    site : str
+        A centre of :data:`.dialects.DIALECTS`.
+    tables : mapping of str to DataFrame
+        The centre's own rows of the tables that it exports.
+    parameters : SimulationParameters
+    rng, later_rng : Generator
+        Streams of the export; the second one of kinds of errors that were added later.
+    """
+    sheets = {
+        table: _write_labs(site, tables[table], rng)
+        if table == "labs"
+        else _write_table(site, table, tables[table], rng)
+        for table in DIALECTS[site].tables
+        if table in tables
+    }
+    return sheets, Planter(site, sheets, tables, parameters, rng, later_rng).plant()
 
 
 def export_centres(
@@ -571,17 +607,13 @@ def export_centres(
         rng = stream(seed, f"export {site}")
         dialect = DIALECTS[site]
         own = {table: frame[frame["site"] == site].reset_index(drop=True) for table, frame in tables.items()}
-        sheets = {
-            table: _write_labs(site, own[table], rng) if table == "labs" else _write_table(site, table, own[table], rng)
-            for table in dialect.tables
-        }
-        later = stream(seed, f"later errors {site}")
-        planted.append(Planter(site, sheets, own, parameters, rng, later).plant())
+        sheets, errors = write_centre(site, own, parameters, rng, stream(seed, f"later errors {site}"))
+        planted.append(errors)
         files: dict[str, bytes] = {}
         books: dict[str, list[Sheet]] = {}
         for sheet in sheets.values():
             if sheet.layout.sheet is None:
-                files[sheet.layout.file] = _delimited(sheet, dialect)
+                files[sheet.layout.file] = delimited(sheet, dialect)
             else:
                 books.setdefault(sheet.layout.file, []).append(sheet)
         for name, pages in books.items():

@@ -60,6 +60,7 @@ def simulate_patients(
     seed: int,
     centre_log_hazards: Mapping[str, float] | None = None,
     hazards: BaselineHazards | None = None,
+    numbered_before: Mapping[str, int] | None = None,
 ) -> Patients:
     """Return ``parameters.size`` patients with their courses under both strategies.
 
@@ -71,6 +72,8 @@ def simulate_patients(
         Site -> log hazard, to draw several cohorts from the same centres; drawn from `seed` when not given.
     hazards : BaselineHazards, optional
         ``solve_baseline(parameters)``, when it is known already.
+    numbered_before : mapping, optional
+        Site -> patients of the centre that have a number already, when a cohort is drawn in parts.
 
     Notes
     -----
@@ -99,17 +102,17 @@ def simulate_patients(
     rng = stream(seed, "calendar")
     first, last = parameters.accrual.first_day.value, parameters.accrual.last_day.value
     index_date = np.datetime64(first, "D") + rng.integers(0, (last - first).days, n, endpoint=True)
-    subject_id = _subject_ids(population["site"].to_numpy(), rng)
+    subject_id = _subject_ids(population["site"].to_numpy(), rng, numbered_before or {})
     observed = observe(natural, chances, population, index_date, parameters, seed)
     return Patients(population, plan, eta, centres, chances, strategies, natural, index_date, subject_id, observed)
 
 
-def _subject_ids(sites: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def _subject_ids(sites: np.ndarray, rng: np.random.Generator, numbered_before: Mapping[str, int]) -> np.ndarray:
     """Return ids in each hospital's form; their order says nothing about the patients."""
     ids = np.empty(len(sites), dtype=object)
     for site in sorted(set(sites)):
         own = np.flatnonzero(sites == site)
-        numbers = rng.permutation(np.arange(1, len(own) + 1))
+        numbers = rng.permutation(np.arange(1, len(own) + 1)) + numbered_before.get(site, 0)
         ids[own] = [DIALECTS[site].subject(int(number)) for number in numbers]
     return ids
 
