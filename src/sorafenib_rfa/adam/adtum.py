@@ -17,8 +17,9 @@ How the LTP of a tumour is found, each step a choice stated here:
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
+import numpy as np
 import pandas as pd
 
 from sorafenib_rfa.adam.schemas import (
@@ -110,69 +111,91 @@ def _treated(ablations: pd.DataFrame, analysed: str) -> pd.DataFrame:
 def _local_progression(
     tumours: pd.DataFrame, imaging: pd.DataFrame, ablations: pd.DataFrame, died: pd.Series
 ) -> pd.DataFrame:
-    """Return LTPFL, LTPDT, LTPALLOC, the end of observation and EVNTCD of tumours of the index session."""
-    exams = imaging[imaging["USUBJID"].isin(tumours["USUBJID"]) & imaging["finding"].notna()].sort_values(
-        ["imaging_date", "src_file", "src_row"], kind="stable"
-    )
-    exams_of = dict(iter(exams.groupby("USUBJID")))
-    sessions = ablations.groupby("USUBJID")["ablation_date"].agg(list)
-    rows: dict[Any, tuple] = {}
-    for name, own in tumours.groupby("USUBJID", sort=True):
-        index_date = own["PROCDT"].iloc[0]
-        later = [day for day in sessions[name] if day > index_date]
-        found, last, complete = _follow(own, exams_of.get(name, exams.iloc[:0]), index_date, min(later, default=None))
-        death = died[name]
-        for label in own.index:
-            if label in found:
-                date, how = found[label]
-                rows[label] = ("Y", date, how, date, TUMOUR_LTP)
-            elif complete and pd.notna(death):
-                rows[label] = ("N", pd.NaT, None, death, TUMOUR_DEATH)
-            else:
-                rows[label] = ("N", pd.NaT, None, last, TUMOUR_CENSORED)
-    frame = pd.DataFrame.from_dict(rows, orient="index", columns=list(_FOLLOWED))
-    return frame.astype(_FOLLOWED)
+    """Return LTPFL, LTPDT, LTPALLOC, the end of observation and EVNTCD of tumours of the index session.
+
+    One row a row of `tumours`, with its label. Examinations are read as days of a patient, all patients at once.
+    """
+    index_date = tumours.groupby("USUBJID")["PROCDT"].first()
+    days, named = _examined_days(tumours, imaging, index_date)
+    later = ablations[ablations["ablation_date"] > ablations["USUBJID"].map(index_date)]
+    next_session = days["USUBJID"].map(later.groupby("USUBJID")["ablation_date"].min())
+    unnamed = days["ltp"] & ~days.index.isin(named["day"])
+    stops = days["unrecorded"] | (unnamed & (next_session < days["imaging_date"]))
+    # observation ends at the last examination before the first that may have seen LTP of one of these tumours
+    seen = days[~stops.groupby(days["USUBJID"]).cummax()]
+    last = index_date.copy()
+    last.update(seen.groupby("USUBJID")["imaging_date"].last())
+    stopped = tumours["USUBJID"].isin(days.loc[stops, "USUBJID"])
+
+    found = named[named["day"].isin(seen.index)].drop_duplicates("tumour").set_index("tumour")
+    date = found["day"].map(seen["imaging_date"]).reindex(tumours.index).astype(DATE)
+    how = pd.Series(LTP_RECORDED, index=tumours.index, dtype="string").where(date.notna())
+    first_named = date.groupby(tumours["USUBJID"]).min()
+    first_unnamed = seen[unnamed[seen.index]].drop_duplicates("USUBJID").set_index("USUBJID")["imaging_date"]
+    allocated = first_unnamed[~(first_named.reindex(first_unnamed.index) < first_unnamed)]
+    order = ["USUBJID", "DIAM", "TUMNO", "SRCROW"]
+    largest = tumours.sort_values(order, ascending=[True, False, True, True], na_position="last", kind="stable")
+    largest = largest.drop_duplicates("USUBJID")
+    largest = largest[largest["USUBJID"].isin(allocated.index)]
+    date[largest.index] = largest["USUBJID"].map(allocated)
+    single = largest["USUBJID"].map(tumours["USUBJID"].value_counts()) == 1
+    how[largest.index] = single.map({True: LTP_ONLY_TUMOUR, False: LTP_NOT_RECORDED})
+
+    progressed = date.notna()
+    death = tumours["USUBJID"].map(died).astype(DATE)
+    dies = ~progressed & ~stopped & death.notna()
+    end = tumours["USUBJID"].map(last).astype(DATE).mask(dies, death).mask(progressed, date)
+    code = pd.Series(TUMOUR_CENSORED, index=tumours.index).mask(dies, TUMOUR_DEATH).mask(progressed, TUMOUR_LTP)
+    columns = {
+        "LTPFL": progressed.map({True: "Y", False: "N"}),
+        "LTPDT": date,
+        "LTPALLOC": how,
+        "end": end,
+        "EVNTCD": code,
+    }
+    return pd.DataFrame(columns, index=tumours.index).astype(_FOLLOWED)
 
 
-def _follow(
-    tumours: pd.DataFrame, exams: pd.DataFrame, index_date: pd.Timestamp, next_session: pd.Timestamp | None
-) -> tuple[dict[Any, tuple[pd.Timestamp, str]], pd.Timestamp, bool]:
-    """Follow the index tumours of one patient from examination to examination.
+def _examined_days(
+    tumours: pd.DataFrame, imaging: pd.DataFrame, index_date: pd.Series
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return what the examinations after the index RFA showed, those of one day together.
+
+    What is seen on the day of the index RFA is the tumour treated.
 
     Returns
     -------
-    found : dict
-        Row label of a tumour -> date of its LTP and how it was allocated.
-    last : Timestamp
-        The last examination that could show LTP; `index_date` without one.
-    complete : bool
-        False where what came later may have been LTP of one of these tumours, so that observation ended there.
+    days : DataFrame
+        One row a patient and day, in order: ``USUBJID, imaging_date, unrecorded`` (recurrence of no recorded kind)``,
+        ltp`` (local progression).
+    named : DataFrame
+        One row each time a day with local progression names a tumour of the index session: ``day, tumour``, labels of
+        `days` and `tumours`, in order of days.
     """
-    numbers = tumours["TUMNO"]
-    largest = tumours.sort_values(["DIAM", "TUMNO", "SRCROW"], ascending=[False, True, True], na_position="last").index[
-        0
-    ]
-    found: dict[Any, tuple[pd.Timestamp, str]] = {}
-    last = index_date
-    after = exams[exams["imaging_date"] >= index_date]
-    for day, seen in after.groupby("imaging_date", sort=True):
-        findings = set(seen["finding"]) - {NO_RECURRENCE}
-        if day == index_date:
-            # what is seen on this day is the tumour treated
-            continue
-        kinds = {kind for finding in findings for kind in finding.split("+")} & set(RECURRENCE_SITES)
-        if findings and not kinds:
-            return found, last, False
-        if "LTP" in kinds:
-            named = frozenset().union(*(tumours_named(text) or () for text in seen["ltp_tumours"].dropna()))
-            progressed = [label for label in tumours.index if pd.notna(numbers[label]) and numbers[label] in named]
-            if progressed:
-                for label in progressed:
-                    found.setdefault(label, (day, LTP_RECORDED))
-            elif next_session is not None and next_session < day:
-                return found, last, False
-            elif not found:
-                how = LTP_ONLY_TUMOUR if len(tumours) == 1 else LTP_NOT_RECORDED
-                found[largest] = (day, how)
-        last = day
-    return found, last, True
+    zero = imaging["USUBJID"].map(index_date)
+    exams = imaging[((imaging["imaging_date"] > zero) & imaging["finding"].notna()).to_numpy(dtype=bool)]
+    exams = exams[["USUBJID", "imaging_date", "finding", "ltp_tumours"]]
+    codes, findings = pd.factorize(exams["finding"])
+    parts = [frozenset(str(finding).split("+")) for finding in findings]
+    exams = exams.assign(
+        positive=np.array([finding != NO_RECURRENCE for finding in findings], dtype=bool)[codes],
+        kind=np.array([bool(each & set(RECURRENCE_SITES)) for each in parts], dtype=bool)[codes],
+        ltp=np.array(["LTP" in each for each in parts], dtype=bool)[codes],
+    )
+    by_day = exams.groupby(["USUBJID", "imaging_date"], sort=True)
+    days = by_day[["positive", "kind", "ltp"]].any().reset_index()
+    days["unrecorded"] = days["positive"] & ~days["kind"]
+    exams = exams.assign(day=by_day.ngroup())
+    lists = exams[(exams["day"].map(days["ltp"]) & exams["ltp_tumours"].notna()).to_numpy(dtype=bool)]
+    codes, texts = pd.factorize(lists["ltp_tumours"])
+    numbers = [sorted(tumours_named(text) or ()) for text in texts]
+    listed = pd.DataFrame(
+        {
+            "USUBJID": np.repeat(lists["USUBJID"].to_numpy(), [len(numbers[code]) for code in codes]),
+            "day": np.repeat(lists["day"].to_numpy(), [len(numbers[code]) for code in codes]),
+            "TUMNO": pd.array([number for code in codes for number in numbers[code]], dtype="Int64"),
+        }
+    ).astype({"USUBJID": tumours["USUBJID"].dtype})
+    numbered = tumours.loc[tumours["TUMNO"].notna(), ["USUBJID", "TUMNO"]].rename_axis("tumour").reset_index()
+    named = listed.merge(numbered, on=["USUBJID", "TUMNO"])
+    return days, named[["day", "tumour"]].sort_values(["day", "tumour"], kind="stable", ignore_index=True)
