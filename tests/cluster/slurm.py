@@ -182,18 +182,24 @@ class Slurm:
         self._wait(lambda: self._idle() == len(self.nodes), "nodes")
 
     def _end_steps(self, node: str) -> None:
-        """Kill the job steps of a node and everything below them: what carries the node's spool in its environment."""
+        """Kill the job steps of a node, then what runs in them: a step that outlives its job would report its end."""
         mark = f"SLURMD_NODENAME={node}\0".encode()
         ours = f"SLURM_CONF={self.config}\0".encode()
         spool = str(self.folder / "spool" / node)
+        steps, inside = [], []
         for process in Path("/proc").glob("[0-9]*"):
             with suppress(OSError):
                 environment = (process / "environ").read_bytes() + b"\0"
-                name = (process / "comm").read_text().strip()
-                theirs = mark in environment and ours in environment
-                step = name == "slurmstepd" and ours in environment and self._step_of(process, spool)
-                if theirs or step:
-                    os.kill(int(process.name), signal.SIGKILL)
+                if ours not in environment:
+                    continue
+                if (process / "comm").read_text().startswith("slurmstepd"):
+                    if mark in environment or self._step_of(process, spool):
+                        steps.append(int(process.name))
+                elif mark in environment:
+                    inside.append(int(process.name))
+        for pid in [*steps, *inside]:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
     @staticmethod
     def _step_of(process: Path, spool: str) -> bool:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sorafenib_rfa.errors import Problem, UserError
+from sorafenib_rfa.records.whole import write_whole
 
 MARKERS = ".snakemake/incomplete"
 LOCKS = ".snakemake/locks"
@@ -48,15 +49,16 @@ class Left:
         return f"Slurm job {self.slurm_id}, {self.state.lower()}: {self.name}"
 
 
-def _marked(root: Path) -> bool:
-    """Return whether Snakemake noted jobs that it handed to a cluster and whose end it did not see."""
-    for marker in (root / MARKERS).rglob("*"):
+def _marks(root: Path) -> list[Path]:
+    """Return Snakemake's notes of outputs whose job it handed to a cluster and whose end it did not see."""
+    found = []
+    for mark in (root / MARKERS).rglob("*"):
         try:
-            if marker.is_file() and str(json.loads(marker.read_bytes()).get("external_jobid") or "").strip():
-                return True
+            if mark.is_file() and str(json.loads(mark.read_bytes()).get("external_jobid") or "").strip():
+                found.append(mark)
         except (OSError, ValueError, AttributeError):
             continue
-    return False
+    return found
 
 
 def left_at_work(root: Path) -> list[Left]:
@@ -72,7 +74,7 @@ def left_at_work(root: Path) -> list[Left]:
     StillAtWorkError
         If there may be some, and Slurm does not answer.
     """
-    if not _marked(root):
+    if not _marks(root):
         return []
     command = ["squeue", "--noheader", f"--user={getpass.getuser()}", "--format=%i|%T|%Z|%k"]
     try:
@@ -139,10 +141,32 @@ def wait(root: Path, every_seconds: float = 5.0) -> None:
         time.sleep(every_seconds)
 
 
+def take_over(root: Path) -> int:
+    """Make Snakemake take as done what jobs of the earlier run finished after it was gone; return how many jobs.
+
+    What they left is judged by their records, like results that come with a clone; what has none is made again.
+    """
+    marks = _marks(root)
+    if not marks or not any((root / "results").glob("*/records/*/*.json")):
+        return 0
+    from sorafenib_rfa.provenance.adopt import adopt
+
+    adopted = len(adopt(root).adopted)
+    for mark in marks:  # what is left of them belongs to jobs that are made again; nobody works on it any more
+        if mark.exists():
+            write_whole(mark, json.dumps({"external_jobid": None}).encode())
+    return adopted
+
+
 def main() -> int:
-    """Wait for the jobs of an earlier run in this folder."""
+    """Wait for the jobs of an earlier run in this folder, and take over what they finished."""
+    root = Path.cwd()
     try:
-        wait(Path.cwd())
+        wait(root)
+        if not any((root / LOCKS).glob("*")):
+            taken = take_over(root)
+            if taken:
+                sys.stderr.write(f"{taken} finished jobs are as their records say; the others will be made again.\n")
     except UserError as error:
         sys.stderr.write(f"\n{error}\n\n")
         return 1

@@ -16,6 +16,10 @@ from typing import Final
 
 SUBMITTED: Final = re.compile(r"Job \S+ has been submitted with SLURM jobid (?P<id>\d+) \(log: (?P<log>.+)\)\.")
 FAILED: Final = re.compile(r"SLURM-job '(?P<id>\d+)' failed\b.*?SLURM status is: '(?P<status>\w+)'")
+GROUP_FAILED: Final = re.compile(r"message: Error in group \S+\n\s+log: (?P<log>\S+/(?P<id>\d+)\.log)")
+"""Of a group Snakemake 9.27 says only this, and leaves out what its plugin told it."""
+INSIDE: Final = re.compile(r"^\s*log: (?P<log>[^,\s]+)[^\n]*\(check log file", re.MULTILINE)
+"""Log of a rule that failed inside a Slurm job, as the Snakemake there names it."""
 REFUSED: Final = re.compile(r"SLURM sbatch failed\. The error message was '(?P<message>[^']*)")
 ADVICE: Final = {
     "memory": "killed because it took more memory than it had asked for",
@@ -63,6 +67,8 @@ class Ended:
         What the job had been given, such as ``800M memory, 10:00 time, node n2``; empty if the controller forgot it.
     log : Path
         Slurm's log of the job.
+    inside : tuple of str
+        Logs of the rules that failed inside it.
     """
 
     slurm_id: str
@@ -71,12 +77,13 @@ class Ended:
     kind: str
     given: str
     log: Path
+    inside: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         """Return what a person is told."""
         given = f" (it had {self.given})" if self.given else ""
         lines = [f"{self.name}, Slurm job {self.slurm_id}, {self.status}: {ADVICE[self.kind]}{given}"]
-        return "\n".join([*lines, f"    log: {self.log}"])
+        return "\n".join([*lines, *(f"    log: {log}" for log in (self.log, *self.inside))])
 
 
 def kind_of_end(status: str, log_text: str) -> str:
@@ -95,14 +102,15 @@ def kind_of_end(status: str, log_text: str) -> str:
     return found or _STATES.get(status, "failed")
 
 
-def _controller(slurm_id: str) -> dict[str, str]:
-    """Return what the controller knows of a job; nothing if it forgot it or does not answer."""
+def _controller(slurm_id: str, log: Path) -> dict[str, str]:
+    """Return what the controller knows of a job; nothing if it forgot it, gave its number away or does not answer."""
     command = ["scontrol", "--oneliner", "show", "job", slurm_id]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=_SECONDS)
     except (OSError, subprocess.TimeoutExpired):
         return {}
-    return dict(re.findall(r"(\S+?)=(\S*)", done.stdout)) if done.returncode == 0 else {}
+    known = dict(re.findall(r"(\S+?)=(\S*)", done.stdout)) if done.returncode == 0 else {}
+    return known if known.get("StdOut") == str(log) else {}
 
 
 def _given(known: dict[str, str]) -> str:
@@ -128,16 +136,19 @@ def ended_badly(snakemake_log: str) -> list[Ended]:
         Text of one file of ``.snakemake/log/``.
     """
     logs = {match["id"]: Path(match["log"]) for match in SUBMITTED.finditer(snakemake_log)}
-    statuses = {match["id"]: match["status"] for match in FAILED.finditer(snakemake_log)}
+    statuses = {match["id"]: "FAILED" for match in GROUP_FAILED.finditer(snakemake_log)}
+    statuses |= {match["id"]: match["status"] for match in FAILED.finditer(snakemake_log)}
     ended = []
     for slurm_id in sorted(statuses, key=int):
         log = logs.get(slurm_id, Path(f"{slurm_id}.log"))
-        known, status = _controller(slurm_id), statuses[slurm_id]
+        text = _text(log)
+        known, status = _controller(slurm_id, log), statuses[slurm_id]
         status = known.get("JobState", status) if status == "FAILED" else status
         folders = log.parent.parts
         first = next((n for n, part in enumerate(folders) if part.startswith(("rule_", "group_"))), len(folders))
         name = " ".join(folders[first:]).removeprefix("rule_").replace("group_", "group ", 1) or f"job {slurm_id}"
-        ended.append(Ended(slurm_id, name, status, kind_of_end(status, _text(log)), _given(known), log))
+        inside = tuple(dict.fromkeys(match["log"] for match in INSIDE.finditer(text)))
+        ended.append(Ended(slurm_id, name, status, kind_of_end(status, text), _given(known), log, inside))
     return ended
 
 
