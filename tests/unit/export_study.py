@@ -16,6 +16,7 @@ from sorafenib_rfa.records import run_log
 from sorafenib_rfa.records.code_identity import CodeIdentity, combine
 from sorafenib_rfa.records.code_store import keep_code
 from sorafenib_rfa.records.digests import describe_files
+from sorafenib_rfa.records.job import snakemake_script
 from sorafenib_rfa.records.record import FORMAT, seal_of
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -65,7 +66,7 @@ class Study:
             with contextlib.chdir(self.root):  # jobs run in the root of the repository
                 return describe_files(flat(named))
 
-        script = f"workflow/scripts/{rule}.py"
+        script = snakemake_script(rule)
         files = self.identity.files(script)
         kept = keep_code(self.root / "results" / cohort / "records" / "code", [self.root / each for each in files])
         record = f"results/{cohort}/records/{rule}/{name}.json"
@@ -180,13 +181,13 @@ def make_study(root):
     rows = f"results/{SYNTHETIC}/ard/ard.parquet"
     images = [study.put(f"results/{SYNTHETIC}/figures/flow.{kind}", f"<{kind}>") for kind in ("svg", "pdf", "png")]
     drawn = study.put(f"results/{SYNTHETIC}/figures/flow.csv", "step,n\n1,12\n")
-    study.job("draw_figure", SYNTHETIC, f"{SYNTHETIC}.flow", {"ard": rows}, {"images": images, "drawn": drawn})
+    study.job("draw_figures_of_synthetic", SYNTHETIC, SYNTHETIC, {"ard": rows}, {"images": images, "drawn": drawn})
     table = [study.put(f"results/{SYNTHETIC}/tables/baseline.{kind}", "| a |\n") for kind in ("md", "csv")]
-    study.job("make_table", SYNTHETIC, f"{SYNTHETIC}.baseline", {"ard": rows}, {"markdown": table[0], "data": table[1]})
+    study.job("make_tables_of_synthetic", SYNTHETIC, SYNTHETIC, {"ard": rows}, {"markdown": table[0], "data": table[1]})
     study.job(
-        "make_table",
+        "make_tables_of_synthetic",
         SYNTHETIC,
-        f"{SYNTHETIC}.safety",
+        f"{SYNTHETIC}.again",
         {"ard": rows},
         {},
         error={"type": "KeyError", "message": "'ALBI' <b>", "traceback": "Traceback ..."},

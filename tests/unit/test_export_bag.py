@@ -313,7 +313,7 @@ def test_results_whose_record_was_taken_away_are_named(bag):
 
 
 def test_a_record_that_leads_out_of_the_bag_is_refused(bag):
-    path = bag / "data/results/synthetic/records/make_table/synthetic.baseline.json"
+    path = bag / "data/results/synthetic/records/make_tables_of_synthetic/synthetic.json"
     content = json.loads(path.read_text(encoding="utf-8"))
     content["outputs"][0]["path"] = "../../../etc/passwd"
     content["seal"] = seal_of(content)

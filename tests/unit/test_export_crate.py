@@ -148,14 +148,15 @@ def test_steps_tools_parameters_and_environment(contents, graph):
     assert {step["name"] for step in of_type(graph, "HowToStep")} == rules
     assert len(of_type(graph, "ControlAction")) == len(contents.records) + len(contents.failed)
     tools = {e["name"]: e for e in of_type(graph, "SoftwareApplication") if e["@id"].startswith("#tool/")}
-    assert set(tools) == {f"workflow/scripts/{rule}.py" for rule in rules}
-    drawn = tools["workflow/scripts/draw_figure.py"]
+    assert set(tools) == {record.content["script"] for record in contents.records.values()}
+    assert all(step["description"] for step in of_type(graph, "HowToStep"))
+    drawn = tools["workflow/scripts/draw_figures.py"]
     assert "#software/pandas-2.3.3" in ids(drawn["softwareRequirements"])
     assert "src/sorafenib_rfa/exhibits/draw.py" in {graph[each]["name"] for each in ids(drawn["hasPart"])}
     connections = {
         (c["sourceParameter"]["@id"], c["targetParameter"]["@id"]) for c in of_type(graph, "ParameterConnection")
     }
-    assert ("#port/collect_ard/output/ard", "#port/draw_figure/input/ard") in connections
+    assert ("#port/collect_ard/output/ard", "#port/draw_figures_of_synthetic/input/ard") in connections
     seed = next(e for e in of_type(graph, "PropertyValue") if e["name"] == "seed")
     assert seed["value"] == "20140915"
 
@@ -226,7 +227,7 @@ def test_results_that_no_record_accounts_for_are_refused(root):
 def test_records_that_disagree_are_refused(root, tmp_path):
     other = tmp_path / "study"
     shutil.copytree(root, other)
-    path = other / "results/synthetic/records/make_table/synthetic.baseline.json"
+    path = other / "results/synthetic/records/make_tables_of_synthetic/synthetic.json"
     record = json.loads(path.read_text(encoding="utf-8"))
     record["inputs"][0]["sha256"] = "0" * 64
     path.write_text(json.dumps(record), encoding="utf-8")

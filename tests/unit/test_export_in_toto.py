@@ -127,7 +127,7 @@ def test_a_verification_of_another_tree_is_refused(contents, tmp_path):
     figure = other.put("results/synthetic/figures/flow.csv", "step,n\n1,13\n")
     images = [f"results/synthetic/figures/flow.{kind}" for kind in ("svg", "pdf", "png")]
     rows = "results/synthetic/ard/ard.parquet"
-    other.job("draw_figure", "synthetic", "synthetic.flow", {"ard": rows}, {"images": images, "drawn": figure})
+    other.job("draw_figures_of_synthetic", "synthetic", "synthetic", {"ard": rows}, {"images": images, "drawn": figure})
     with pytest.raises(SealError, match=r"flow\.csv[\s\S]*another tree") as refused:
         write_statement(contents, written(tmp_path, printed(other.root)), tmp_path / "s.json")
     assert "baseline" not in str(refused.value)  # what is the same in both is not named

@@ -138,7 +138,7 @@ def test_the_readme_says_what_the_study_is_made_of(texts):
         r"\| Licence \| CC0-1.0 \|",
         r"\| numpy \| 2.4.6 \|",
         r"Random seed of the study, 20140915, is set at line \d+ of `config/config.yaml`",
-        r"\| Figure 1 \| flow \(synthetic\) \| `workflow/scripts/draw_figure.py` \| \d+ \|",
+        r"\| Figure 1 \| flow \(synthetic\) \| `workflow/scripts/draw_figures.py` \| \d+ \|",
         r"1 numbers and 1 sentences are printed",
         r"CXCL17 expression predicts poor prognosis",
         r"- \[x\] All data \*\*are\*\* publicly available",

@@ -54,7 +54,7 @@ def test_a_digest_that_does_not_fit_its_own_files_is_named(root):
     assert _code_mismatch(record, CodeIdentity(root)) == ["its digest of code is wrong"]
 
 
-TABLES = "results/c/records/make_table/c.json"
+TABLES = "results/c/records/make_tables/c.json"
 
 
 def job_with_outputs(root, record, *outputs):
@@ -74,7 +74,7 @@ def planned(record, *outputs):
 
 def test_what_a_dropped_job_made_goes_with_its_record_and_nothing_else(tmp_path):
     root = tmp_path / "root"
-    figures = "results/c/records/draw_figure/c.json"
+    figures = "results/c/records/draw_figures/c.json"
     old = "results/c/records/rule_of_once/c.json"
     outside = tmp_path / "mine.csv"
     dropped = job_with_outputs(

@@ -11,11 +11,11 @@ from sorafenib_rfa.records.record import FORMAT, well_formed
 
 RECORD = {
     "format": FORMAT,
-    "rule": "make_table",
+    "rule": "make_tables",
     "wildcards": {"cohort": "c"},
     "cohort": "c",
     "status": "finished",
-    "script": "workflow/scripts/make_table.py",
+    "script": "workflow/scripts/make_tables.py",
     "notebook": None,
     "inputs": [{"path": "results/c/ard/ard.parquet", "sha256": "0" * 64, "bytes": 1, "made_by": None}],
     "outputs": [{"path": "results/c/tables/a.csv", "sha256": "0" * 64, "bytes": 1}],
@@ -26,7 +26,7 @@ RECORD = {
     "environment": {"python": "3.11.7", "distributions": {}},
     "seal": "0" * 64,
 }
-PLACE = "results/c/records/make_table/c.a.json"
+PLACE = "results/c/records/make_tables/c.a.json"
 
 
 def record(**changes):

@@ -110,13 +110,13 @@ def test_a_file_that_no_record_claims_is_compared_with_what_the_rerun_makes(tmp_
 
 
 def test_a_paper_that_was_not_compared_is_named(tmp_path):
-    paper, table = "results/c/records/render_manuscript/c.json", "results/c/records/make_table/c.json"
+    paper, table = "results/c/records/render_manuscript/c.json", "results/c/records/make_tables/c.json"
     html = {"path": "results/c/manuscript/paper.html", "sha256": "0" * 64, "bytes": 1}
     content = {"cohort": "c", "wildcards": {}, "inputs": [], "outputs": [html]}
     records = Records([Record(paper, content | {"rule": "render_manuscript"})])
     assert papers_not_compared(tmp_path, records, [Comparison(html["path"], DIFFERENT)]) == []
     assert papers_not_compared(tmp_path, records, [Comparison("results/c/tables/a.csv", IDENTICAL)]) == [html["path"]]
-    for rule, record in (("render_manuscript", paper), ("make_table", table)):
+    for rule, record in (("render_manuscript", paper), ("make_tables", table)):
         append(run_log_path(tmp_path, "c"), event="finished", rule=rule, wildcards={}, record=record)
     assert papers_not_compared(tmp_path, Records([]), []) == [paper]
 

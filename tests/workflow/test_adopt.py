@@ -63,10 +63,11 @@ def test_a_clone_adopts_everything_and_later_changes_still_rerun(clone, bundle, 
     own = [event for event in events if event["event"] == "adopted"]
     assert {event["record"] for event in own} == {path for path in records if path.startswith("results/synthetic/")}
     # Snakemake was told the present parameters and code: a change of either is noticed
-    script = clone.folder / "workflow/scripts/make_table.py"
+    script = clone.folder / "workflow/scripts/make_tables.py"
     kept = script.read_text()
     script.write_text(kept + "\nTHIS_IS_NEW = 1\n")
-    assert {job.split()[0] for job in clone.planned()} == {"make_table", "paper", "render_manuscript", "run_notebook"}
+    tables = {f"make_tables_of_{cohort}" for cohort in ("synthetic", "hcc_resection", "evidence")}
+    assert {job.split()[0] for job in clone.planned()} == {*tables, "paper", "render_manuscript", "run_notebook"}
     script.write_text(kept)
     assert clone.planned() == []
     plan = clone.folder / "config/plan.yaml"
@@ -94,13 +95,14 @@ def test_a_flipped_byte_keeps_its_job_and_what_hangs_on_it_out(clone, finished, 
     code, adopted = adopt(clone, pack(finished.folder, tmp_path / "b.zip", flip))
     assert code == 1
     left = {each["record"]: each for each in adopted["not_adopted"]}
-    table = "results/synthetic/records/make_table/synthetic.safety.json"
+    table = "results/synthetic/records/make_tables_of_synthetic/synthetic.json"
     assert left[table]["faulty"] and victim in left[table]["reasons"][0]
     assert all(each["follows"] for path, each in left.items() if path != table)
     # what reads the table: the paper and the cohort's notebooks
-    assert {path.split("/")[3] for path in left} == {"make_table", "render_manuscript", "run_notebook", *EXPORTS}
+    follow = {"make_tables_of_synthetic", "render_manuscript", "run_notebook"}
+    assert {path.split("/")[3] for path in left} == {*follow, *EXPORTS}
     assert not (clone.folder / victim).exists()
-    assert {job.split()[0] for job in clone.planned()} == {"make_table", "paper", "render_manuscript", "run_notebook"}
+    assert {job.split()[0] for job in clone.planned()} == {*follow, "paper"}
     assert check_seals(clone.folder) == []
 
 
@@ -120,14 +122,14 @@ def test_a_changed_module_is_named_and_nothing_that_differs_is_overwritten(clone
     code, adopted = adopt(clone, bundle)
     assert code == 0
     left = {each["record"]: each["reasons"] for each in adopted["not_adopted"]}
-    table = left["results/synthetic/records/make_table/synthetic.baseline.json"]
+    table = left["results/synthetic/records/make_tables_of_synthetic/synthetic.json"]
     assert table == ["other code here than ran: src/sorafenib_rfa/exhibits/tables.py"]
-    (figure,) = left["results/synthetic/records/draw_figure/synthetic.km_rfs.json"]
+    (figure,) = left["results/synthetic/records/draw_figures_of_synthetic/synthetic.json"]
     assert "results/synthetic/figures/km_rfs.csv is here already and differs" in figure
     assert mine.read_text() == "my own work\n"
     code, adopted = adopt(clone, bundle, "--replace")
     left = {each["record"] for each in adopted["not_adopted"]}
-    assert "results/synthetic/records/draw_figure/synthetic.km_rfs.json" not in left
+    assert "results/synthetic/records/draw_figures_of_synthetic/synthetic.json" not in left
     assert mine.read_bytes() == (finished.folder / "results/synthetic/figures/km_rfs.csv").read_bytes()
 
 
@@ -141,7 +143,7 @@ def test_results_that_came_with_the_clone_are_looked_at_in_place(tiny):
     mine = tiny.folder / "results/synthetic/figures/my_own.csv"
     mine.write_text("claimed by no record\n")
     code, adopted = adopt(tiny)
-    record = "results/synthetic/records/draw_figure/synthetic.love.json"
+    record = "results/synthetic/records/draw_figures_of_synthetic/synthetic.json"
     assert code == 1
     assert record in {each["record"] for each in adopted["not_adopted"] if each["faulty"]}
     assert record in adopted["dropped_records"]  # or Snakemake would take the file for a good one
@@ -150,5 +152,5 @@ def test_results_that_came_with_the_clone_are_looked_at_in_place(tiny):
     assert not [path for path in adopted["dropped_files"] if (tiny.folder / path).exists()]
     assert mine.read_text() == "claimed by no record\n"
     mine.unlink()
-    assert "draw_figure love" in tiny.planned()
+    assert "draw_figures_of_synthetic" in tiny.planned()
     assert not [breach for breach in check_seals(tiny.folder) if breach.broken]

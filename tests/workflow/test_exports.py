@@ -38,7 +38,7 @@ def test_the_bag_checks_itself_and_holds_all_there_is(exported, unpacked):
 def test_every_job_behind_the_paper_is_an_action_of_the_crate(exported, unpacked):
     records = {
         path.relative_to(exported.folder).as_posix()
-        for rule in ("render_manuscript", "collect_ard", "ingest_site", "simulate_raw", "draw_figure")
+        for rule in ("render_manuscript", "collect_ard", "ingest_site", "simulate_raw", "draw_figures_of_synthetic")
         for path in (exported.folder / "results/synthetic/records" / rule).glob("*.json")
     }
     for metadata in (

@@ -286,7 +286,7 @@ def test_a_changed_key_is_named_with_both_values_and_its_line(tiny, change):
     line = (tiny.folder / "config/plan.yaml").read_text(encoding="utf-8").splitlines().index("landmark_day: 30") + 1
     cause = next(cause for cause in answer.causes if cause.text.startswith("plan.landmark_day"))
     assert cause.text == f"plan.landmark_day: 60 -> 30 (config/plan.yaml:{line})."
-    assert {"build_adam", "draw_figure km_rfs"} <= set(cause.jobs)
+    assert {"build_adam", "draw_figures_of_synthetic"} <= set(cause.jobs)
     assert [cause.kind for cause in answer.causes] == ["parameter"]
     follows = [job for job in answer.jobs if not job.begins]
     assert titles(follows) == {"estimate_flow", "collect_ard"}
@@ -317,7 +317,7 @@ def test_a_missing_file_and_a_changed_text_are_told_apart(tiny, change):
         os.utime(gone, ns=(stat.st_atime_ns, stat.st_mtime_ns))
     causes = {cause.kind: cause for cause in answer.causes}
     assert set(causes) == {"missing", "input"}
-    assert causes["missing"].jobs == ["draw_figure km_os"]
+    assert causes["missing"].jobs == ["draw_figures_of_synthetic"]
     assert "results/synthetic/figures/km_os.svg" in causes["missing"].text
     assert "manuscript/_results.qmd changed" in causes["input"].text
     assert causes["input"].jobs == ["render_manuscript"]
@@ -397,8 +397,9 @@ def test_packages_files_and_wrong_names(tiny):
     found = impact(tiny.folder, "seaborn")
     assert found.value == __import__("seaborn").__version__
     drawing = {touched.rule for touched in found.direct if touched.can_change}
-    assert "draw_figure" in drawing
-    assert drawing <= {"draw_figure", "draw_truth", "run_notebook"}
+    assert "draw_figures_of_synthetic" in drawing
+    drawers = {"draw_figures", "draw_truth", "draw_validation", "run_notebook"}
+    assert {rule.partition("_of_")[0] for rule in drawing} <= drawers
     text = impact(tiny.folder, "manuscript/_discussion.qmd")
     assert text.numbers == []
     assert titles(text.direct) == {"render_manuscript"}
@@ -422,7 +423,7 @@ def test_no_code_of_a_job_reads_a_plan_wholesale(finished, tree):
 
 
 def test_a_failed_job_is_told_until_it_has_finished(tiny):
-    figure = "results/synthetic/figures/flow.svg"
+    figure = "results/hcc_resection/figures/flow.svg"
     path = tiny.folder / "src/sorafenib_rfa/exhibits/figures/flow.py"
     sound = path.read_bytes()
     path.write_bytes(sound + b"\nraise ValueError('\x1b[31mno \xe2\x80\xae figure')\n")
@@ -431,11 +432,11 @@ def test_a_failed_job_is_told_until_it_has_finished(tiny):
 
     def failure():
         failures = status(tiny.folder, plan=False).failures
-        return next(each for each in failures if each.wildcards.get("figure") == "flow")
+        return next(each for each in failures if each.rule.startswith("draw_figures"))
 
-    assert (failure().rule, failure().mended) == ("draw_figure", False)
+    assert (failure().rule, failure().mended) == ("draw_figures_of_hcc_resection", False)
     _, said = tiny.run(COMMAND, "status", "--no-plan")
-    assert "draw_figure" in said.split("Failed")[1]
+    assert "draw_figures_of_hcc_resection" in said.split("Failed")[1]
     assert "\\u001b[31mno \\u202e figure" in said
     assert "\x1b" not in said
     path.write_bytes(sound)

@@ -44,6 +44,12 @@ def test_from_the_package_to_adam_and_then_nothing_to_do(checkout):
 def test_the_trial_is_analysed_by_the_rules_of_the_main_cohort(checkout):
     _, said = checkout.snakemake("analysis", "figures", *COHORT, "--dry-run", "--quiet", "host")
     rules = {job.split()[0] for job in planned_jobs(said)}
-    assert {"estimate_flow", "estimate_baseline", "estimate_efficacy", "estimate_subgroups", "draw_figure"} <= rules
+    assert {
+        "estimate_flow",
+        "estimate_baseline",
+        "estimate_efficacy",
+        "estimate_subgroups",
+        "draw_figures_of_colon_adjuvant",
+    } <= rules
     # what is about exposure after time zero, or about drugs and ablations, is not asked of a trial without them
     assert not rules & {"estimate_target_trial", "estimate_sensitivity", "estimate_safety", "estimate_repeat_rfa"}

@@ -169,5 +169,6 @@ def test_12_an_upgraded_package_reruns_what_rests_on_it(tiny, tmp_path):
     (upgrade / "METADATA").write_text("Metadata-Version: 2.1\nName: seaborn\nVersion: 99.0\n")
     planned = tiny.planned("paper", environment={"PYTHONPATH": str(upgrade.parent)})
     rules = {job.split()[0] for job in planned}
-    assert "draw_figure" in rules
-    assert not rules & {"simulate_raw", "ingest_site", "clean_cohort", "build_adam", "collect_ard", "make_table"}
+    assert "draw_figures_of_synthetic" in rules
+    without = {"simulate_raw", "ingest_site", "clean_cohort", "build_adam", "collect_ard", "make_tables_of_synthetic"}
+    assert not rules & without

@@ -91,12 +91,17 @@ def media_type(path: str) -> str:
 
 
 def rule_descriptions(root: Path) -> dict[str, str]:
-    """Return rule -> first line of its docstring, from the workflow's rule files."""
+    """Return script -> first line of the docstring of its rule, from the workflow's rule files.
+
+    Of rules made one a cohort, ``draw_figures_of_<cohort>``, the script is what they have in common.
+    """
     found = {}
     for path in sorted((root / "workflow" / "rules").glob("*.smk")):
-        text = path.read_text(encoding="utf-8")
-        for match in re.finditer(r'^rule (\w+):\n    """(.+?)(?:"""|\n)', text, flags=re.MULTILINE):
-            found[match[1]] = match[2]
+        for block in re.split(r"^ *rule\b", path.read_text(encoding="utf-8"), flags=re.MULTILINE)[1:]:
+            said = re.match(r' ?\w*:\n +"""(.+?)(?:"""|\n)', block)
+            script = re.search(r'"\.\./scripts/(\w+)\.py"', block)
+            if said and script:
+                found.setdefault(f"workflow/scripts/{script[1]}.py", said[1])
     return found
 
 
@@ -258,7 +263,7 @@ class _Description:
             identifier,
             "SoftwareApplication",
             name=record.content["script"],
-            description=self.rules.get(record.rule),
+            description=self.described(record),
             softwareVersion=digest,
             hasPart=_refs(code),
             softwareRequirements=_refs(self.software(*each) for each in packages),
@@ -318,7 +323,7 @@ class _Description:
         done = record.content["status"] == "finished"
         tool = self.tool(record)
         self.link(WORKFLOW, "hasPart", tool)
-        step = self.step(record.rule)
+        step = self.step(record)
         self.link(step, "workExample", tool)
         self.ports(record, tool)
         values = self.values(record, tool)
@@ -331,7 +336,7 @@ class _Description:
             f"#job/{quote(record.path)}",
             "CreateAction",
             name=record.title,
-            description=self.rules.get(record.rule, record.rule),
+            description=self.described(record) or record.rule,
             identifier=f"sha256:{record.seal}" if "seal" in record.content else None,
             instrument={"@id": tool},
             agent={"@id": self.operator(record)},
@@ -361,8 +366,13 @@ class _Description:
             return f"{error['type']}: {error['message']}"
         return error["type"] if error else None
 
-    def step(self, rule: str) -> str:
-        """Add the step of a rule."""
+    def described(self, record: Record) -> str | None:
+        """Return what the rule of a job is for."""
+        return self.rules.get(record.content["script"])
+
+    def step(self, record: Record) -> str:
+        """Add the step of a job's rule."""
+        rule = record.rule
         steps = self.entities[WORKFLOW].setdefault("step", [])
         identifier = f"#step/{rule}"
         if identifier not in self.entities:
@@ -370,7 +380,7 @@ class _Description:
                 identifier,
                 "HowToStep",
                 name=rule,
-                description=self.rules.get(rule),
+                description=self.described(record),
                 position=str(len(steps)),
             )
             self.link(WORKFLOW, "step", identifier)
@@ -399,7 +409,7 @@ class _Description:
                         sourceParameter={"@id": source},
                         targetParameter={"@id": target},
                     )
-                    self.link(self.step(record.rule), "connection", identifier)
+                    self.link(self.step(record), "connection", identifier)
 
     # --- the whole ------------------------------------------------------------------------------------------------
 

@@ -226,18 +226,21 @@ def _randomness(contents: Contents) -> str:
 
 
 def _programs(contents: Contents) -> str:
-    """Return rule, script and number of jobs, in the order in which they first ran."""
+    """Return script, what it does and number of jobs, in the order in which they first ran."""
     descriptions = rule_descriptions(contents.root)
-    jobs = Counter(record.rule for record in contents.records.values())
+    jobs = Counter(record.content["script"] for record in contents.records.values())
     ordered = []
     for final in contents.final:
         for record in contents.records.upstream(final):
-            if record.rule not in ordered:
-                ordered.append(record.rule)
-    missing = [rule for rule in ordered if rule not in descriptions]
+            if record.content["script"] not in ordered:
+                ordered.append(record.content["script"])
+    missing = [script for script in ordered if script not in descriptions]
     if missing:
-        raise ExportError([Problem("the rule has no docstring", file="workflow/rules", found=rule) for rule in missing])
-    rows = [[f"`workflow/scripts/{rule}.py`", descriptions[rule], jobs[rule]] for rule in ordered]
+        problems = [
+            Problem("the rule of a script has no docstring", file="workflow/rules", found=each) for each in missing
+        ]
+        raise ExportError(problems)
+    rows = [[f"`{script}`", descriptions[script], jobs[script]] for script in ordered]
     return table(["Program", "What it does", "Jobs"], rows)
 
 

@@ -188,7 +188,7 @@ def _maker(contents: Contents, record: Record, kind: str, name: str) -> Place:
                         module = _imported_from(text, value.id) or TABLE_MAKERS
                         return Place(module, _function(as_it_ran(contents, record, module), value.id), value.id)
         raise LookupError(f"{TABLE_MAKERS} names no function for {name}")
-    if record.rule != "draw_figure":  # a rule of its own draws it
+    if not record.rule.startswith("draw_figures"):  # a rule of its own draws it
         script = as_it_ran(contents, record, record.content["script"])
         module = _imported_from(script, record.rule) or record.content["script"]
         return Place(module, _function(as_it_ran(contents, record, module), record.rule), record.rule)
