@@ -9,6 +9,7 @@ import datetime as dt
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from sorafenib_rfa.ingest.text import Cell, UncalculatedFormula, did_you_mean, normalise, render
@@ -65,7 +66,7 @@ def date_parser(formats: Sequence[str], missing: Collection[str]) -> Parser:
     A text that two formats read as different days is ambiguous. A time of day beside the date is dropped: the
     canonical resolution is the day.
     """
-    normal = [normalise(each) for each in formats]
+    normal = tuple(normalise(each) for each in formats)
 
     def parse_text(cell: Cell, text: str) -> Parsed:
         if isinstance(cell, dt.datetime):
@@ -76,23 +77,29 @@ def date_parser(formats: Sequence[str], missing: Collection[str]) -> Parser:
             return Parsed(
                 None, "unparsable_date", f"the workbook holds {text}, not a date: give the cell a date format"
             )
-        days: dict[dt.date, str] = {}
-        impossible = False
-        for shape in normal:
-            try:
-                days.setdefault(dt.datetime.strptime(text, shape).date(), shape)
-            except ValueError as error:
-                impossible = impossible or "out of range for month" in str(error)
-        if len(days) == 1:
-            return Parsed(next(iter(days)))
-        if days:
-            readings = " or ".join(f"{day.isoformat()} (as {shape})" for day, shape in days.items())
-            return Parsed(None, "ambiguous_date", f"{text!r} may be {readings}")
-        if impossible:
-            return Parsed(None, "unparsable_date", f"{text!r} names a day that its month does not have")
-        return Parsed(None, "unparsable_date", f"{text!r} is not a date of the form {' or '.join(normal)}")
+        return _read_day(text, normal)
 
     return _readable(parse_text, missing)
+
+
+@lru_cache(maxsize=65536)
+def _read_day(text: str, formats: tuple[str, ...]) -> Parsed:
+    """Return the one day that `text` is in `formats`; the columns of an export share most of their days."""
+    days: dict[dt.date, str] = {}
+    impossible = False
+    for shape in formats:
+        try:
+            days.setdefault(dt.datetime.strptime(text, shape).date(), shape)
+        except ValueError as error:
+            impossible = impossible or "out of range for month" in str(error)
+    if len(days) == 1:
+        return Parsed(next(iter(days)))
+    if days:
+        readings = " or ".join(f"{day.isoformat()} (as {shape})" for day, shape in days.items())
+        return Parsed(None, "ambiguous_date", f"{text!r} may be {readings}")
+    if impossible:
+        return Parsed(None, "unparsable_date", f"{text!r} names a day that its month does not have")
+    return Parsed(None, "unparsable_date", f"{text!r} is not a date of the form {' or '.join(formats)}")
 
 
 def _number_pattern(decimal: str, thousands: str | None) -> re.Pattern[str]:
