@@ -222,6 +222,18 @@ def test_a_failing_cell_is_named_kept_as_far_as_it_ran_and_does_not_stop_the_oth
     assert {child.pid for child in psutil.Process().children(recursive=True)} <= before
 
 
+def test_what_a_kernel_imported_is_known_however_long_it_takes_to_end(tmp_path, monkeypatch):
+    """On a busy machine a kernel takes longer to end than Jupyter waits; the record must not depend on it."""
+    monkeypatch.chdir(tmp_path)
+    slow = write_notebook(tmp_path / "slow.ipynb", "import atexit, time, rich\natexit.register(time.sleep, 4)")
+    found = run_notebooks([job(slow)])
+    assert {"ipykernel", "rich"} <= set(found.distributions)
+    # one that is gone before it has said it is an error, not a record that lacks it
+    gone = write_notebook(tmp_path / "gone.ipynb", "import atexit, os, rich\natexit.register(os._exit, 0)")
+    with pytest.raises(NotebookError, match="ended before it had said what it imported"):
+        run_notebooks([job(gone)])
+
+
 def test_a_cell_that_hangs_is_stopped(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     source = write_notebook(tmp_path / "slow.ipynb", "import time\ntime.sleep(60)")

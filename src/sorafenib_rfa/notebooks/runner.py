@@ -23,6 +23,8 @@ __all__ = ["KernelImports", "NotebookError", "NotebookJob", "code_cells", "run_n
 
 TEMPLATE: Final = Path(__file__).parent / "template"
 _ANSI: Final = re.compile(r"\x1b\[[0-9;]*m")
+_SECONDS_TO_END: Final = 300.0
+"""So long a kernel may take to end before it is killed; the 5 s of Jupyter are too short on a busy machine."""
 _SOCKET_PATH_LIMIT: Final = 60
 """Longest temporary folder whose sockets stay within the 107 bytes of a Unix socket's path."""
 
@@ -103,7 +105,7 @@ def run_notebooks(jobs: Sequence[NotebookJob], *, cell_timeout_s: int | None = 6
         ]
         if any(failures):
             raise NotebookError(failure for failure in failures if failure is not None)
-        return KernelImports.read(folder)
+        return KernelImports.read(folder, kernels=len(jobs))
 
 
 @dataclass(frozen=True)
@@ -122,9 +124,24 @@ class KernelImports:
     modules: tuple[str, ...]
 
     @classmethod
-    def read(cls, folder: Path) -> KernelImports:
-        """Return what the kernels with their files in `folder` wrote."""
-        said = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob(f"{_IMPORTS}*"))]
+    def read(cls, folder: Path, *, kernels: int) -> KernelImports:
+        """Return what the kernels with their files in `folder` wrote.
+
+        Raises
+        ------
+        NotebookError
+            If one of them was ended before it had written it: a record without it would not tell what the notebook
+            rests on, and its seal would depend on how busy the machine was.
+        """
+        said = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob(f"{_IMPORTS}*.json"))]
+        if len(said) < kernels:
+            raise NotebookError(
+                Problem(
+                    "a kernel was ended before it had said what it imported",
+                    found=f"{len(said)} of {kernels} kernels",
+                    hint="run it again when the machine is less busy",
+                )
+            )
         distributions: dict[str, str] = {}
         for kernel in said:
             distributions |= kernel["distributions"]
@@ -143,6 +160,7 @@ def _say_imports():
     said = {{"distributions": imported_distributions(), "modules": sorted(mine)}}
     path = pathlib.Path(os.environ["{_IMPORTS_TO}"], f"{_IMPORTS}{{os.getpid()}}")
     path.write_text(json.dumps(said), encoding="utf-8")
+    path.rename(f"{{path}}.json")
 atexit.register(_say_imports)
 del _say_imports, atexit
 """
@@ -189,6 +207,10 @@ def _kernel_manager(folder: Path) -> type:
                 },
             )
 
+        @default("shutdown_wait_time")
+        def _patience(self) -> float:
+            return _SECONDS_TO_END
+
         @default("transport")
         def _unix_sockets(self) -> str:
             # TCP ports are chosen before they are bound: two jobs starting kernels at once can collide
@@ -201,13 +223,28 @@ def _kernel_manager(folder: Path) -> type:
     return ThisInterpreter
 
 
+@contextmanager
+def _as_if_not_installed(name: str) -> Iterator[None]:
+    """Let a module that is looked for, and not needed, not be found: importing it takes a quarter of a second."""
+    if name in sys.modules:
+        yield
+        return
+    sys.modules[name] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        del sys.modules[name]
+
+
 def _execute(
     job: NotebookJob, values: dict[str, Any], manager: type, folder: Path, cell_timeout_s: int | None
 ) -> Problem | None:
     """Execute one notebook and write its outputs; return what failed."""
     leave_out_iri_grammar()
     import nbformat
-    import papermill
+
+    with _as_if_not_installed("pyarrow.fs"):  # papermill could store notebooks in Hadoop
+        import papermill
     from nbclient.exceptions import CellTimeoutError, DeadKernelError
 
     for path in (job.output_ipynb, job.output_html, job.partial):
@@ -216,16 +253,17 @@ def _execute(
     # papermill fills in braces of a path like a format string, so it gets a path of our own making
     executed = folder / f"{uuid.uuid4().hex}.ipynb"
     try:
-        papermill.execute_notebook(
-            notebook,
-            str(executed),
-            values,
-            kernel_name="python3",
-            language="python",
-            progress_bar=False,
-            kernel_manager_class=manager,
-            execution_timeout=cell_timeout_s,
-        )
+        with _as_if_not_installed("black"):  # papermill formats the cell with the values, which is written anew
+            papermill.execute_notebook(
+                notebook,
+                str(executed),
+                values,
+                kernel_name="python3",
+                language="python",
+                progress_bar=False,
+                kernel_manager_class=manager,
+                execution_timeout=cell_timeout_s,
+            )
     except papermill.PapermillExecutionError as error:
         message = _ANSI.sub("", str(error.evalue)).strip().splitlines()
         found = f"{error.ename}: {message[-1]}" if message else str(error.ename)
