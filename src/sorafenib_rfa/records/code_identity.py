@@ -75,6 +75,15 @@ def _imports(tree: ast.AST, package: str) -> tuple[set[str], set[str]]:
     return names, others - {PACKAGE, "", "__future__"}
 
 
+@dataclass(frozen=True)
+class _Node:
+    """One file: digests of it and of its package's data, other packages it imports, files of this one by their path."""
+
+    described: dict[str, str]
+    others: list[str]
+    imported: dict[str, tuple[Path, str]]
+
+
 @dataclass
 class CodeIdentity:
     """Digests of the code below one repository root.
@@ -94,6 +103,8 @@ class CodeIdentity:
     _parsed: dict[Path, dict] = field(default_factory=dict, init=False)
     _modules: dict[str, list[tuple[Path, str]]] = field(default_factory=dict, init=False)
     _data: dict[Path, dict[str, str]] = field(default_factory=dict, init=False)
+    _next: dict[str, _Node] = field(default_factory=dict, init=False)
+    _walked: dict[tuple[str, ...], tuple[dict[str, str], set[str]]] = field(default_factory=dict, init=False)
     _dirty: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
@@ -145,25 +156,36 @@ class CodeIdentity:
             self._modules[name] = [(file, self._package_of(file)) for file in found]
         return self._modules[name]
 
+    def _node(self, path: Path, package: str) -> _Node:
+        """Return what a walk needs of one file: the rules share most files, and each is looked at once."""
+        parsed = self._parse(path, package)
+        described = {path.relative_to(self.root).as_posix(): parsed["digest"]}
+        if package:
+            described |= self._package_data(path.parent)
+        imported = {
+            str(file): (file, inside) for name in parsed["imports"] for file, inside in self._module_files(name)
+        }
+        return _Node(described, parsed["others"], imported)
+
     def _walk(self, entries: tuple[str, ...]) -> tuple[dict[str, str], set[str]]:
-        queue = [(self.root / entry, "") for entry in entries]
+        if entries in self._walked:
+            return self._walked[entries]
+        pending = {str(self.root / entry): (self.root / entry, "") for entry in entries}
         result: dict[str, str] = {}
         others: set[str] = set()
-        seen: set[Path] = set()
-        while queue:
-            path, package = queue.pop()
-            if path in seen:
-                continue
-            seen.add(path)
-            parsed = self._parse(path, package)
-            result[path.relative_to(self.root).as_posix()] = parsed["digest"]
-            others.update(parsed["others"])
-            if package:
-                result.update(self._package_data(path.parent))
-            for name in parsed["imports"]:
-                queue.extend(module for module in self._module_files(name) if module[0] not in seen)
+        seen: set[str] = set()
+        while pending:
+            name, file = pending.popitem()
+            seen.add(name)
+            if name not in self._next:
+                self._next[name] = self._node(*file)
+            node = self._next[name]
+            result.update(node.described)
+            others.update(node.others)
+            pending |= {each: node.imported[each] for each in node.imported.keys() - seen}
         self._save()
-        return dict(sorted(result.items())), others
+        self._walked[entries] = dict(sorted(result.items())), others
+        return self._walked[entries]
 
     def files(self, *entries: str) -> dict[str, str]:
         """Return path -> digest of every file that running `entries` may execute or read from the package.
@@ -173,11 +195,11 @@ class CodeIdentity:
         *entries : str
             Scripts and notebooks, relative to the root.
         """
-        return self._walk(entries)[0]
+        return dict(self._walk(entries)[0])
 
     def imports(self, *entries: str) -> set[str]:
         """Return the top-level names of other packages that the code of `entries` imports, also inside functions."""
-        return self._walk(entries)[1]
+        return set(self._walk(entries)[1])
 
     def route(self, entries: Iterable[str], target: str) -> list[str]:
         """Return the shortest way from one of `entries` to the file `target`, each file importing the next.
