@@ -90,7 +90,7 @@ def test_chains_are_those_of_trace(look, repository, uses):
         f"claim:{first(uses, 'claim')}",
         f"meta:{first(uses, 'meta')}",
         "table:synthetic:efficacy",
-        "table:synthetic:recovery",
+        "table:synthetic:study_primary",
         "figure:synthetic:km_rfs",
     ):
         seen.page.evaluate("target => { location.hash = target }", target)

@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 import yaml
 from exhibit_cohorts import ROOT, Exhibits, with_arms, without_arms
+from validation_study import WHERE, study_rows
 
 from sorafenib_rfa.config.load import load_cohort, load_plan
 from sorafenib_rfa.config.models import CohortConfig, Plan
@@ -24,7 +25,7 @@ from sorafenib_rfa.manuscript.traceability import load_deviations, plan_table, t
 from sorafenib_rfa.manuscript.unbound import load_unbound_numbers
 from sorafenib_rfa.simulate import load_parameters, true_benefit_risk, true_estimands
 from sorafenib_rfa.validation.results import validation_ard
-from sorafenib_rfa.validation.stored import recovery_ard
+from sorafenib_rfa.vocabulary import TABLES
 
 MANUSCRIPT = ROOT / "manuscript"
 REAL = "hcc_resection"
@@ -56,15 +57,16 @@ def sites() -> dict[str, Any]:
     return {path.stem: yaml.safe_load(path.read_text(encoding="utf-8")) for path in files}
 
 
-def everything(data: Exhibits) -> pd.DataFrame:
-    """Return the ARD of the paper's cohort with what is known to be true of it."""
-    stored = pd.read_csv(ROOT / "validation/recovery.csv", keep_default_na=False, na_values=[""])
-    where = {"cohort_name": "synthetic", "record": "records/v.json"}
-    known = [
-        validation_ard(data.ard, truth(), data.plan, **where),
-        recovery_ard(stored, shown_as="validation/recovery.csv", **where),
-    ]
+@functools.cache
+def _known(wrong: str, not_run: bool) -> pd.DataFrame:
+    data = with_arms(wrong)
+    known = [validation_ard(data.ard, truth(), data.plan, **WHERE), study_rows(not_run=not_run)]
     return pd.concat([data.ard, *known], ignore_index=True)
+
+
+def everything(wrong: str = "", *, not_run: bool = False) -> pd.DataFrame:
+    """Return the ARD of the paper's cohort with what is known to be true of it, and with the validation study."""
+    return _known(wrong, not_run)
 
 
 def tables_of(data: Exhibits, folder: Path) -> dict[str, Path]:
@@ -78,7 +80,7 @@ def tables_of(data: Exhibits, folder: Path) -> dict[str, Path]:
     return written
 
 
-def write_tables(root: Path, wrong: str = "") -> dict[str, Path]:
+def write_tables(root: Path, wrong: str = "", *, not_run: bool = False) -> dict[str, Path]:
     """Write the tables of the paper below `root`, where the workflow would, and return them by name."""
     data, real = with_arms(wrong), without_arms()
     tables = tables_of(data, root / "results/synthetic/tables")
@@ -88,20 +90,22 @@ def write_tables(root: Path, wrong: str = "") -> dict[str, Path]:
         tables[f"{STUDIES}:{name}"] = path = root / f"results/{STUDIES}/tables/{name}.md"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(make_table(name, ard=ard, cohort=config, plan=plan, texts=curves).markdown, encoding="utf-8")
-    tables["recovery"] = root / "results/synthetic/validation/tables/recovery.md"
-    tables["recovery"].parent.mkdir(parents=True)
-    table = make_table("recovery", ard=everything(data), cohort=data.cohort.config, plan=data.plan)
-    tables["recovery"].write_text(table.markdown, encoding="utf-8")
+    for name in [name for name, part in TABLES.items() if part == "validation"]:
+        tables[name] = path = root / f"results/synthetic/validation/tables/{name}.md"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        rows = everything(wrong, not_run=not_run)
+        table = make_table(name, ard=rows, cohort=data.cohort.config, plan=data.plan)
+        path.write_text(table.markdown, encoding="utf-8")
     return tables
 
 
-def rules_of(root: Path, wrong: str = "") -> Rules:
+def rules_of(root: Path, wrong: str = "", *, not_run: bool = False) -> Rules:
     """Return the rules for the text in ``root/manuscript``."""
     data, real = with_arms(wrong), without_arms()
     config = data.cohort.config
     studies, curves, evidence, _ = published()
     cohorts = {"synthetic": config, REAL: real.cohort.config, STUDIES: evidence}
-    ards = {"synthetic": everything(data), REAL: real.ard, STUDIES: studies}
+    ards = {"synthetic": everything(wrong, not_run=not_run), REAL: real.ard, STUDIES: studies}
     words = printed_words(cohorts, data.plan, ards, said_of_studies(curves.values()))
     checklists = [load_checklist(path) for path in sorted((root / "manuscript/checklists").glob("*.yaml"))]
     known = facts(sites(), data.plan, checklists)
@@ -111,10 +115,10 @@ def rules_of(root: Path, wrong: str = "") -> Rules:
     return Rules(unbound, Words(words), config.tables, config.figures, "config/cohorts/synthetic/cohort.yaml")
 
 
-def expansion(root: Path, tables: dict[str, Path], wrong: str = "") -> dict[str, Any]:
+def expansion(root: Path, tables: dict[str, Path], wrong: str = "", *, not_run: bool = False) -> dict[str, Any]:
     """Return the arguments of ``expand_manuscript`` for the text in ``root/manuscript``, with rules and paperwork."""
     data, real = with_arms(wrong), without_arms()
-    ards = {"synthetic": everything(data), REAL: real.ard, STUDIES: published()[0]}
+    ards = {"synthetic": everything(wrong, not_run=not_run), REAL: real.ard, STUDIES: published()[0]}
     checklists = [
         load_checklist(path, shown=f"manuscript/checklists/{path.name}")
         for path in sorted((root / "manuscript/checklists").glob("*.yaml"))
@@ -135,6 +139,6 @@ def expansion(root: Path, tables: dict[str, Path], wrong: str = "") -> dict[str,
         "synthetic": {"synthetic": True, REAL: False, STUDIES: False},
         "cohort": "synthetic",
         "context": context(data.cohort.config, sites(), data.plan, "2026-01-01", "0" * 64),
-        "rules": rules_of(root, wrong),
+        "rules": rules_of(root, wrong, not_run=not_run),
         "paperwork": paperwork,
     }

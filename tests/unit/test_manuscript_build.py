@@ -46,7 +46,7 @@ title: Truth
 written-for: synthetic
 ---
 
-@fig-truth and @tbl-recovery have the truth, @tbl-plan the plan.
+@fig-truth and @tbl-study have the truth, @tbl-plan the plan.
 
 ## Results {#sec-results}
 
@@ -55,10 +55,10 @@ The truth is {{< val validation.truth.contrast.hr digits=2 >}}, against
 
 ![Designs and truth.](figures/truth_designs){#fig-truth fig-alt="Forest plot."}
 
-::: {#tbl-recovery}
-{{< table recovery >}}
+::: {#tbl-study}
+{{< table study_primary >}}
 
-Recovery.
+The study.
 :::
 
 ::: {#tbl-plan}
@@ -94,7 +94,7 @@ def laid_out(folder: Path) -> dict:
         rows.to_parquet(place / "ard" / "ard.parquet")
     bound = '[0.81]{.val data-ard="synthetic:validation.truth.contrast.hr"}'
     table = f"| Design | Hazard ratio (95% CI) |\n|:--|--:|\n| Primary | {bound} |\n"
-    (validation / "tables/recovery.md").write_text(table)
+    (validation / "tables/study_primary.md").write_text(table)
     write_figure(validation / "figures", "truth_designs", "truth")
     drawn = "element,ard_id\nmarker,validation.truth.contrast.hr\n"
     (validation / "figures/truth_designs.csv").write_text(drawn)
@@ -124,7 +124,7 @@ def test_rows_tables_and_figures_of_the_validation_reach_the_paper(tmp_path):
     picture = (given["validation"] / "figures/truth_designs.svg").read_bytes()
     assert (tmp_path / "paper/source/figures/truth_designs.svg").read_bytes() == picture
     uses = pd.read_csv(tmp_path / "paper/uses.csv", keep_default_na=False)
-    assert "synthetic:recovery" in set(uses["target"])
+    assert "synthetic:study_primary" in set(uses["target"])
     assert "synthetic:validation.truth.contrast.hr" in set(uses["ard_ids"])
 
 
@@ -133,7 +133,7 @@ def test_without_the_validation_a_text_that_uses_it_fails_and_names_what_is_miss
         build_manuscript("synthetic", **laid_out(tmp_path) | {"validation": None})
     said = str(caught.value)
     assert "validation.truth.contrast.hr" in said
-    assert "recovery" in said
+    assert "study_primary" in said
     assert "manuscript/index.qmd" in said
 
 

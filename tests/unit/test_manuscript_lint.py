@@ -358,10 +358,21 @@ def test_the_shipped_manuscript_passes(shipped):
     assert len(expanded.uses) > 300
 
 
+def test_a_paper_whose_validation_study_was_not_run_says_so_and_passes(tmp_path):
+    shutil.copytree(MANUSCRIPT, tmp_path / "manuscript")
+    text = expand_manuscript(**expansion(tmp_path, write_tables(tmp_path, not_run=True), not_run=True)).text
+    appendix = " ".join(text[text.index("{#sec-app-study}") : text.index("{#sec-app-agreement")].split())
+    assert "The study that the configuration declares was not run" in appendix
+    assert "Whether the primary analysis is biased is not known." in appendix
+    # no result is told: the only values are those that the tables do not have
+    assert set(re.findall(r"\[([^\]]*)\]\{\.val", appendix)) == {"not estimable"}
+    assert "the validation study was not run\\: the stored result is of another plan" in appendix
+
+
 TYPED = re.compile(r"\{\{<.*?>\}\}|\[[^\]]*\]\{\.val[^}]*\}", re.DOTALL)
 NOT_PRINTED = re.compile(r"\{#[^}]*\}|\{\.[a-z][^}]*\}|\]\([^)]*\)|@[\w-]+|^:::.*$|&nbsp;", re.MULTILINE)
 LINTED = (
-    "_results.qmd", "_appendix_further.qmd", "_appendix_recovery.qmd", "_appendix_agreement.qmd",
+    "_results.qmd", "_appendix_further.qmd", "_appendix_validation.qmd", "_appendix_agreement.qmd",
     "_appendix_real_cohort.qmd", "_appendix_data_quality.qmd",
 )  # fmt: skip
 

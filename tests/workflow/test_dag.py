@@ -23,6 +23,7 @@ DOWNSTREAM_OF_CLEAN = [
     "collect_ard",
     "draw_figures_of_synthetic",
     "draw_truth",
+    "draw_validation",
     *(f"estimate_{part}" for part in PARTS),
     "make_tables_of_synthetic",
     "paper",
@@ -104,7 +105,7 @@ def inputs_of_jobs(said):
 def check_readers(jobs):
     """No analysis reads below validation/; the paper reads what is shown of it; its own rules alone read the truth."""
     own = set(re.findall(r"^rule (\w+):", (ROOT / "workflow/rules/validation.smk").read_text("utf-8"), flags=re.M))
-    own |= {"validation", "recovery"}  # the targets that name what they make
+    own |= {"validation", "validation_study"}  # the targets that name what they make
     for rule, paths in jobs:
         secret = [path for path in paths if SECRET.search(path)]
         if rule == "render_manuscript":
@@ -139,9 +140,9 @@ def test_no_rule_but_validation_reads_the_truth(tiny):
         *(ROOT / "notebooks").glob("*.ipynb"),
         *(ROOT / "workflow/scripts").glob("*.py"),
     ]:
-        if not {"simulate", "paperwork", "export", "provenance"} & set(path.relative_to(ROOT).parts):
-            # the stored results are not of this cohort
-            place = re.search(r"validation/(?!agreement\.csv|recovery\.csv)", path.read_text(encoding="utf-8"))
+        if not {"simulate", "paperwork", "export", "provenance", "validation"} & set(path.relative_to(ROOT).parts):
+            # the stored agreement with R is not of this cohort
+            place = re.search(r"validation/(?!agreement\.csv)", path.read_text(encoding="utf-8"))
             assert place is None, path
 
 

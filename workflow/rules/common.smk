@@ -344,7 +344,7 @@ def released_validation(wildcards):
     if wildcards.cohort != "synthetic":
         return []
     made = rules.publish_validation.output
-    return [made.ard, *made.table, *made.figure, made.drawn]
+    return [made.ard, *made.study, *made.figure, made.drawn]
 
 
 # --- targets ---------------------------------------------------------------------------------------------------------------

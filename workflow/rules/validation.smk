@@ -3,6 +3,7 @@
 from sorafenib_rfa.config.load import read_yaml, validate
 from sorafenib_rfa.config.models import ValidationConfig
 from sorafenib_rfa.errors import ConfigError
+from sorafenib_rfa.validation import STORED
 
 try:
     VALIDATION = validate(
@@ -22,11 +23,23 @@ except UserError as error:
     stop(error)
 
 
+REGIONS = {name: site.region for name, site in STUDY.cohorts["synthetic"].sites.items()}
+STUDY_TABLES = ["study_primary", "study_estimators", "study_failures"]
+STUDY_FIGURES = ["study_zip_rmst", "study_zip_hr", "study_loop_rmst", "study_loop_hr"]
+# the stored result of the validation study; where there is none, the paper says that it was not run
+STORED_STUDY = [path for path in STORED if (ROOT / path).exists()]
+
+
+def validation_files(folder, names, *endings):
+    """Files of what is shown of the validation, in the results or in the release."""
+    return expand(f"results/synthetic/{folder}/{{name}}{{ending}}", name=names, ending=endings)
+
+
 # what the paper of the synthetic cohort shows of the validation, beside its analyses
 VALIDATION_EXHIBITS = [
     "results/synthetic/validation/ard/ard.parquet",
-    "results/synthetic/validation/tables/recovery.md",
-    *multiext("results/synthetic/validation/figures/truth_designs", ".svg", ".png", ".csv"),
+    *validation_files("validation/tables", STUDY_TABLES, ".md"),
+    *validation_files("validation/figures", ["truth_designs", *STUDY_FIGURES], ".svg", ".png", ".csv"),
 ]
 
 
@@ -75,10 +88,11 @@ rule validation_results:
     input:
         ard="results/synthetic/ard/ard.parquet",
         truth="results/synthetic/validation/true_estimands.csv",
-        recovery="validation/recovery.csv",
+        parameters=SIMULATION,
+        stored=STORED_STUDY,
     output:
         ard="results/synthetic/validation/ard/ard.parquet",
-        table=multiext("results/synthetic/validation/tables/recovery", ".md", ".csv"),
+        tables=validation_files("validation/tables", STUDY_TABLES, ".md", ".csv"),
         record="results/synthetic/records/validation_results/synthetic.json",
     log:
         "logs/synthetic/validation_results.log",
@@ -94,10 +108,12 @@ rule validation_results:
     params:
         code=code("validation_results"),
         environment=environment("validation_results"),
-        sources=content(["validation/recovery.csv"]),
+        sources=content([SIMULATION, *STORED_STUDY]),
         seed=STUDY.run.seed,
         source_date_epoch=SOURCE_DATE_EPOCH,
         cohort="synthetic",
+        study=VALIDATION.plans[STUDY.run.validation_plan].model_dump(mode="json"),
+        regions=REGIONS,
         cohort_config=lambda wildcards: STUDY.cohorts["synthetic"].config.model_dump(mode="json"),
         plan=lambda wildcards: STUDY.plans["synthetic"].model_dump(mode="json"),
     script:
@@ -137,16 +153,58 @@ rule draw_truth:
         "../scripts/draw_truth.py"
 
 
+rule draw_validation:
+    """Draw the validation study: its intervals as zip plots, its performance measures as nested-loop plots."""
+    input:
+        ard="results/synthetic/validation/ard/ard.parquet",
+        parameters=SIMULATION,
+        stored=STORED_STUDY,
+    output:
+        figures=validation_files("validation/figures", STUDY_FIGURES, ".svg", ".pdf", ".png"),
+        drawn=validation_files("validation/figures", STUDY_FIGURES, ".csv"),
+        record="results/synthetic/records/draw_validation/synthetic.json",
+    log:
+        "logs/synthetic/draw_validation.log",
+    benchmark:
+        "benchmarks/rules/synthetic/draw_validation.tsv"
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=grows(800),
+        runtime=grows(10),
+        disk_mb=grows(100),
+    params:
+        code=code("draw_validation"),
+        environment=environment("draw_validation"),
+        sources=content([SIMULATION, *STORED_STUDY]),
+        seed=STUDY.run.seed,
+        source_date_epoch=SOURCE_DATE_EPOCH,
+        cohort="synthetic",
+        study=VALIDATION.plans[STUDY.run.validation_plan].model_dump(mode="json"),
+        regions=REGIONS,
+        cohort_config=lambda wildcards: STUDY.cohorts["synthetic"].config.model_dump(mode="json"),
+        plan=lambda wildcards: STUDY.plans["synthetic"].model_dump(mode="json"),
+    script:
+        "../scripts/draw_validation.py"
+
+
 rule publish_validation:
-    """Put what is true of the simulated cohort beside its public results, with the figure that shows both."""
+    """Put what is true of the simulated cohort beside its public results, with the figures that show it."""
     input:
         ard="results/synthetic/disclosure/ard/ard.parquet",
         curves="results/synthetic/disclosure/curves",
         truth="results/synthetic/validation/ard/ard.parquet",
-        table=multiext("results/synthetic/validation/tables/recovery", ".md", ".csv"),
+        study=[
+            *validation_files("validation/tables", STUDY_TABLES, ".md", ".csv"),
+            *validation_files("validation/figures", STUDY_FIGURES, ".svg", ".pdf", ".png", ".csv"),
+        ],
     output:
         ard="results/synthetic/disclosure/validation/ard/ard.parquet",
-        table=multiext("results/synthetic/disclosure/validation/tables/recovery", ".md", ".csv"),
+        study=[
+            *validation_files("disclosure/validation/tables", STUDY_TABLES, ".md", ".csv"),
+            *validation_files("disclosure/validation/figures", STUDY_FIGURES, ".svg", ".pdf", ".png", ".csv"),
+        ],
         figure=multiext("results/synthetic/disclosure/validation/figures/truth_designs", ".svg", ".pdf", ".png"),
         drawn="results/synthetic/disclosure/validation/figures/truth_designs.csv",
         record="results/synthetic/records/publish_validation/synthetic.json",
@@ -175,9 +233,6 @@ rule publish_validation:
 
 # --- the validation study ------------------------------------------------------------------------------------------------
 # Its jobs are many and its result is stored (validation/README.md): no paper asks for them.
-
-REGIONS = {name: site.region for name, site in STUDY.cohorts["synthetic"].sites.items()}
-
 
 def study_plan(wildcards):
     """The plan of the study that a job belongs to."""

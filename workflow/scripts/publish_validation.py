@@ -1,4 +1,4 @@
-"""Put what is true of the simulated cohort beside its public results, with the figure that shows both."""
+"""Put what is true of the simulated cohort beside its public results, with the figures that show it."""
 
 from sorafenib_rfa.records.job import job
 
@@ -16,7 +16,8 @@ with job(snakemake) as this:
 
     public, truth = pd.read_parquet(snakemake.input.ard), outside_results(pd.read_parquet(snakemake.input.truth))
     write_parquet(truth, snakemake.output.ard)
-    for source, destination in zip(snakemake.input.table, snakemake.output.table, strict=True):
+    # the study speaks of cohorts simulated anew, of which no patient is in the results
+    for source, destination in zip(snakemake.input.study, snakemake.output.study, strict=True):
         shutil.copyfile(source, destination)
     figure, drawn = draw_truth(
         public,

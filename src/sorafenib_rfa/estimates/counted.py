@@ -35,7 +35,19 @@ NOT_OF_PATIENTS: Final = frozenset(
         "target_trial.resamples",
         "target_trial.resamples_failed",
         "sensitivity.imputations",
+        # simulated cohorts, and what a simulation study has of scenarios, sizes, estimators and failures
         "validation.replicates",
+        "validation.bias_outside",
+        "validation.cells",
+        "validation.cohorts",
+        "validation.coverage_below",
+        "validation.coverage_outside",
+        "validation.estimators",
+        "validation.failed",
+        "validation.fits",
+        "validation.resamples",
+        "validation.scenarios",
+        "validation.sizes",
         # two copies of each of the `patients` beside it
         "target_trial.clones",
         # analyses, tests, centres, assumptions

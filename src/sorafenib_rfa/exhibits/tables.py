@@ -77,6 +77,8 @@ def make_table(
                 hint=f"take {name!r} out of the cohort's tables",
             )
         )
+    if part == "validation":
+        return _of_validation(name)(source, cohort, plan).finish(cohort.synthetic)
     if part in EVIDENCE_PARTS:
         return _of_studies(name)(source, cohort, plan, texts or {}).finish(cohort.synthetic)
     return _MAKERS[name](source, cohort, plan).finish(cohort.synthetic)
@@ -465,54 +467,6 @@ def _model_terms(source: Source, endpoint: str, cohort: CohortConfig) -> list[di
     return sorted(rows, key=lambda row: order.index(str(row["variable"]).partition("=")[0]))
 
 
-# --- recovery of a known truth --------------------------------------------------------------------
-
-_RECOVERED_DESIGNS = {
-    ("rfs", "ccw_overlap"): "Clone-censor-weight, overlap (primary)",
-    ("rfs", "ccw_ate"): "Clone-censor-weight, all patients",
-    ("rfs", "landmark_overlap"): "Landmark, overlap",
-    ("rfs", "naive"): "Naive, ever against never",
-    ("os", "ccw_overlap"): "Overall survival, primary design",
-}
-_RECOVERED_MEASURES = {"rmst_difference": "restricted mean difference, months", "log_hr": "log hazard ratio"}
-_SCENARIOS = {
-    "null": "No effect",
-    "waning": "Effect that wanes",
-    "harm": "Harm",
-    "strong_confounding": "Effect that wanes, strong confounding",
-}
-
-
-def _recovery(source: Source, cohort: CohortConfig, plan: Plan) -> Draft:
-    draft = Draft(
-        [["Scenario and design"], ["Truth"], ["Bias"], ["Empirical SE"], ["Model SE"], ["Coverage"], ["Power"]]
-    )
-    for scenario, title in _SCENARIOS.items():
-        for measure, said in _RECOVERED_MEASURES.items():
-            draft.head(f"{title}: {said}")
-            digits = 2 if measure == "rmst_difference" else 3
-            for (endpoint, design), label in _RECOVERED_DESIGNS.items():
-                key = ("validation", f"recovery_{endpoint}_{design}", scenario, measure)
-                draft.add(
-                    label,
-                    source.value(*key, "truth", digits=digits),
-                    source.interval(*key, "bias", digits=digits),
-                    source.value(*key, "empirical_se", digits=digits),
-                    source.value(*key, "model_se", digits=digits),
-                    source.interval(*key, "coverage", digits=1),
-                    source.value(*key, "rejection", digits=1),
-                    level=1,
-                )
-    draft.notes.append([
-        Number(source.get("validation", "recovery", "replicates")), " simulated cohorts a scenario; in brackets "
-        "the 95% interval of Monte Carlo error. SE: standard error; the model's is the root mean square of those "
-        "estimated. Coverage: percent of 95% intervals that hold the truth. Power: percent of intervals that "
-        "exclude no difference, with no effect the type I error (recurrence is then seen a little "
-        "sooner on sorafenib, because patients are examined more often).",
-    ])  # fmt: skip
-    return draft
-
-
 # --- agreement --------------------------------------------------------------------
 
 
@@ -591,7 +545,6 @@ _MAKERS: Mapping[str, Callable[[Source, CohortConfig, Plan], Draft]] = {
     "albi": albi_table,
     "benefit_risk": benefit_risk_table,
     "agreement": _agreement,
-    "recovery": _recovery,
     "attrition": _attrition,
     "sites": _sites,
     "published": _published,
@@ -622,5 +575,21 @@ def _of_studies(name: str) -> Callable[[Source, CohortConfig, Plan, Mapping[str,
         "evidence_editorial": editorial_table,
         "evidence_bias": bias_table,
         "evidence_findings": findings_table,
+    }
+    return makers[name]
+
+
+def _of_validation(name: str) -> Callable[[Source, CohortConfig, Plan], Draft]:
+    """Return what makes a table of the validation study; imported only when one is made."""
+    from sorafenib_rfa.exhibits.validation_tables import (
+        study_estimators_table,
+        study_failures_table,
+        study_primary_table,
+    )
+
+    makers: Mapping[str, Callable[[Source, CohortConfig, Plan], Draft]] = {
+        "study_primary": study_primary_table,
+        "study_estimators": study_estimators_table,
+        "study_failures": study_failures_table,
     }
     return makers[name]

@@ -258,6 +258,11 @@ def draw_not_estimable(inputs: Inputs) -> tuple[Figure, pd.DataFrame]:
     return _draw_words(inputs, "Not estimable")
 
 
+def draw_not_run(inputs: Inputs) -> tuple[Figure, pd.DataFrame]:
+    """Draw the page of a figure of a study that was not run: it says so; the tables give the reason."""
+    return _draw_words(inputs, "Not run")
+
+
 def draw_withheld(inputs: Inputs) -> tuple[Figure, pd.DataFrame]:
     """Draw the page of a figure that a public release withholds: it says so; ``disclosure.md`` gives the reason."""
     return _draw_words(inputs, "Withheld from the public release")
