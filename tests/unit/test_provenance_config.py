@@ -35,7 +35,7 @@ def written_line(file, line):
         ("cohorts.synthetic.sites.cn01.encoding", "encoding:"),
         ("cohorts.synthetic.simulation.accrual.first_day", "first_day:"),
         ("cohorts.colon_adjuvant.plan.landmark_day", "landmark_day:"),
-        ("validation.recovery.chunks", "chunks:"),
+        ("validation.plans.default.replicates", "replicates:"),
         ("cohorts.synthetic.eligibility.1", "- {id: adult"),
         ("plan.subgroups.RECURHCC.levels.Primary HCC", "Primary HCC:"),
     ],
@@ -159,3 +159,22 @@ def test_the_code_of_a_notebook_counts_and_its_prose_does_not(code):
 
 def test_a_method_counts_only_for_the_keys_it_reads(code):
     assert Names(code).uses(["src/sorafenib_rfa/through.py"], "hidden") is None
+
+
+def test_the_validation_study_has_parameters_of_its_own():
+    """A job's seed and number of cohorts come from its plan of the study, not from the run."""
+    wildcards = {"study": "default", "screened": "300"}
+    params = {"seed": 1, "cohorts": [0, 10], "study": {"resamples": 100}, "plan": {"landmark_day": 60}}
+    assert key_of_parameter("synthetic", wildcards, "seed") == "validation.plans.default.seed"
+    assert key_of_parameter("synthetic", wildcards, "cohorts.1") == "validation.plans.default.sizes.300"
+    assert key_of_parameter("synthetic", wildcards, "study.resamples") == "validation.plans.default.resamples"
+    assert find_key(ROOT, "validation.plans.default.sizes.300").value == 1000
+    for dotted, expected in (
+        ("validation.plans.default.resamples", ["study.resamples"]),
+        ("validation.plans.ten_million.resamples", []),
+        ("run.seed", []),
+    ):
+        place = find_key(ROOT, dotted)
+        if place is None:  # a key with its default is not written
+            continue
+        assert parameters_of_key(ROOT, place.name, place.path, "synthetic", wildcards, params) == expected, dotted

@@ -19,8 +19,8 @@ from sorafenib_rfa.simulate.estimands import COLUMNS
 from sorafenib_rfa.simulate.population import draw_centre_log_hazards
 from sorafenib_rfa.simulate.true_harms import true_benefit_risk
 from sorafenib_rfa.simulate.truth import simulate_patients
-from sorafenib_rfa.validation.study import observed_cohort
 from sorafenib_rfa.validation.results import _add_harms
+from sorafenib_rfa.validation.study import observed_cohort
 from sorafenib_rfa.vocabulary import DAYS_PER_MONTH
 
 PARAMETERS = ROOT / "config/cohorts/synthetic/simulation.yaml"

@@ -78,7 +78,7 @@ TOLERANCES: Final = (
         reason="curves and drawn positions are estimates like those of the ARD; their text and integers are exact",
     ),
     Tolerance(
-        files=("validation/truth.parquet", "validation/true_estimands.csv", "validation/recovery/*"),
+        files=("validation/truth.parquet", "validation/true_estimands.csv", "validation/study/*"),
         columns=("*",),
         relative=1e-6,
         absolute=1e-9,
@@ -161,6 +161,7 @@ KEYS: Final = (
     Key("validation/truth.parquet", ("USUBJID",)),
     Key("validation/dirt.parquet", ("site", "file", "sheet", "row", "column", "kind")),
     Key("validation/true_estimands.csv", ("basis", "dating", "endpoint", "population", "strategy", "stat", "month")),
+    Key("validation/study/*", ("scenario", "screened", "replicate", "endpoint", "estimator", "measure")),
 )
 """First entry that fits a file holds. Rows with the same key are told apart by their order."""
 

@@ -1,7 +1,7 @@
 """Keys of the configuration by dotted name: in which file and line they stand, and where jobs' parameters hold them.
 
 ``plan.landmark_day``, ``run.seed``, ``cohorts.synthetic.eligibility``, ``cohorts.synthetic.sites.cn01.encoding``,
-``cohorts.colon_adjuvant.plan.landmark_day``, ``validation.recovery.chunks``; a file (``config/plan.yaml``) is all of
+``cohorts.colon_adjuvant.plan.landmark_day``, ``validation.plans.default.seed``; a file (``config/plan.yaml``) is all of
 its keys. Jobs do not read these files: Snakemake hands them parts of the validated content as parameters.
 """
 
@@ -187,13 +187,17 @@ def key_of_parameter(cohort: str, wildcards: Mapping[str, str], parameter: str) 
     """
     name, _, rest = parameter.partition(".")
     place = f"cohorts.{cohort}"
+    if "study" in wildcards:  # a job of the validation study: the same names, from its own plan
+        own = {"seed": "seed", "cohorts": f"sizes.{wildcards.get('screened')}"}.get(name)
+        if own is not None:
+            return f"validation.plans.{wildcards['study']}.{own}"
     prefix = {
         "plan": "plan",
         "cohort_config": place,
         "cohorts": "cohorts",
         "sites": f"{place}.sites",
         "site_config": f"{place}.sites.{wildcards.get('site')}",
-        "recovery": "validation.recovery",
+        "study": f"validation.plans.{wildcards.get('study', 'default')}",
         "disclosure": "run.disclosure",
     }.get(name)
     if prefix is not None:
@@ -257,12 +261,14 @@ def parameters_of_key(
         replaced = (root / own).is_file() and path and key_in_file(root, own, path[:1]) is not None
         return [] if replaced else held("plan")
     if prefix == "validation":
-        found = path[:1] in ((), ("recovery",)) and "recovery" in params
-        return [".".join(["recovery", *path[1:]])] if found else []
+        if path and path[:2] != ("plans", wildcards.get("study", "default")):
+            return []
+        return [".".join(["study", *path[2:]])] if look_up(params, ("study", *path[2:])) is not ABSENT else []
     if prefix == "run":
         reaching = {"": ["seed", *_DATE, "renderer", "disclosure"], "publication_date": _DATE}
         key = path[0] if path else ""
-        return [each for each in reaching.get(key, [key]) if each in params]
+        elsewhere = {"seed"} if "study" in wildcards else set()  # the validation study has a seed of its own
+        return [each for each in reaching.get(key, [key]) if each in params and each not in elsewhere]
     if parts[0] != "cohorts" or len(parts) < 2:
         return []
     if len(parts) == 2:

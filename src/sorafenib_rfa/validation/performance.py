@@ -29,6 +29,7 @@ from sorafenib_rfa.validation.estimators import cells
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+    from pyarrow import RecordBatch
 
     from sorafenib_rfa.config.models import StudyPlan
 
@@ -126,45 +127,50 @@ class Layout:
         import pyarrow.parquet as pq
 
         with pq.ParquetFile(path, read_dictionary=list(_TEXTS)) as file:
-            for rows in file.iter_batches(batch_size=_BATCH):
-                texts = {}
-                for name in _TEXTS:
-                    column = rows.column(name)
-                    texts[name] = (np.array(column.dictionary.to_pylist(), dtype=object), column.indices.to_numpy())
-                screened = rows.column("screened").to_numpy()
-                sizes, size_code = np.unique(screened, return_inverse=True)
-                codes = [texts["scenario"], (sizes, size_code), *(texts[name] for name in _TEXTS[1:4])]
-                combined = np.zeros(rows.num_rows, dtype=np.intp)
-                for values, code in codes:
-                    combined = combined * len(values) + code
-                present, place = np.unique(combined, return_inverse=True)
-                cell = np.empty(present.size, dtype=np.intp)
-                for position, packed in enumerate(present.tolist()):
-                    parts = []
-                    for values, _ in reversed(codes):
-                        packed, own = divmod(packed, len(values))
-                        parts.append(values[own])
-                    scenario, size, *rest = reversed(parts)
-                    key = (scenario, int(size), *rest)
-                    if key not in self.index:
-                        raise InputError(
-                            Problem(
-                                "rows of estimates belong to no cell of the study",
-                                file=str(path),
-                                found=", ".join(map(str, key)),
-                                expected="what config/validation.yaml declares",
-                            )
-                        )
-                    cell[position] = self.index[key]
-                reasons, own_reason = texts["reason"]
-                yield Batch(
-                    cell[place.reshape(-1)],
-                    rows.column("replicate").to_numpy().astype(np.intp),
-                    rows.column("n").to_numpy().astype(np.intp),
-                    rows.column("estimate").to_numpy(zero_copy_only=False),
-                    rows.column("std_err").to_numpy(zero_copy_only=False),
-                    reasons[own_reason],
+            for group in range(file.num_row_groups):
+                # one group at a time: an iteration over all of them keeps what it has read
+                for rows in file.iter_batches(batch_size=_BATCH, row_groups=[group], use_threads=False):
+                    yield self._batch(rows, path)
+
+    def _batch(self, rows: RecordBatch, path: Path) -> Batch:
+        """Return rows of a file with their cells."""
+        texts = {}
+        for name in _TEXTS:
+            column = rows.column(name)
+            texts[name] = (np.array(column.dictionary.to_pylist(), dtype=object), column.indices.to_numpy())
+        sizes, size_code = np.unique(rows.column("screened").to_numpy(), return_inverse=True)
+        codes = [texts["scenario"], (sizes, size_code), *(texts[name] for name in _TEXTS[1:4])]
+        combined = np.zeros(rows.num_rows, dtype=np.intp)
+        for values, code in codes:
+            combined = combined * len(values) + code
+        present, place = np.unique(combined, return_inverse=True)
+        cell = np.empty(present.size, dtype=np.intp)
+        for position, packed in enumerate(present.tolist()):
+            parts = []
+            for values, _ in reversed(codes):
+                packed, own = divmod(packed, len(values))
+                parts.append(values[own])
+            scenario, size, *rest = reversed(parts)
+            key = (scenario, int(size), *rest)
+            if key not in self.index:
+                raise InputError(
+                    Problem(
+                        "rows of estimates belong to no cell of the study",
+                        file=str(path),
+                        found=", ".join(map(str, key)),
+                        expected="what config/validation.yaml declares",
+                    )
                 )
+            cell[position] = self.index[key]
+        reasons, own_reason = texts["reason"]
+        return Batch(
+            cell[place],
+            rows.column("replicate").to_numpy().astype(np.intp),
+            rows.column("n").to_numpy().astype(np.intp),
+            rows.column("estimate").to_numpy(zero_copy_only=False),
+            rows.column("std_err").to_numpy(zero_copy_only=False),
+            reasons[own_reason],
+        )
 
 
 def performance(
@@ -236,7 +242,8 @@ def performance(
                 ("variance_2", variance * variance),
             ):
                 sums[name].add(cell, term)
-            kept.append(_shown(batch, found, covers))
+            if (batch.replicate < SHOWN_REPLICATES).any():
+                kept.append(_shown(batch, found, covers))
     seen.require_all()
     mean_error = [sums["error"].total(j) / int(counted[j]) if counted[j] else None for j in range(size)]
     centre = np.array([np.nan if mean is None else float(mean) for mean in mean_error])
