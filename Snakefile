@@ -87,5 +87,6 @@ rule validation:
 rule validation_study:
     """The simulation study of the estimators, as the plan of config/validation.yaml named by validation_plan declares it."""
     input:
-        expand(rules.study_performance.output.table, study=STUDY.run.validation_plan),
-        expand(rules.study_performance.output.intervals, study=STUDY.run.validation_plan),
+        multiext(
+            f"results/synthetic/validation/study/{STUDY.run.validation_plan}/", "performance.csv", "intervals.parquet"
+        ),

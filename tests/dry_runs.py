@@ -24,10 +24,10 @@ LIBRARIES = (
 
 
 @functools.cache
-def _server():
+def _server(python, more):
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
     server = subprocess.Popen(
-        [sys.executable, "-P", __file__],
+        [python, "-P", __file__, *more],
         env=environment,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -37,9 +37,12 @@ def _server():
     return server
 
 
-def ask(folder, arguments, environment):
-    """Run Snakemake with these arguments and this environment in `folder`; return exit code and what it said."""
-    server = _server()
+def ask(folder, arguments, environment, python=sys.executable, more=()):
+    """Run Snakemake with these arguments and this environment in `folder`; return exit code and what it said.
+
+    With another `python`, it is the Snakemake of that environment, which has imported `more` before.
+    """
+    server = _server(str(python), tuple(more))
     with tempfile.NamedTemporaryFile("r+", encoding="utf-8") as said:
         question = {"folder": str(folder), "arguments": arguments, "environment": environment, "said": said.name}
         server.stdin.write(json.dumps(question) + "\n")
@@ -74,7 +77,7 @@ def _answer(folder, arguments, environment, said):
 
 def serve():
     """Answer one question a line until nobody asks any more."""
-    for name in LIBRARIES:
+    for name in (*LIBRARIES, *sys.argv[1:]):
         __import__(name)
     assert "sorafenib_rfa" not in sys.modules
     for line in sys.stdin:

@@ -1,7 +1,7 @@
 """Environments with an executor plugin, layered over the one the tests run in.
 
 Plugins are not in requirements.lock (Snakemake imports every plugin it finds, at each start), and the environment of
-the checkout is left as it is. A layered environment is a small venv of its own: a ``.pth`` file lets it see the packages
+the checkout is left as it is. A layered environment is a small venv: a ``.pth`` file lets it see the packages
 of the running one, and the profile's lock, with hashes, adds what that lacks.
 """
 
@@ -67,20 +67,20 @@ def layered(folder: Path, *profiles: str) -> Layered:
 
 def _make(made: Layered, profiles: tuple[str, ...]) -> None:
     venv.create(made.folder, symlinks=True)
+    (made.folder / "share").symlink_to(Path(sys.prefix) / "share")  # Jupyter looks for its templates there
     own = Path(sysconfig.get_path("purelib", vars={"base": str(made.folder), "platbase": str(made.folder)}))
     running = sysconfig.get_path("purelib")
     # addsitedir, and not the bare path: the editable install of this package is itself a .pth file of that folder
     (own / "running.pth").write_text(f"import site; site.addsitedir({running!r})\n", encoding="utf-8")
-    for profile in profiles:
-        subprocess.run(
-            [
-                *(sys.executable, "-m", "pip", "--python", str(made.python), "install", "--quiet"),
-                *("--disable-pip-version-check", "--no-deps", "--require-hashes"),
-                *("--requirement", str(LOCKS / f"{profile}.lock")),
-            ],
-            check=True,
-            stdout=subprocess.DEVNULL,
-        )
+    subprocess.run(
+        [
+            *(sys.executable, "-m", "pip", "--python", str(made.python), "install", "--quiet"),
+            *("--disable-pip-version-check", "--no-deps", "--require-hashes"),
+            *(part for profile in profiles for part in ("--requirement", str(LOCKS / f"{profile}.lock"))),
+        ],
+        check=True,
+        stdout=subprocess.DEVNULL,
+    )
     # commands whose first line names the running interpreter would not see the layer
     for command, module in (("snakemake", "snakemake.cli"), ("sorafenib-rfa", "sorafenib_rfa.cli")):
         path = made.bin / command

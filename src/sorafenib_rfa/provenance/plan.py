@@ -11,7 +11,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -61,6 +61,15 @@ class PlannedJob:
         Whether Snakemake would run it.
     reasons : list of str
         Why, in Snakemake's words; empty if it need not run.
+    source : str
+        File and line of its rule.
+    threads : int
+    retries : int
+        What its rule says of further attempts; that belongs into a profile.
+    resources : list of dict
+        What it asks for at the first, second, ... attempt; empty unless asked for.
+    benchmark : str or None
+        Where its time is measured.
     """
 
     rule: str
@@ -73,9 +82,38 @@ class PlannedJob:
     log: list[str]
     needs_run: bool
     reasons: list[str]
+    source: str = ""
+    threads: int = 1
+    retries: int = 0
+    resources: list[dict[str, Any]] = field(default_factory=list)
+    benchmark: str | None = None
 
 
-def read_plan(root: Path, targets: Sequence[str] = (), config: Mapping[str, Any] | None = None) -> list[PlannedJob]:
+@dataclass(frozen=True)
+class Asked:
+    """What is asked about the resources of jobs.
+
+    Attributes
+    ----------
+    attempts : int
+        Of so many attempts.
+    default_resources : tuple of str
+        As ``--default-resources`` takes them: ``slurm_partition=main``.
+    set_resources : tuple of str
+        As ``--set-resources`` takes them: ``rule:mem_mb=4096 * attempt``.
+    """
+
+    attempts: int = 0
+    default_resources: tuple[str, ...] = ()
+    set_resources: tuple[str, ...] = ()
+
+
+def read_plan(
+    root: Path,
+    targets: Sequence[str] = (),
+    config: Mapping[str, Any] | None = None,
+    asked: Asked | None = None,
+) -> list[PlannedJob]:
     """Return the jobs on which the targets rest, whether or not they need to run.
 
     Parameters
@@ -86,20 +124,31 @@ def read_plan(root: Path, targets: Sequence[str] = (), config: Mapping[str, Any]
         Targets or files; none: the default target.
     config : mapping, optional
         What ``--config`` would set.
+    asked : Asked, optional
+        Whether resources are wanted too.
 
     Raises
     ------
     PlanError
         If Snakemake cannot make the graph, with its message.
     """
+    question = {"targets": list(targets), "config": dict(config or {}), "asked": asdict(asked or Asked())}
+    return [PlannedJob(**job) for job in _answer(root, question)]
+
+
+def read_options(root: Path) -> dict[str, Any]:
+    """Return option -> default of the command line of Snakemake, with those of the executor plugins installed here."""
+    return _answer(root, {"options": True})
+
+
+def _answer(root: Path, question: Mapping[str, Any]) -> Any:
     environment = {
         **os.environ,
         PLANNING: "1",
         "PYTHONPATH": os.pathsep.join(filter(None, [str(root / "src"), os.environ.get("PYTHONPATH", "")])),
     }
-    question = json.dumps({"targets": list(targets), "config": dict(config or {})})
     done = subprocess.run(
-        [sys.executable, "-m", "sorafenib_rfa.provenance.plan", question],
+        [sys.executable, "-m", "sorafenib_rfa.provenance.plan", json.dumps(question)],
         cwd=root,
         env=environment,
         capture_output=True,
@@ -112,20 +161,37 @@ def read_plan(root: Path, targets: Sequence[str] = (), config: Mapping[str, Any]
         raise PlanError(done.stderr or done.stdout) from None
     if done.returncode:
         raise PlanError(done.stderr)
-    return [PlannedJob(**job) for job in answer]
+    return answer
 
 
-def _plan(targets: Sequence[str], config: Mapping[str, Any]) -> list[PlannedJob]:
+def _options() -> dict[str, Any]:
+    from snakemake.cli import get_argument_parser
+
+    def shown(value: Any) -> Any:
+        return value if isinstance(value, str | int | float | bool) or value is None else str(value)
+
+    actions = get_argument_parser()._actions  # argparse tells of its options nowhere else
+    return {name.removeprefix("--"): shown(action.default) for action in actions for name in action.option_strings}
+
+
+def _plan(targets: Sequence[str], config: Mapping[str, Any], asked: Asked) -> list[PlannedJob]:
     """Return the plan of the repository in the working folder."""
     from snakemake.api import SnakemakeApi
+    from snakemake.cli import parse_set_resources
+    from snakemake.resources import Resources
     from snakemake.settings.enums import Quietness, RerunTrigger
     from snakemake.settings.types import ConfigSettings, DAGSettings, OutputSettings, ResourceSettings
 
     profile = Path("profiles/default/config.yaml")
     triggers = _profile(profile)["rerun-triggers"]
+    defaults = Resources.parser_factory(defaults="full", allow_expressions=True)
     with SnakemakeApi(OutputSettings(quiet={Quietness.ALL})) as api:
         workflow = api.workflow(
-            resource_settings=ResourceSettings(cores=1),
+            resource_settings=ResourceSettings(
+                cores=1,
+                **({"default_resources": defaults(list(asked.default_resources))} if asked.attempts else {}),
+                overwrite_resources=parse_set_resources(list(asked.set_resources)),
+            ),
             config_settings=ConfigSettings(config=dict(config)),
             snakefile=Path("Snakefile"),
             workdir=Path.cwd(),
@@ -155,9 +221,26 @@ def _plan(targets: Sequence[str], config: Mapping[str, Any]) -> list[PlannedJob]
                     log=[str(path) for path in job.log],
                     needs_run=needs_run,
                     reasons=[part for part in str(dag.reason(job)).split("; ") if part] if needs_run else [],
+                    source=f"{os.path.relpath(job.rule.snakefile)}:{job.rule.lineno}",
+                    threads=int(job.threads),
+                    retries=int(job.restart_times or 0),
+                    resources=[_resources(job, attempt) for attempt in range(1, asked.attempts + 1)],
+                    benchmark=str(job.benchmark) if job.benchmark else None,
                 )
             )
     return sorted(planned, key=lambda job: (job.rule, sorted(job.wildcards.items())))
+
+
+def _resources(job: Any, attempt: int) -> dict[str, Any]:
+    """Return what a job asks for at an attempt; what depends on inputs that are not there yet is left out."""
+    asked = job.rule.expand_resources(job.wildcards_dict, job.input, attempt, skip_evaluation={"tmpdir"})
+    return {
+        name: value
+        for name, value in asked.items()
+        if not name.startswith("_")
+        and isinstance(value, str | int | float)
+        and not type(value).__name__.startswith("TBD")
+    }
 
 
 def _profile(path: Path) -> dict[str, Any]:
@@ -167,9 +250,15 @@ def _profile(path: Path) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    asked = json.loads(sys.argv[1])
+    question = json.loads(sys.argv[1])
     try:
-        jobs = _plan(asked["targets"], asked["config"])
+        if question.get("options"):
+            said = _options()
+        else:
+            wanted = {
+                name: tuple(value) if isinstance(value, list) else value for name, value in question["asked"].items()
+            }
+            said = [asdict(job) for job in _plan(question["targets"], question["config"], Asked(**wanted))]
     except Exception as error:  # Snakemake raises many kinds, each with a message for people
         sys.exit(f"{type(error).__name__}: {error}")
-    print(json.dumps([asdict(job) for job in jobs]))
+    print(json.dumps(said))
