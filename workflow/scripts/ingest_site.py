@@ -7,9 +7,9 @@ with job(snakemake) as this:
 
     from sorafenib_rfa.config.models import CohortConfig, SiteConfig
     from sorafenib_rfa.files import write_parquet
-    from sorafenib_rfa.ingest import ingest_site
+    from sorafenib_rfa.ingest import SiteReader
 
-    ingested = ingest_site(
+    reader = SiteReader(
         Path(snakemake.params.folder),
         snakemake.wildcards.site,
         SiteConfig.model_validate(snakemake.params.site_config),
@@ -17,5 +17,5 @@ with job(snakemake) as this:
         shown_folder=snakemake.params.folder,
     )
     for path in snakemake.output.tables:
-        write_parquet(ingested.tables[Path(path).stem], path)
-    write_parquet(ingested.quarantine, snakemake.output.quarantine)
+        write_parquet(reader.table(Path(path).stem), path)
+    write_parquet(reader.quarantine(), snakemake.output.quarantine)

@@ -4,6 +4,6 @@ A file or a configuration that cannot be used raises an error that lists every p
 that cannot be used goes to the quarantine table with its origin, its text as it stood and the reason.
 """
 
-from sorafenib_rfa.ingest.site import Ingested, ingest_site
+from sorafenib_rfa.ingest.site import Ingested, SiteReader, ingest_site
 
-__all__ = ["Ingested", "ingest_site"]
+__all__ = ["Ingested", "SiteReader", "ingest_site"]

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import lru_cache
+from json.encoder import encode_basestring
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -100,42 +101,89 @@ def ingest_site(folder: Path, site_id: str, site: SiteConfig, cohort: CohortConf
     as rows; every other fault costs the cell only. Rows without any text are no rows. A column is read by its distinct
     cells, so time and memory grow with the rows, and most of the work with what is distinct in them.
     """
-    config_problems = check_site(site_id, site, cohort)
-    if config_problems:
-        raise ConfigError(config_problems)
-    problems: list[Problem] = []
-    files = ExportFiles(folder, shown_folder, site.encoding, site.delimiter)
-    raw: dict[tuple, RawTable | None] = {}
-    wanted: dict[tuple, set[str]] = {}
-    for mapping in site.tables.values():
-        headers = map(normalise, _mapped_headers(mapping).values())
-        wanted.setdefault((mapping.file, mapping.sheet, mapping.header_row), set()).update(headers)
-    entries: list[tuple] = []
-    tables: dict[str, pd.DataFrame] = {}
-    for table in RAW_TABLES:
-        mapping = site.tables.get(table)
+    reader = SiteReader(folder, site_id, site, cohort, shown_folder=shown_folder)
+    return Ingested({table: reader.table(table) for table in RAW_TABLES}, reader.quarantine())
+
+
+class SiteReader:
+    """Reads one centre's export and makes its tables one after the other, so that one alone need be held.
+
+    All that keeps an export from being read is found when the reader is made; parameters and errors are those of
+    :func:`ingest_site`.
+    """
+
+    def __init__(
+        self, folder: Path, site_id: str, site: SiteConfig, cohort: CohortConfig, *, shown_folder: str
+    ) -> None:
+        config_problems = check_site(site_id, site, cohort)
+        if config_problems:
+            raise ConfigError(config_problems)
+        self._site_id, self._site, self._cohort = site_id, site, cohort
+        self._entries: list[tuple] = []
+        self._sources: dict[str, RawTable] = {}
+        self._shown: dict[str, str] = {}
+        # the ids of patients stand in every table
+        self._parse_text = lru_cache(maxsize=None, typed=True)(text_parser(_missing(site)))
+        self._read(ExportFiles(folder, shown_folder, site.encoding, site.delimiter))
+
+    def _read(self, files: ExportFiles) -> None:
+        """Read the files and find the mapped headers.
+
+        Raises
+        ------
+        InputError
+            With every problem of the files.
+        """
+        problems: list[Problem] = []
+        raw: dict[tuple, RawTable | None] = {}
+        wanted: dict[tuple, set[str]] = {}
+        for mapping in self._site.tables.values():
+            headers = map(normalise, _mapped_headers(mapping).values())
+            wanted.setdefault((mapping.file, mapping.sheet, mapping.header_row), set()).update(headers)
+        for table in RAW_TABLES:
+            mapping = self._site.tables.get(table)
+            if mapping is None:
+                continue
+            key = (mapping.file, mapping.sheet, mapping.header_row)
+            if key not in raw:
+                try:
+                    raw[key] = files.read(*key, wanted[key])
+                except UnreadableError as error:
+                    problems.append(error.problem)
+                    raw[key] = None
+            source = raw[key]
+            if source is None:
+                continue
+            self._sources[table], self._shown[table] = source, files.shown(mapping.file)
+            problems.extend(_check_headers(source, mapping, self._shown[table]))
+        if problems:
+            raise InputError(list(dict.fromkeys(problems)))
+
+    def table(self, table: str) -> pd.DataFrame:
+        """Return a canonical table, empty where the centre has none; its faults go to the quarantine."""
+        mapping = self._site.tables.get(table)  # type: ignore[call-overload]
         if mapping is None:
-            tables[table] = empty_table(table, cohort)
-            continue
-        shown = files.shown(mapping.file)
-        key = (mapping.file, mapping.sheet, mapping.header_row)
-        if key not in raw:
-            try:
-                raw[key] = files.read(*key, wanted[key])
-            except UnreadableError as error:
-                problems.append(error.problem)
-                raw[key] = None
-        source = raw[key]
-        if source is None:
-            continue
-        header_problems = _check_headers(source, mapping, shown)
-        if header_problems:
-            problems.extend(header_problems)
-            continue
-        tables[table] = _TableReader(table, mapping, site_id, site, cohort, shown, source, entries).read()
-    if problems:
-        raise InputError(list(dict.fromkeys(problems)))
-    return Ingested(tables, quarantine_frame(entries))
+            return empty_table(table, self._cohort)
+        return _TableReader(
+            table,
+            mapping,
+            self._site_id,
+            self._site,
+            self._cohort,
+            self._shown[table],
+            self._sources[table],
+            self._entries,
+            self._parse_text,
+        ).read()
+
+    def quarantine(self) -> pd.DataFrame:
+        """Return what the tables made so far could not use, table by table in the order in which they were made."""
+        return quarantine_frame(self._entries)
+
+
+def _missing(site: SiteConfig) -> frozenset[str]:
+    """Return the texts by which the site says that nothing was recorded."""
+    return frozenset(normalise(code) for code in site.missing)
 
 
 def _mapped_headers(mapping: TableMap) -> dict[str, str]:
@@ -209,6 +257,7 @@ class _TableReader:
         shown: str,
         source: RawTable,
         entries: list[tuple],
+        parse_text: Parser,
     ) -> None:
         self.table = table
         self.mapping = mapping
@@ -219,7 +268,8 @@ class _TableReader:
         self.source = source
         self.shared_entries = entries
         self.entries: list[tuple] = []
-        self.missing = frozenset(normalise(code) for code in site.missing)
+        self.parse_text = parse_text
+        self.missing = _missing(site)
         self.numbers = NumberReader(site.decimal, site.thousands)
         self.headers = _mapped_headers(mapping)
         self.position = {name: source.headers.index(normalise(header)) for name, header in self.headers.items()}
@@ -270,14 +320,13 @@ class _TableReader:
 
     def _quarantine_ragged(self) -> None:
         position = self.position["subject_id"]
-        parse = text_parser(self.missing)
         for ragged in self.source.ragged:
             cell = ragged.cells[position] if position < len(ragged.cells) else None
             self._quarantine(
                 ragged.number,
                 None,
                 self.site.delimiter.join(render(each) or "" for each in ragged.cells),
-                parse(cell).value,
+                self.parse_text(cell).value,
                 "ragged_row",
                 f"the row has {len(ragged.cells)} fields, the header {ragged.expected}: its cells may have shifted",
                 "row",
@@ -311,7 +360,7 @@ class _TableReader:
 
     def _plain_parser(self, column: Column, full: ColumnMap, missing: Any) -> Parser:
         if column.kind in ("id", "text"):
-            return text_parser(missing)
+            return self.parse_text if missing is self.missing else text_parser(missing)
         if column.kind == "code":
             return code_parser(column.codes, missing)
         if column.kind == "date":
@@ -380,18 +429,19 @@ class _TableReader:
             data[name] = constant(text, len(taken)).array(ORIGIN[name])
         data["src_row"] = pd.array(self.row_numbers[taken], dtype=ORIGIN["src_row"])
         data["src_cells"] = pd.array(self._sources()[taken], dtype=ORIGIN["src_cells"])
-        return pd.DataFrame({name: data[name] for name in table_dtypes(self.table, self.cohort)})
+        return pd.DataFrame({name: data[name] for name in table_dtypes(self.table, self.cohort)}, copy=False)
 
     def _sources(self) -> np.ndarray:
-        """Return the mapped cells of every usable row as the text of a JSON object, as ``json.dumps`` writes it."""
+        """Return the mapped cells of every usable row as a JSON object, in the form of ``json.dumps``."""
         # columns may share a header, which an object has once
         position = {header: self.position[name] for name, header in self.headers.items()}
         members = []
         for header, at in position.items():
-            key = json.dumps(header, ensure_ascii=False)
+            key = f"{encode_basestring(header)}: "
             cells = self.source.columns[at].take(self.usable)
+            shown = cells.map(render)
             members.append(
-                cells.map(lambda cell, key=key: f"{key}: {json.dumps(render(cell), ensure_ascii=False)}").objects()
+                shown.map(lambda text, key=key: key + ("null" if text is None else encode_basestring(text))).objects()
             )
         texts = np.empty(len(self.row_numbers), dtype=object)
         texts[:] = ["{" + ", ".join(row) + "}" for row in zip(*members, strict=True)]
@@ -535,7 +585,7 @@ class _TableReader:
         names |= {normalise(key): value for key, value in own.items()}
         known = names or {test: test for test in LAB_TESTS}
         cells = self._cells("test")
-        parsed = cells.map(text_parser(self.missing))
+        parsed = cells.map(self.parse_text)
         tests = parsed.map(lambda result: None if result.value is None else known.get(result.value))
         unknown = np.flatnonzero(tests.where(lambda test: test is None)).tolist()
         reasons: dict[str | None, str] = {}

@@ -29,15 +29,17 @@ Cell = str | int | float | bool | dt.datetime | dt.date | dt.time | Uncalculated
 """What a reader hands over: text from CSV, typed values from a workbook, None for an empty cell."""
 
 
-@lru_cache(maxsize=65536)
 def normalise(text: str) -> str:
     """Return `text` in Unicode NFKC (see the module for what is exempt), stripped, inner white space as one space."""
-    if not text.isascii():
-        text = "".join(
-            c if unicodedata.decomposition(c).startswith(_KEPT_FORMS) else unicodedata.normalize("NFKC", c)
-            for c in unicodedata.normalize("NFC", text)
-        )
-    return " ".join(text.split())
+    return " ".join((text if text.isascii() else _compatible(text)).split())
+
+
+@lru_cache(maxsize=65536)
+def _compatible(text: str) -> str:
+    return "".join(
+        c if unicodedata.decomposition(c).startswith(_KEPT_FORMS) else unicodedata.normalize("NFKC", c)
+        for c in unicodedata.normalize("NFC", text)
+    )
 
 
 def render(cell: Cell) -> str | None:
