@@ -2,7 +2,8 @@
 #   make paper        regenerate the paper:  results/<cohort>/manuscript/paper.html|pdf|docx
 #   make audit        what a stranger checks it with: results/<cohort>/audit/index.html, crate, bag and paperwork
 #   make release      what may leave the house, small groups suppressed: results/<cohort>/release/ (docs/disclosure.md)
-#   make paper PROFILE=slurm   the same on a cluster: profiles/README.md; works with audit and release too
+#   make validation_study   hold the estimators against a known truth in thousands of cohorts: docs/validation.md
+#   make paper PROFILE=slurm   the same on a cluster: profiles/README.md; works with all four
 #   make wheelhouse   on a node with internet: all packages into wheelhouse/; elsewhere then make paper WHEELHOUSE=wheelhouse
 #   make test         check the code
 #   make crosscheck   recompute the reference values in R (needs R with survival, cmprsk, MatchIt, metafor, mets and survey)
@@ -12,7 +13,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
-.PHONY: paper audit release test lint schemas crosscheck bench clean lock environment environment-dev wheelhouse
+.PHONY: paper audit release validation_study test lint schemas crosscheck bench clean lock environment environment-dev wheelhouse
 
 PYTHON ?= python3
 VENV := .venv
@@ -36,7 +37,7 @@ export LC_ALL := C.UTF-8
 unexport PYTHONPATH
 
 # In a clone that came with results, those that match this tree are taken over instead of being made again.
-paper audit release: environment $(if $(PROFILE),$(VENV)/.executor-$(PROFILE))
+paper audit release validation_study: environment $(if $(PROFILE),$(VENV)/.executor-$(PROFILE))
 	test -d .snakemake/metadata || test -z "$(wildcard results/*/records)" || $(BIN)/sorafenib-rfa adopt
 	$(BIN)/snakemake $@ $(PROFILES) $(ARGS)
 

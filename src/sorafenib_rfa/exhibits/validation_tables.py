@@ -20,17 +20,18 @@ _STATS: Final = {
     "truth": ("Truth", None, False),
     "bias": ("Bias", None, True),
     "empirical_se": ("Empirical SE", None, True),
-    "se_error": ("Error of model SE", 1, True),
+    "model_se": ("Model SE", None, False),
+    "se_error": ("Error of model SE", 0, True),
     "coverage": ("Coverage", 1, True),
-    "bias_eliminated_coverage": ("Coverage, bias eliminated", 1, True),
-    "rejection": ("Power", 1, True),
+    "bias_eliminated_coverage": ("Coverage, bias eliminated", 1, False),
+    "rejection": ("Power", 0, True),
 }
 _TERMS: Final = (
     "In brackets the 95% interval of Monte Carlo error. SE: standard error; empirical, the standard deviation of the "
-    "estimates; error of the model's, by how much the root mean square of those estimated exceeds it. Coverage: {level} "
-    "intervals that hold the truth; with bias eliminated, those that hold the mean of the estimates. Power: intervals "
-    "that exclude no difference, with no effect the type I error (recurrence is then seen a little sooner on "
-    "sorafenib, because patients are examined more often)."
+    "estimates; the model's, the root mean square of those estimated; its error, by how much it exceeds the former. "
+    "Coverage: {level} intervals that hold the truth; with bias eliminated, those that hold the mean of the estimates. "
+    "Power: intervals that exclude no difference, with no effect the type I error (recurrence is then seen a little "
+    "sooner on sorafenib, because patients are examined more often)."
 )
 
 
