@@ -141,8 +141,15 @@ class Contents:
 
     def is_open(self, cohort: str) -> bool:
         """Say whether anybody may have a cohort's data, see :func:`may_be_given_away`."""
-        config = self.configs[cohort]
-        return may_be_given_away(config.synthetic, config.licence, config.raw, self.made_by_job)
+        return self._open[cohort]
+
+    @cached_property
+    def _open(self) -> dict[str, bool]:
+        """Cohort -> whether anybody may have its data; asked of every file several times."""
+        return {
+            name: may_be_given_away(config.synthetic, config.licence, config.raw, self.made_by_job)
+            for name, config in self.configs.items()
+        }
 
     @cached_property
     def made_by_job(self) -> dict[str, bool]:
