@@ -101,11 +101,13 @@ def test_exhibit_that_the_cohort_cannot_fill(root):
 
 def test_every_figure_and_table_of_the_vocabulary_can_be_made():
     from sorafenib_rfa.exhibits.draw import _drawer
-    from sorafenib_rfa.exhibits.tables import _MAKERS, _of_studies
+    from sorafenib_rfa.exhibits.tables import _MAKERS, _of_studies, _of_validation
 
     of_studies = {name for name, part in TABLES.items() if part in EVIDENCE_PARTS}
-    assert set(TABLES) - of_studies == set(_MAKERS)
+    of_validation = {name for name, part in TABLES.items() if part == "validation"}
+    assert set(TABLES) - of_studies - of_validation == set(_MAKERS)
     assert all(callable(_of_studies(name)) for name in of_studies)
+    assert all(callable(_of_validation(name)) for name in of_validation)
     assert all(callable(_drawer(name)) for name in FIGURES)
 
 
