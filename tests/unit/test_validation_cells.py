@@ -113,6 +113,13 @@ def test_failures_are_added_up():
     assert value(rows, f"{KEY}.failed")["value"] == 0
 
 
+def test_the_cell_in_which_most_cohorts_failed_is_named():
+    rows = study_rows(with_cell("failed_percent", 3.5, scenario="null", screened=300, **PRIMARY))
+    row = value(rows, f"{KEY}.highest_failed_percent")
+    assert row["value"] == 3.5
+    assert "null_300" in row["method"]
+
+
 def test_a_cell_without_estimates_is_left_out_and_none_left_is_said():
     gone = performance().copy()
     numbers = [name for name in gone.select_dtypes("number") if name not in ("screened", "failed", "mean_n", "truth")]

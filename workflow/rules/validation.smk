@@ -234,6 +234,7 @@ rule publish_validation:
 # --- the validation study ------------------------------------------------------------------------------------------------
 # Its jobs are many and its result is stored (validation/README.md): no paper asks for them.
 
+
 def study_plan(wildcards):
     """The plan of the study that a job belongs to."""
     return VALIDATION.plans[wildcards.study]

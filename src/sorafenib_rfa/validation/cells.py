@@ -171,7 +171,7 @@ def cells_ard(study_rows: pd.DataFrame, confidence_level: float, *, cohort_name:
     DataFrame
         ARD rows, part ``validation``. ``cells_<endpoint>_<estimator>.<measure>.<stat>`` with `stat` one of
 
-        * ``cells``, ``failed`` (cohorts without an estimate);
+        * ``cells``, ``failed`` (cohorts without an estimate), ``highest_failed_percent``;
         * ``bias_outside``: cells whose Monte Carlo interval of the bias excludes zero; ``largest_bias``: that bias
           which is farthest from zero in Monte Carlo standard errors, and ``bias_p``, its p value times the number of
           cells (Bonferroni), at most 1; ``largest_bias_share``: the bias that is the largest part of its empirical
@@ -217,6 +217,7 @@ def _add_patients(builder: ArdBuilder, study: Study) -> None:
 _STATS: Final = {
     "cells": "count",
     "failed": "count",
+    "highest_failed_percent": "percent",
     "bias_outside": "count",
     "largest_bias": "",
     "bias_p": "p",
@@ -247,7 +248,7 @@ def _add_missing(builder: ArdBuilder, series: Series, measure: str, why: str) ->
 def _add(builder: ArdBuilder, study: Study, series: Series, measure: str, nominal: float) -> None:
     from scipy.special import ndtr
 
-    wanted = ("replicates", "failed", "bias", "empirical_se", "coverage", "se_error", "rejection")
+    wanted = ("replicates", "failed", "failed_percent", "bias", "empirical_se", "coverage", "se_error", "rejection")
     table = pd.DataFrame(
         {stat: [study.get(series, cell, measure, stat)["value"] for cell in study.cells] for stat in wanted}
     )
@@ -315,6 +316,8 @@ def _add(builder: ArdBuilder, study: Study, series: Series, measure: str, nomina
     )
     chance = min(1.0, n_cells * 2 * float(ndtr(-np.abs(coverage_z).max())))
     add("coverage_p", chance, f"coverage of {nominal:g}% in all cells; normal test, Bonferroni")
+    most = int(places[int(table["failed_percent"].argmax())])
+    add_cell("highest_failed_percent", most, "failed_percent", "most cohorts without an estimate")
     everything = np.arange(n_cells)
     add_extremes("coverage", "coverage", everything)
     add_extremes("se_error", "error of the standard error", everything)
