@@ -20,6 +20,7 @@ COMMANDS = {
     "adopt": "Take over results made elsewhere whose digests match.",
     "attest": "Make a statement of a verification that can be signed.",
     "disclosure": "What in a folder must not leave the house.",
+    "doctor": "What would go wrong with a run on a cluster, before anything is submitted.",
 }
 """Command -> what the overview says of it; kept here so that the overview imports nothing."""
 

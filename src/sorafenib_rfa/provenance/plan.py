@@ -11,7 +11,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import MISSING, asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Final
 
@@ -166,12 +166,19 @@ def _answer(root: Path, question: Mapping[str, Any]) -> Any:
 
 def _options() -> dict[str, Any]:
     from snakemake.cli import get_argument_parser
+    from snakemake_interface_executor_plugins.registry import ExecutorPluginRegistry
 
-    def shown(value: Any) -> Any:
-        return value if isinstance(value, str | int | float | bool) or value is None else str(value)
-
-    actions = get_argument_parser()._actions  # argparse tells of its options nowhere else
-    return {name.removeprefix("--"): shown(action.default) for action in actions for name in action.option_strings}
+    defaults = {
+        name.removeprefix("--"): action.default
+        for action in get_argument_parser()._actions  # argparse tells of its options nowhere else
+        for name in action.option_strings
+    }
+    for plugin in ExecutorPluginRegistry().plugins.values():  # the parser has no defaults of plugins
+        for each in fields(plugin.settings_cls) if plugin.settings_cls else ():
+            default = each.default if each.default_factory is MISSING else each.default_factory()
+            defaults[f"{plugin.cli_prefix}-{each.name.replace('_', '-')}"] = None if default is MISSING else default
+    plain = (str, int, float, bool, type(None))
+    return {name: value if isinstance(value, plain) else str(value) for name, value in defaults.items()}
 
 
 def _plan(targets: Sequence[str], config: Mapping[str, Any], asked: Asked) -> list[PlannedJob]:
@@ -221,7 +228,7 @@ def _plan(targets: Sequence[str], config: Mapping[str, Any], asked: Asked) -> li
                     log=[str(path) for path in job.log],
                     needs_run=needs_run,
                     reasons=[part for part in str(dag.reason(job)).split("; ") if part] if needs_run else [],
-                    source=f"{os.path.relpath(job.rule.snakefile)}:{job.rule.lineno}",
+                    source=_source(job.rule, workflow._workflow.linemaps),
                     threads=int(job.threads),
                     retries=int(job.restart_times or 0),
                     resources=[_resources(job, attempt) for attempt in range(1, asked.attempts + 1)],
@@ -229,6 +236,12 @@ def _plan(targets: Sequence[str], config: Mapping[str, Any], asked: Asked) -> li
                 )
             )
     return sorted(planned, key=lambda job: (job.rule, sorted(job.wildcards.items())))
+
+
+def _source(rule: Any, linemaps: Mapping[str, Mapping[int, int]]) -> str:
+    """Return file and line of a rule: what Snakemake keeps is the line of the Python that it made of the file."""
+    line = linemaps.get(rule.snakefile, {}).get(rule.lineno, rule.lineno)
+    return f"{os.path.relpath(rule.snakefile)}:{line}"
 
 
 def _resources(job: Any, attempt: int) -> dict[str, Any]:
