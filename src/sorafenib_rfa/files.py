@@ -74,9 +74,14 @@ def _cells_of(column: pd.Series) -> Callable[[int, int], pa.Array] | None:
     if kind == "string":
         codes, distinct = pd.factorize(column)
         texts = [_quoted(text) for text in distinct]
+    elif kind == "category" and column.cat.categories.inferred_type in ("string", "empty"):
+        codes, texts = column.cat.codes.to_numpy(), [_quoted(text) for text in column.cat.categories]
     elif kind in ("Float64", "float64"):
-        codes, distinct = pd.factorize(column.to_numpy(dtype="float64", na_value=np.nan))
-        texts = [repr(number) for number in distinct.tolist()]
+        # distinct as bits: -0.0 is written otherwise than 0.0
+        numbers = column.to_numpy(dtype="float64", na_value=np.nan)
+        codes, distinct = pd.factorize(numbers.view("int64"))
+        codes = np.where(np.isnan(numbers), -1, codes)
+        texts = [repr(number) for number in distinct.view("float64").tolist()]
     else:
         return None
     known = pa.array([*texts, ""], type=pa.string())

@@ -7,30 +7,38 @@ with job(snakemake) as this:
 
     import pandas as pd
 
-    from sorafenib_rfa.clean import clean_cohort
+    from sorafenib_rfa.clean import clean_coded
+    from sorafenib_rfa.coded import read_coded, write_coded
     from sorafenib_rfa.config.load import Cohort
     from sorafenib_rfa.config.models import CohortConfig, Plan, SiteConfig
     from sorafenib_rfa.files import write_parquet, write_table
     from sorafenib_rfa.ingest import Ingested
 
-    ingested = {}
-    for path in map(Path, snakemake.input.quarantine):
-        tables = {
-            table.stem: pd.read_parquet(table)
-            for table in map(Path, snakemake.input.tables)
-            if table.parent == path.parent
-        }
-        ingested[path.parent.name] = Ingested(tables, pd.read_parquet(path))
+    folder_of = {Path(path).parent.name: Path(path).parent for path in snakemake.input.quarantine}
+    ingested = {site: Ingested({}, pd.read_parquet(path / "quarantine.parquet")) for site, path in folder_of.items()}
+    for path in map(Path, snakemake.input.tables):
+        ingested[path.parent.name].tables[path.stem] = read_coded(path, leave_out=["src_cells"])
+
+    def source_cells(site, table, rows):
+        """Return the cells of a few rows as they stood in the export."""
+        import pyarrow.parquet as pq
+
+        return (
+            pq.read_table(folder_of[site] / f"{table}.parquet", columns=["src_cells"])["src_cells"]
+            .take(rows)
+            .to_pylist()
+        )
+
     cohort = Cohort(
         this.cohort,
         CohortConfig.model_validate(snakemake.params.cohort_config),
         {name: SiteConfig.model_validate(site) for name, site in snakemake.params.sites.items()},
     )
-    cleaned = clean_cohort(ingested, cohort, Plan.model_validate(snakemake.params.plan))
+    cleaned = clean_coded(ingested, source_cells, cohort, Plan.model_validate(snakemake.params.plan))
     for path in snakemake.output.tables:
-        write_parquet(cleaned.tables[Path(path).stem], path)
+        write_coded(cleaned.tables[Path(path).stem], path)
     folder = Path(snakemake.output.fates).parent
     write_table(cleaned.quarantine, folder / "quarantine")
     write_table(cleaned.attrition, folder / "attrition")
     write_parquet(cleaned.fates, snakemake.output.fates)
-    write_parquet(cleaned.incomplete_ablations, snakemake.output.incomplete_ablations)
+    write_coded(cleaned.incomplete_ablations, snakemake.output.incomplete_ablations)

@@ -7,13 +7,14 @@ from collections.abc import Mapping
 import pandas as pd
 
 from sorafenib_rfa.adam.dictionary import data_dictionary, dictionary_markdown
-from sorafenib_rfa.adam.schemas import conform, validate
+from sorafenib_rfa.adam.schemas import coded, validate
+from sorafenib_rfa.coded import decoded, encoded, numbered
 from sorafenib_rfa.config.load import Cohort
-from sorafenib_rfa.config.models import Plan
+from sorafenib_rfa.config.models import CohortConfig, Plan
 from sorafenib_rfa.config.paths import adam_datasets
 from sorafenib_rfa.errors import ConfigError, Problem
 
-__all__ = ["build_adam", "data_dictionary", "dictionary_markdown"]
+__all__ = ["build_adam", "build_coded_adam", "data_dictionary", "dictionary_markdown"]
 
 
 def build_adam(
@@ -50,6 +51,34 @@ def build_adam(
     pandera.errors.SchemaErrors
         If a derived dataset departs from its specification: a defect, with every departure listed.
     """
+    built = build_coded_adam(
+        {name: encoded(table) for name, table in tables.items()},
+        cohort,
+        plan,
+        incomplete_ablations=None if incomplete_ablations is None else encoded(incomplete_ablations),
+    )
+    return {name: decoded(frame) for name, frame in built.items()}
+
+
+def build_coded_adam(
+    tables: Mapping[str, pd.DataFrame],
+    cohort: Cohort,
+    plan: Plan,
+    *,
+    incomplete_ablations: pd.DataFrame | None = None,
+) -> dict[str, pd.DataFrame]:
+    """Return the datasets of :func:`build_adam` of tables that are held as codes (:mod:`sorafenib_rfa.coded`).
+
+    Parameters
+    ----------
+    tables, cohort, plan, incomplete_ablations
+        As :func:`build_adam`, text as categories.
+
+    Returns
+    -------
+    dict of str to DataFrame
+        Text as categories.
+    """
     from sorafenib_rfa.adam.adae import build_adae
     from sorafenib_rfa.adam.adex import build_adex
     from sorafenib_rfa.adam.adlb import build_adlb
@@ -61,26 +90,46 @@ def build_adam(
 
     config = cohort.config
     _has_time_zero(cohort)
+    read = {name: tables[name] for name in ("patients", *_tables_read(config))}
+    if incomplete_ablations is not None:
+        read["incomplete_ablations"] = incomplete_ablations
+    names = pd.Index(sorted(set().union(*(table["USUBJID"].cat.categories for table in read.values()))), dtype=object)
+    of = {name: numbered(table, names) for name, table in read.items()}
+    out: dict[str, pd.DataFrame] = {}
 
     def finish(name: str, frame: pd.DataFrame) -> pd.DataFrame:
-        return validate(name, conform(name, frame, config), config)
+        made = coded(name, frame, config)
+        patients = pd.Categorical.from_codes(made["USUBJID"].to_numpy(), categories=names)
+        out[name] = validate(name, made.assign(USUBJID=patients), config)
+        return made
 
-    out = {"adsl": finish("adsl", build_adsl(tables, cohort, plan))}
-    adsl = out["adsl"]
-    out["adtte"] = finish("adtte", build_adtte(adsl, tables.get("survival_times"), cohort))
-    if config.offers("treatment"):
-        out["adex"] = finish("adex", build_adex(adsl, tables["drug_exposure"]))
+    adsl = finish("adsl", build_adsl(of, cohort, plan))
+    finish("adtte", build_adtte(adsl, of.get("survival_times"), cohort))
+    adex = finish("adex", build_adex(adsl, of["drug_exposure"])) if config.offers("treatment") else None
     if config.offers("adverse_events"):
-        out["adae"] = finish("adae", build_adae(adsl, out.get("adex"), tables["adverse_events"], plan))
-    ablations = tables["ablations"] if config.offers("ablations") else None
+        finish("adae", build_adae(adsl, adex, of["adverse_events"], plan))
+    ablations = of["ablations"] if config.offers("ablations") else None
     if config.offers("labs"):
-        out["adlb"] = finish("adlb", build_adlb(adsl, tables["labs"], ablations, plan))
+        finish("adlb", build_adlb(adsl, of["labs"], ablations, plan))
     if ablations is not None:
-        out["adrecur"] = finish("adrecur", build_adrecur(adsl, ablations))
-        out["adproc"] = finish("adproc", build_adproc(adsl, ablations, plan))
-        imaging = tables["imaging"] if config.offers("imaging") else None
-        out["adtum"] = finish("adtum", build_adtum(adsl, ablations, imaging, incomplete_ablations, cohort))
+        finish("adrecur", build_adrecur(adsl, ablations))
+        finish("adproc", build_adproc(adsl, ablations, plan))
+        imaging = of["imaging"] if config.offers("imaging") else None
+        finish("adtum", build_adtum(adsl, ablations, imaging, of.get("incomplete_ablations"), cohort))
     return {name: out[name] for name in adam_datasets(config)}
+
+
+def _tables_read(config: CohortConfig) -> list[str]:
+    """Return the clean tables that the datasets of a cohort are made of, but for that of patients."""
+    table_of = {
+        "treatment": "drug_exposure",
+        "ablations": "ablations",
+        "imaging": "imaging",
+        "labs": "labs",
+        "adverse_events": "adverse_events",
+        "survival_times": "survival_times",
+    }
+    return [table for module, table in table_of.items() if config.offers(module)]
 
 
 def _has_time_zero(cohort: Cohort) -> None:

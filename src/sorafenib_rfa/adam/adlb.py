@@ -5,11 +5,13 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import Final
 
+import numpy as np
 import pandas as pd
 
 from sorafenib_rfa.adam.timing import study_day
 from sorafenib_rfa.clean.baseline import baseline_rows
 from sorafenib_rfa.clinical.ctcae import grade
+from sorafenib_rfa.coded import sorted_rows
 from sorafenib_rfa.config.models import Plan
 from sorafenib_rfa.vocabulary import LAB_TESTS
 
@@ -42,14 +44,17 @@ def build_adlb(adsl: pd.DataFrame, labs: pd.DataFrame, ablations: pd.DataFrame |
     from the window's last day (the day of RFA) counts as taken before the session.
     """
     subjects = adsl.set_index("USUBJID")
-    results = labs[labs["USUBJID"].isin(subjects.index)].sort_values(
-        ["USUBJID", "test", "sample_date", "src_file", "src_row"], kind="stable", ignore_index=True
-    )
+    results = labs[labs["USUBJID"].isin(subjects.index)]
+    order = ["USUBJID", "test", "sample_date", "src_file", "src_row"]
+    results = results.iloc[sorted_rows(results[order], order)].reset_index(drop=True)
     subject, test, date = results["USUBJID"], results["test"], results["sample_date"]
     zero = subject.map(subjects["TRTSDT"])
     chosen = baseline_rows(results, subjects["TRTSDT"], plan.baseline_window_days)
-    baseline = chosen.set_index(["USUBJID", "test"])[["value", "uln"]]
-    own = baseline.reindex(pd.MultiIndex.from_arrays([subject, test])).set_axis(results.index)
+    # results of a patient and test follow each other; each has at most one baseline
+    series = (~results.duplicated(["USUBJID", "test"])).cumsum() - 1
+    place = np.full(len(results), -1)
+    place[series[chosen.index]] = np.arange(len(chosen))
+    own = chosen[["value", "uln"]].reset_index(drop=True).reindex(place[series]).set_axis(results.index)
     base = own["value"].astype("Float64")
     followed = date > zero
     return pd.DataFrame(
@@ -81,16 +86,20 @@ def _shortly_after(subject: pd.Series, date: pd.Series, ablations: pd.DataFrame 
     flag = pd.Series("N", index=subject.index)
     if ablations is None or ablations.empty:
         return flag
-    sessions = ablations.loc[:, ["USUBJID", "ablation_date"]].dropna().drop_duplicates().sort_values("ablation_date")
-    sampled = pd.DataFrame({"USUBJID": subject, "date": date}).dropna().sort_values("date", kind="stable")
-    last = pd.merge_asof(
-        sampled.reset_index(),
-        sessions,
-        left_on="date",
-        right_on="ablation_date",
-        by="USUBJID",
-        allow_exact_matches=False,
-        tolerance=pd.Timedelta(days=days),
-    ).set_index("index")
-    flag.loc[last.index[last["ablation_date"].notna()]] = "Y"
+    sessions = ablations[["USUBJID", "ablation_date"]].dropna().drop_duplicates()
+    names = pd.Index(sessions["USUBJID"].unique())
+    # patient and day as one number: the last session before is found by bisection
+    span = np.int64(10**6)
+    keys = np.sort(names.get_indexer(sessions["USUBJID"]) * span + _day_number(sessions["ablation_date"]))
+    patient = names.get_indexer(subject)
+    dated = date.notna().to_numpy() & (patient >= 0)
+    sampled = patient[dated] * span + _day_number(date[dated])
+    before = np.searchsorted(keys, sampled, side="left") - 1
+    last = np.where(before >= 0, keys[np.maximum(before, 0)], -span)
+    # further apart than a patient's days: another patient's session
+    flag.iloc[np.flatnonzero(dated)[sampled - last <= days]] = "Y"
     return flag
+
+
+def _day_number(date: pd.Series) -> np.ndarray:
+    return date.to_numpy().astype("datetime64[D]").astype(np.int64) + 500_000

@@ -104,6 +104,8 @@ def _severity(rows: pd.DataFrame) -> dict[str, pd.Series]:
     ranks = {}
     for scale, name in zip(_SCALES, _SEVERITY, strict=True):
         grade = rows[f"complication_{scale}"]
+        if isinstance(grade.dtype, pd.CategoricalDtype):
+            grade = grade.astype("string")
         codes = TABLES["ablations"][f"complication_{scale}"].codes
         rank = grade.map({code: rank for rank, code in enumerate(codes)}) if codes else grade
         ranks[name] = rank.fillna(-1).astype("int64")

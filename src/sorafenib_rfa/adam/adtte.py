@@ -21,6 +21,7 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
+from sorafenib_rfa.adam.schemas import RECURRENCE_PATTERNS, SITE_NOT_RECORDED
 from sorafenib_rfa.adam.timing import DATE, months_since, study_day
 from sorafenib_rfa.config.load import Cohort
 from sorafenib_rfa.errors import ConfigError, Problem
@@ -38,6 +39,9 @@ from sorafenib_rfa.vocabulary import (
 )
 
 _SITE_CODES: Final = dict(zip(RECURRENCE_SITES, (EVENT_LTP, EVENT_IDR, EVENT_EHS), strict=True))
+_MOST_LOCAL: Final = {
+    pattern: _SITE_CODES[pattern.split("+")[0]] for pattern in RECURRENCE_PATTERNS if pattern != SITE_NOT_RECORDED
+}
 _RECURRENCES: Final = (*_SITE_CODES.values(), EVENT_RECURRENCE)
 EVENTS: Final = {
     "RFS": (*_RECURRENCES, EVENT_DEATH),
@@ -110,7 +114,7 @@ def _first_event(subjects: pd.DataFrame) -> pd.DataFrame:
     recurred = subjects["RECDT"].notna()
     died = ~recurred & subjects["DTHDT"].notna()
     imaged = ~recurred & ~died & subjects["LASTIMDT"].notna()
-    most_local = subjects["RECSITE"].str.split("+").str[0].map(_SITE_CODES)
+    most_local = subjects["RECSITE"].astype(object).map(_MOST_LOCAL)
     code = pd.Series(CENSORED, index=subjects.index)
     code = code.mask(recurred, most_local.fillna(EVENT_RECURRENCE).astype("int64")).mask(died, EVENT_DEATH)
     date = (

@@ -6,9 +6,11 @@ or after death is the clean stage's work and relied on here.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from typing import Final
 
+import numpy as np
 import pandas as pd
 
 from sorafenib_rfa.adam.schemas import SITE_NOT_RECORDED
@@ -94,7 +96,7 @@ def recurrences(imaging: pd.DataFrame, start: pd.Series) -> pd.DataFrame:
     recdt = first_recurrence(exams, start).reindex(start.index).astype(DATE)
     own_recdt = exams["USUBJID"].map(recdt)
     positive = exams["finding"].ne(NO_RECURRENCE)
-    site = exams[positive & exams["imaging_date"].eq(own_recdt)].groupby("USUBJID")["finding"].agg(_pattern)
+    site = _patterns(exams[positive & exams["imaging_date"].eq(own_recdt)])
     clear = exams[
         ~positive
         & (exams["imaging_date"] >= exams["USUBJID"].map(start))
@@ -110,7 +112,13 @@ def recurrences(imaging: pd.DataFrame, start: pd.Series) -> pd.DataFrame:
     )
 
 
-def _pattern(findings: pd.Series) -> str:
-    """Return the kinds named by all findings of one day, such as ``LTP+IDR``, or that none was recorded."""
-    named = {part for finding in findings for part in finding.split("+")}
-    return "+".join(kind for kind in RECURRENCE_SITES if kind in named) or SITE_NOT_RECORDED
+def _patterns(exams: pd.DataFrame) -> pd.Series:
+    """Return the kinds that the findings of each patient name, such as ``LTP+IDR``, or that none was recorded."""
+    codes, findings = pd.factorize(exams["finding"])
+    named = np.array([[kind in finding.split("+") for kind in RECURRENCE_SITES] for finding in findings], dtype=bool)
+    kinds = pd.DataFrame(named.reshape(-1, len(RECURRENCE_SITES))[codes], columns=list(RECURRENCE_SITES))
+    seen = kinds.groupby(exams["USUBJID"].to_numpy()).any()
+    every = list(itertools.product([False, True], repeat=len(RECURRENCE_SITES)))
+    texts = {flags: "+".join(itertools.compress(RECURRENCE_SITES, flags)) or SITE_NOT_RECORDED for flags in every}
+    place = seen.to_numpy() @ (2 ** np.arange(len(RECURRENCE_SITES))[::-1])
+    return pd.Series(np.array([texts[flags] for flags in every], dtype=object)[place], index=seen.index)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from sorafenib_rfa.clean.eligibility import (
@@ -15,15 +17,16 @@ from sorafenib_rfa.clean.eligibility import (
     index_rfa_complete,
 )
 from sorafenib_rfa.clean.exposure import assigned_arm, first_exposure, first_recurrence, index_rfa
-from sorafenib_rfa.clean.identity import usubjid
+from sorafenib_rfa.clean.identity import Roster, usubjid
 from sorafenib_rfa.clean.ledger import Step, build_ledger
 from sorafenib_rfa.clean.rules import RULES, Fault, Tables
-from sorafenib_rfa.clean.schemas import clean_columns, validate_clean
+from sorafenib_rfa.clean.schemas import CLEAN_ORIGIN, clean_columns, validate_clean
+from sorafenib_rfa.coded import decoded, encoded, sorted_rows, stacked
 from sorafenib_rfa.config.load import Cohort
 from sorafenib_rfa.config.models import ColumnMap, Plan, SiteConfig
 from sorafenib_rfa.errors import ConfigError
 from sorafenib_rfa.ingest.site import Ingested
-from sorafenib_rfa.ingest.tables import DATE_COLUMNS, TABLES, conform, quarantine_frame
+from sorafenib_rfa.ingest.tables import DATE_COLUMNS, TABLES, conform, quarantine_frame, table_columns
 
 UNREADABLE_ROW = "unreadable_row"
 UNREADABLE_LABEL = "Record unreadable"
@@ -80,80 +83,149 @@ def clean_cohort(ingested: Mapping[str, Ingested], cohort: Cohort, plan: Plan) -
     A laboratory row without a result says nothing and is not carried into the clean table; where the result was
     quarantined, the quarantine table has it.
     """
+    tables = {
+        site: {name: encoded(conform(name, each.tables[name], cohort.config)) for name in TABLES}
+        for site, each in ingested.items()
+    }
+
+    def source_cells(site: str, table: str, rows: np.ndarray) -> list[str]:
+        return ingested[site].tables[table]["src_cells"].iloc[rows].tolist()
+
+    done = clean_coded(
+        {site: Ingested(tables[site], ingested[site].quarantine) for site in ingested}, source_cells, cohort, plan
+    )
+    return replace(
+        done,
+        tables={name: decoded(table) for name, table in done.tables.items()},
+        incomplete_ablations=decoded(done.incomplete_ablations),
+    )
+
+
+SourceCells = Callable[[str, str, np.ndarray], list[str]]
+"""Site, table and positions of rows in it -> their ``src_cells``."""
+
+
+def clean_coded(ingested: Mapping[str, Ingested], source_cells: SourceCells, cohort: Cohort, plan: Plan) -> Cleaned:
+    """Clean and select the patients of a cohort that is held as codes (:mod:`sorafenib_rfa.coded`).
+
+    Parameters
+    ----------
+    ingested : mapping of str to Ingested
+        Site id -> what its export holds, text of tables as categories; ``src_cells`` is not read.
+    source_cells : callable
+        Gives the source cells of the few rows that are quarantined.
+    cohort, plan
+        As :func:`clean_cohort`, with what it raises.
+
+    Returns
+    -------
+    Cleaned
+        Text of `tables` and `incomplete_ablations` as categories.
+    """
     problems = check_eligibility(cohort.config, f"config/cohorts/{cohort.name}/cohort.yaml")
     if problems:
         raise ConfigError(problems)
-    tables = _gather(ingested, cohort)
     ingest_quarantine = pd.concat([ingested[site].quarantine for site in sorted(ingested)], ignore_index=True).astype(
         {"row": "Int64"}
     )
-    recorded = tables["patients"]
-    seen = _patients_seen(tables["patients"], ingest_quarantine, cohort)
-    lost = _lost_at_ingest(ingest_quarantine, tables, cohort)
+    roster = _roster(ingested, ingest_quarantine, cohort)
+    tables = _gather(ingested, roster, cohort)
+    recorded = dict(tables)
+    seen = _patients_seen(tables["patients"], ingest_quarantine, roster, cohort)
+    everyone = np.sort(seen["USUBJID"].to_numpy())
+    lost = _lost_at_ingest(ingest_quarantine, tables, roster, cohort)
 
-    steps = [
-        Step(
-            UNREADABLE_ROW,
-            UNREADABLE_LABEL,
-            "clean",
-            frozenset(seen["USUBJID"]) - frozenset(tables["patients"]["USUBJID"]),
-        )
-    ]
-    entries: list[dict] = []
+    unusable = np.setdiff1d(everyone, tables["patients"]["USUBJID"].to_numpy())
+    steps = [Step(UNREADABLE_ROW, UNREADABLE_LABEL, "clean", frozenset(unusable.tolist()))]
+    found: list[tuple[str, Fault]] = []
     for rule in RULES:
-        faults = rule.find(Tables(tables, frozenset(seen["USUBJID"]), cohort.config, lost))
-        leavers = frozenset(
-            tables[fault.table].at[fault.row, "USUBJID"] for fault in faults if fault.scope == "patient"
-        )
-        entries.extend(_entries(rule.id, faults, tables, cohort))
-        tables, lost = _apply(rule.id, faults, tables, lost)
+        faults = rule.find(Tables(tables, roster, everyone, cohort.config, lost))
+        leavers = {
+            table: frame.loc[
+                [fault.row for fault in faults if fault.scope == "patient" and fault.table == table], "USUBJID"
+            ]
+            for table, frame in tables.items()
+        }
+        taken = frozenset(pd.concat(list(leavers.values())).tolist())
+        found.extend((rule.id, fault) for fault in faults)
+        tables, lost = _apply(rule.id, faults, taken, tables, lost)
         if rule.takes_patients and (not rule.modules or any(map(cohort.config.offers, rule.modules))):
-            steps.append(Step(rule.id, rule.label, "clean", leavers))
+            steps.append(Step(rule.id, rule.label, "clean", taken))
 
-    arms = _arms(tables, recorded, seen, cohort, plan)
+    arms = _arms(tables, recorded["patients"], seen, cohort, plan)
     quarantined = frozenset().union(*(step.leavers for step in steps))
-    kept = _rows_of(tables, frozenset(seen["USUBJID"]) - quarantined)
-    incomplete: frozenset[str] = frozenset()
+    patients = tables["patients"][~tables["patients"]["USUBJID"].isin(quarantined)]
+    incomplete: frozenset[int] = frozenset()
+    known: dict[str, pd.Series] = {}
     for step in cohort.config.eligibility:
-        keep = ELIGIBILITY_RULES[step.rule](Candidates(kept, plan, cohort.config), **step.params)
-        leavers = frozenset(keep.index[~keep])
+        candidates = Candidates({**tables, "patients": patients}, plan, cohort.config, known)
+        keep = ELIGIBILITY_RULES[step.rule](candidates, **step.params)
+        leavers = frozenset(keep.index[~keep].tolist())
         steps.append(Step(step.id, step.label, "eligibility", leavers))
         if step.rule == index_rfa_complete.__name__:
             incomplete |= leavers
-        kept = _rows_of(kept, frozenset(keep.index[keep]))
+        patients = patients[~patients["USUBJID"].isin(leavers)]
 
     attrition, fates = build_ledger(seen, arms, steps)
-    clean = {table: _finished(table, frame, cohort) for table, frame in kept.items()}
-    assert set(clean["patients"]["USUBJID"]) == set(fates.loc[fates["fate"] == "analysed", "USUBJID"])
+    clean = {}
+    for table in TABLES:
+        frame = tables[table] if table != "patients" else patients
+        clean[table] = _finished(table, frame, patients["USUBJID"].to_numpy(), roster, cohort)
+    numbers = fates["USUBJID"].to_numpy(dtype=int)
+    assert np.array_equal(np.sort(patients["USUBJID"]), numbers[(fates["fate"] == "analysed").to_numpy(dtype=bool)])
     validate_clean(clean, cohort.config)
-    quarantine = pd.concat([ingest_quarantine, quarantine_frame(entries)], ignore_index=True)
-    not_complete = _finished("ablations", _rows_of(tables, incomplete)["ablations"], cohort)
+    fates["USUBJID"] = pd.array(roster.names[numbers], dtype="string")
+    entries = _entries(found, recorded, roster, ingested, source_cells, cohort)
+    quarantine = pd.concat([ingest_quarantine, entries], ignore_index=True)
+    not_complete = _finished("ablations", tables["ablations"], np.array(sorted(incomplete), dtype=int), roster, cohort)
     return Cleaned(clean, quarantine.astype(quarantine_frame([]).dtypes.to_dict()), attrition, fates, not_complete)
 
 
-def _gather(ingested: Mapping[str, Ingested], cohort: Cohort) -> dict[str, pd.DataFrame]:
-    """Return the tables of all sites, one below the other, with USUBJID and unique row labels."""
+def _roster(ingested: Mapping[str, Ingested], quarantine: pd.DataFrame, cohort: Cohort) -> Roster:
+    """Return everybody who occurs in a table, or in a row that ingest could not use."""
+    groups = [
+        (site, table["subject_id"].cat.categories) for site, each in ingested.items() for table in each.tables.values()
+    ]
+    rows = quarantine[(quarantine["scope"] == "row").fillna(False).to_numpy(dtype=bool)]
+    of_patients = rows[(rows["table"] == "patients").fillna(False).to_numpy(dtype=bool)]
+    groups += zip(of_patients["site"], [[name] for name in _named(of_patients)], strict=True)
+    known = rows[rows["subject_id"].notna()]
+    groups += zip(known["site"], [[name] for name in known["subject_id"]], strict=True)
+    return Roster.of(cohort.name, groups)
+
+
+def _named(rows: pd.DataFrame) -> pd.Series:
+    """Return the subject ids of quarantined rows; a row without one is a patient of its own, named by the row."""
+    return rows["subject_id"].fillna("(row " + rows["row"].astype("string") + ")")
+
+
+def _gather(ingested: Mapping[str, Ingested], roster: Roster, cohort: Cohort) -> dict[str, pd.DataFrame]:
+    """Return the tables of all sites, one below the other, with patients as numbers and unique row labels."""
     gathered = {}
     for table in TABLES:
-        frame = pd.concat(
-            [conform(table, ingested[site].tables[table], cohort.config) for site in sorted(ingested)],
-            ignore_index=True,
-        )
-        frame.insert(0, "USUBJID", usubjid(cohort.name, frame["site"], frame["subject_id"]))
-        gathered[table] = frame
+        frames = []
+        for site in sorted(ingested):
+            frame = ingested[site].tables[table]
+            columns = [*table_columns(table, cohort.config), *CLEAN_ORIGIN]
+            missing = [name for name in columns if name not in frame.columns]
+            if missing:
+                raise ValueError(f"the table {table} lacks the columns {missing}")
+            subjects = frame["subject_id"].cat
+            numbers = roster.numbers([f"{cohort.name}-{site}-{name}" for name in subjects.categories])
+            own = frame[[name for name in columns if name != "subject_id"]]
+            frames.append(
+                pd.DataFrame({"USUBJID": numbers[subjects.codes.to_numpy()], **dict(own.items())}, copy=False)
+            )
+        gathered[table] = stacked(frames)
     return gathered
 
 
-def _patients_seen(patients: pd.DataFrame, quarantine: pd.DataFrame, cohort: Cohort) -> pd.DataFrame:
-    """Return one row for every patient in a ``patients`` export, also those whose row ingest could not use.
-
-    A row without a subject id is a patient of its own, named by the row.
-    """
+def _patients_seen(patients: pd.DataFrame, quarantine: pd.DataFrame, roster: Roster, cohort: Cohort) -> pd.DataFrame:
+    """Return one row for every patient in a ``patients`` export, also those whose row ingest could not use."""
     rows = quarantine[((quarantine["table"] == "patients") & (quarantine["scope"] == "row")).fillna(False)]
-    named = rows["subject_id"].fillna("(row " + rows["row"].astype("string") + ")")
     unusable = pd.DataFrame(
         {
-            "USUBJID": usubjid(cohort.name, rows["site"], named),
+            "USUBJID": roster.numbers(usubjid(cohort.name, rows["site"], _named(rows))),
             "site": rows["site"],
             "subject_id": rows["subject_id"],
             "src_file": rows["file"],
@@ -162,12 +234,14 @@ def _patients_seen(patients: pd.DataFrame, quarantine: pd.DataFrame, cohort: Coh
         }
     )
     columns = ["USUBJID", "site", "subject_id", "src_file", "src_sheet", "src_row"]
-    everyone = pd.concat([patients[columns], unusable[columns]], ignore_index=True)
+    subjects = pd.array(roster.subject_ids[patients["USUBJID"].to_numpy()], dtype="string")
+    usable = decoded(patients[[name for name in columns if name != "subject_id"]]).assign(subject_id=subjects)
+    everyone = pd.concat([usable[columns], unusable[columns]], ignore_index=True)
     return everyone.drop_duplicates("USUBJID", ignore_index=True)
 
 
 def _lost_at_ingest(
-    quarantine: pd.DataFrame, tables: Mapping[str, pd.DataFrame], cohort: Cohort
+    quarantine: pd.DataFrame, tables: Mapping[str, pd.DataFrame], roster: Roster, cohort: Cohort
 ) -> dict[str, pd.DataFrame]:
     """Return the rows that ingest quarantined whole and whose patient is known, by table; their values are unknown."""
     lost = {}
@@ -176,8 +250,7 @@ def _lost_at_ingest(
         own = rows[(rows["table"] == table).to_numpy(dtype=bool)]
         origin = pd.DataFrame(
             {
-                "USUBJID": usubjid(cohort.name, own["site"], own["subject_id"]),
-                "subject_id": own["subject_id"],
+                "USUBJID": roster.numbers(usubjid(cohort.name, own["site"], own["subject_id"])),
                 "site": own["site"],
                 "src_file": own["file"],
                 "src_sheet": own["sheet"],
@@ -185,21 +258,24 @@ def _lost_at_ingest(
                 "rule": own["rule"],
             }
         )
-        dtypes = frame.dtypes.to_dict() | {"rule": "string"}
+        dtypes = decoded(frame.iloc[:0]).dtypes.to_dict() | {"rule": "string"}
         lost[table] = origin.reindex(columns=list(dtypes)).astype(dtypes)
     return lost
 
 
 def _apply(
-    rule_id: str, faults: list[Fault], tables: Mapping[str, pd.DataFrame], lost: Mapping[str, pd.DataFrame]
+    rule_id: str,
+    faults: list[Fault],
+    leavers: frozenset[int],
+    tables: Mapping[str, pd.DataFrame],
+    lost: Mapping[str, pd.DataFrame],
 ) -> tuple[dict[str, pd.DataFrame], dict[str, pd.DataFrame]]:
     """Return the tables without what `faults` cost, and the rows lost so far.
 
-    A patient who leaves loses their row in ``patients``; their rows in other tables stay until the end, because the
+    A patient of `leavers` loses their row in ``patients``; their rows in other tables stay until the end, because the
     ledger still asks which arm they would have had.
     """
     after, gone = dict(tables), dict(lost)
-    leavers = {tables[f.table].at[f.row, "USUBJID"] for f in faults if f.scope == "patient"}
     for table, frame in tables.items():
         own = [fault for fault in faults if fault.table == table]
         cells = [fault for fault in own if fault.scope == "value"]
@@ -216,49 +292,71 @@ def _apply(
             gone[table] = pd.concat(
                 [
                     lost[table],
-                    frame[dropped].assign(rule=pd.Series(rule_id, index=frame.index[dropped], dtype="string")),
+                    decoded(frame[dropped]).assign(rule=pd.Series(rule_id, index=frame.index[dropped], dtype="string")),
                 ],
                 ignore_index=True,
             )
-        if table == "patients":
+        if table == "patients" and leavers:
             dropped = dropped | frame["USUBJID"].isin(leavers).to_numpy(dtype=bool)
         after[table] = frame[~dropped] if dropped.any() else frame
     return after, gone
 
 
-def _entries(rule_id: str, faults: list[Fault], tables: Mapping[str, pd.DataFrame], cohort: Cohort) -> list[dict]:
-    """Return the quarantine entries of `faults`, with header and text as they stood in the export."""
-    entries = []
-    for fault in faults:
-        row = tables[fault.table].loc[fault.row]
-        header = None if fault.column is None else source_header(cohort.sites[row["site"]], fault, row)
-        cells = json.loads(row["src_cells"])
-        entries.append(
-            {
-                "site": row["site"],
-                "file": row["src_file"],
-                "sheet": row["src_sheet"],
-                "row": row["src_row"],
+def _entries(
+    found: list[tuple[str, Fault]],
+    tables: Mapping[str, pd.DataFrame],
+    roster: Roster,
+    ingested: Mapping[str, Ingested],
+    source_cells: SourceCells,
+    cohort: Cohort,
+) -> pd.DataFrame:
+    """Return the quarantine entries of faults, with header and text as they stood in the export.
+
+    `tables` are those that the labels of faults are positions in: as they were gathered.
+    """
+    entries: list[dict] = [{} for _ in found]
+    sites = sorted(ingested)
+    for table, frame in tables.items():
+        own = [i for i, (_, fault) in enumerate(found) if fault.table == table]
+        faulty = decoded(frame.iloc[[found[i][1].row for i in own]])
+        begins = np.cumsum([0, *(len(ingested[site].tables[table]) for site in sites)])
+        asked: dict[str, list[int]] = {}
+        for i, row in zip(own, faulty.itertuples(), strict=True):
+            rule, fault = found[i]
+            header = None if fault.column is None else source_header(cohort.sites[row.site], fault, row)
+            if header is not None:
+                asked.setdefault(row.site, []).append(i)
+            entries[i] = {
+                "site": row.site,
+                "file": row.src_file,
+                "sheet": row.src_sheet,
+                "row": row.src_row,
                 "column": header,
-                "value": cells.get(header) if header is not None else None,
-                "table": fault.table,
-                "subject_id": row["subject_id"],
-                "rule": rule_id,
+                "value": None,
+                "table": table,
+                "subject_id": roster.subject_ids[row.USUBJID],
+                "rule": rule,
                 "reason": fault.reason,
                 "scope": "row" if fault.scope == "patient" else fault.scope,
             }
-        )
-    return entries
+        for site, of_site in asked.items():
+            rows = np.array([found[i][1].row for i in of_site]) - begins[sites.index(site)]
+            for i, cells in zip(of_site, source_cells(site, table, rows), strict=True):
+                entries[i]["value"] = json.loads(cells).get(entries[i]["column"])
+    return quarantine_frame(entries)
 
 
-def source_header(site: SiteConfig, fault: Fault, row: pd.Series) -> str:
-    """Return the header, in the site's export, of the canonical column of a fault; a constant keeps its own name."""
+def source_header(site: SiteConfig, fault: Fault, row: Any) -> str:
+    """Return the header, in the site's export, of the canonical column of a fault; a constant keeps its own name.
+
+    `row` is the row of the table, its columns as attributes.
+    """
     mapping = site.tables[fault.table]  # type: ignore[index]
     name = str(fault.column)
     if fault.table == "labs" and name in ("value", "uln") and mapping.wide_tests is not None:
-        return mapping.wide_tests[row["test"]].column
+        return mapping.wide_tests[row.test].column
     if fault.table == "survival_times" and name in ("time_months", "event"):
-        name = f"{row['endpoint'].lower()}_{'months' if name == 'time_months' else 'event'}"
+        name = f"{row.endpoint.lower()}_{'months' if name == 'time_months' else 'event'}"
     entry = mapping.columns.get(name, name)
     return entry.column if isinstance(entry, ColumnMap) else entry
 
@@ -292,15 +390,18 @@ def _assigned_labels(patients: pd.DataFrame, cohort: Cohort) -> pd.Series:
     return arm.map(labels).astype("string").fillna(arm)
 
 
-def _rows_of(tables: Mapping[str, pd.DataFrame], patients: frozenset[str]) -> dict[str, pd.DataFrame]:
-    return {table: frame[frame["USUBJID"].isin(patients)] for table, frame in tables.items()}
-
-
-def _finished(table: str, frame: pd.DataFrame, cohort: Cohort) -> pd.DataFrame:
-    """Return a clean table in its final order of columns and rows."""
+def _finished(table: str, frame: pd.DataFrame, patients: np.ndarray, roster: Roster, cohort: Cohort) -> pd.DataFrame:
+    """Return the rows of `patients` of a clean table in its final order of columns and rows."""
+    stays = np.zeros(len(roster.names), dtype=bool)
+    stays[patients] = True
+    keep = stays[frame["USUBJID"].to_numpy()]
     if table == "labs":
-        frame = frame[frame["value"].notna()]
+        keep &= frame["value"].notna().to_numpy()
     dates = DATE_COLUMNS[table][:1] if table not in ("patients", "survival_times") else ()
     order = ["USUBJID", *dates, *(["endpoint"] if table == "survival_times" else []), "src_file", "src_row"]
-    ordered = frame.sort_values(order, kind="stable", ignore_index=True)
-    return ordered[clean_columns(table, cohort.config)]
+    rows = np.flatnonzero(keep)
+    rows = rows[sorted_rows(frame[order].iloc[rows], order)]
+    ordered = {name: frame[name].iloc[rows].array for name in frame.columns}
+    numbers = np.asarray(ordered["USUBJID"])
+    ordered |= {"USUBJID": roster.usubjid(numbers), "subject_id": roster.subject_id(numbers)}
+    return pd.DataFrame({name: ordered[name] for name in clean_columns(table, cohort.config)}, copy=False)

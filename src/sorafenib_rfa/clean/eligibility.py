@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final, get_type_hints
 
@@ -29,14 +29,18 @@ class Candidates:
     Attributes
     ----------
     tables : mapping of str to DataFrame
-        Cleaned canonical tables with ``USUBJID``; one row a patient in ``patients``.
+        Cleaned canonical tables with ``USUBJID``; one row a patient in ``patients``. Other tables may hold rows of
+        patients who have left.
     plan : Plan
     cohort : CohortConfig
+    known : dict
+        What an earlier rule found out, of these patients or more: handed on from rule to rule, it is found out once.
     """
 
     tables: Mapping[str, pd.DataFrame]
     plan: Plan
     cohort: CohortConfig
+    known: dict[str, pd.Series] = field(default_factory=dict)
 
     @cached_property
     def patients(self) -> pd.DataFrame:
@@ -46,13 +50,18 @@ class Candidates:
     @cached_property
     def index_date(self) -> pd.Series:
         """Date of the index RFA of every patient, NaT without one."""
-        return index_rfa(self.tables["ablations"]).reindex(self.patients.index)
+        if "index_date" not in self.known:
+            self.known["index_date"] = index_rfa(self.tables["ablations"])
+        return self.known["index_date"].reindex(self.patients.index)
 
     @cached_property
     def stage(self) -> pd.Series:
         """BCLC stage at the index RFA, NA where not computable."""
-        window = self.plan.baseline_window_days
-        return staging(self.tables["patients"], self.tables["labs"], self.index_date, window)["bclc"]
+        if "stage" not in self.known:
+            window = self.plan.baseline_window_days
+            staged = staging(self.tables["patients"], self.tables["labs"], self.index_date, window)
+            self.known["stage"] = staged["bclc"]
+        return self.known["stage"].reindex(self.patients.index)
 
     def keep(self, condition: pd.Series) -> pd.Series:
         """Return `condition` as plain booleans for every patient; what is unknown or absent is False."""

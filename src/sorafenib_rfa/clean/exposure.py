@@ -57,7 +57,8 @@ def first_recurrence(imaging: pd.DataFrame, index_date: pd.Series) -> pd.Series:
         Indexed by USUBJID (sorted); patients without recurrence are not in it. Tumour seen on the day of the RFA or
         before is what was treated, not recurrence.
     """
-    positive = imaging[(imaging["finding"] != NO_RECURRENCE).fillna(False)]
+    seen = (imaging["finding"].notna() & (imaging["finding"] != NO_RECURRENCE)).to_numpy(dtype=bool, na_value=False)
+    positive = imaging.loc[seen, ["USUBJID", "imaging_date"]]
     after = positive["imaging_date"] > positive["USUBJID"].map(index_date)
     return _first(positive[after.to_numpy(dtype=bool)], "imaging_date")
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
+import numpy as np
 import pandas as pd
 
 NO_ARM: Final = "Arm not determinable"
@@ -72,37 +73,42 @@ def build_ledger(seen: pd.DataFrame, arms: pd.Series, steps: Sequence[Step]) -> 
         If patients were lost or counted twice: a defect of this repository.
     """
     assert not seen["USUBJID"].duplicated().any(), "a patient is seen twice"
-    known = set(seen["USUBJID"])
-    strangers = sorted({name for step in steps for name in step.leavers} - known)
+    everyone = pd.Index(seen["USUBJID"])
+    strangers = sorted({name for step in steps for name in step.leavers if name not in everyone})
     assert not strangers, f"steps take patients who were never seen: {strangers[:5]}"
-    state = pd.DataFrame(
-        {
-            "USUBJID": seen["USUBJID"].to_numpy(),
-            "site": seen["site"].to_numpy(),
-            "arm": arms.reindex(seen["USUBJID"]).fillna(NO_ARM).to_numpy(),
-        }
-    ).astype("string")
-    left: dict[str, Step] = {}
-    groups = state[["site", "arm"]].drop_duplicates().sort_values(["site", "arm"])
-    counts = []
-    for number, step in enumerate(steps, start=1):
-        inside = ~state["USUBJID"].isin(left)
-        leaving = inside & state["USUBJID"].isin(step.leavers)
-        for group in groups.itertuples(index=False):
-            here = (state["site"] == group.site) & (state["arm"] == group.arm)
-            before, out = int((inside & here).sum()), int((leaving & here).sum())
-            counts.append([number, step.id, step.reason, step.stage, group.site, group.arm, before, out, before - out])
-        left.update(dict.fromkeys(state.loc[leaving, "USUBJID"], step))
+    # number of the step at which each patient leaves; nobody leaves at the one after the last
+    leaves = np.full(len(seen), len(steps))
+    for number, step in reversed(list(enumerate(steps))):
+        leaves[everyone.get_indexer(pd.Index(list(step.leavers), dtype=everyone.dtype))] = number
+    arm = arms.reindex(everyone).fillna(NO_ARM).astype("string").to_numpy()
+    state = pd.DataFrame({"site": seen["site"].astype("string").to_numpy(), "arm": arm}).astype("string")
+    group = state.groupby(["site", "arm"], sort=True).ngroup().to_numpy()
+    groups = state.drop_duplicates().sort_values(["site", "arm"])
+    left = np.zeros((len(groups), len(steps) + 1), dtype=int)
+    np.add.at(left, (group, leaves), 1)
+    before = left[:, ::-1].cumsum(axis=1)[:, ::-1]
+    counts = [
+        [
+            number,
+            step.id,
+            step.reason,
+            step.stage,
+            each.site,
+            each.arm,
+            *(int(n) for n in (n_before, out, n_before - out)),
+        ]
+        for number, step in enumerate(steps, start=1)
+        for each, n_before, out in zip(
+            groups.itertuples(index=False), before[:, number - 1], left[:, number - 1], strict=True
+        )
+    ]
     attrition = pd.DataFrame(counts, columns=list(ATTRITION_COLUMNS)).astype(ATTRITION_COLUMNS)
     fate_of_stage = {"clean": "quarantined", "eligibility": "excluded"}
-    steps_taken = [left.get(name) for name in seen["USUBJID"]]
-    fates = seen.assign(
-        arm=state["arm"].to_numpy(),
-        fate=[fate_of_stage[step.stage] if step else "analysed" for step in steps_taken],
-        step_id=[step.id if step else None for step in steps_taken],
-        reason=[step.reason if step else None for step in steps_taken],
-    )
-    fates = fates[list(FATE_COLUMNS)].astype(FATE_COLUMNS).sort_values("USUBJID", ignore_index=True)
+    said = np.array(
+        [*((fate_of_stage[step.stage], step.id, step.reason) for step in steps), ("analysed", None, None)], dtype=object
+    )[leaves]
+    fates = seen.assign(arm=arm, fate=said[:, 0], step_id=said[:, 1], reason=said[:, 2])
+    fates = fates[list(FATE_COLUMNS)].sort_values("USUBJID", ignore_index=True).astype(FATE_COLUMNS)
     _assert_conserved(attrition, fates, len(seen))
     return attrition, fates
 

@@ -9,15 +9,18 @@ the record is usable and stays as it is, and the entry says what is odd and what
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Final, Literal, NamedTuple
+from dataclasses import dataclass
+from typing import Any, Final, Literal, NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from sorafenib_rfa.clean.exposure import NO_RECURRENCE, first_exposure, index_rfa
+from sorafenib_rfa.clean.identity import Roster
 from sorafenib_rfa.clean.plausibility import COLUMN_BOUNDS, LAB_BOUNDS, OLDEST_YEARS
 from sorafenib_rfa.clean.tumours import tumours_named
 from sorafenib_rfa.clinical.ctcae import GRADED_BY_ULN
+from sorafenib_rfa.coded import decoded
 from sorafenib_rfa.config.models import CohortConfig
 from sorafenib_rfa.ingest.tables import DATE_COLUMNS, ORIGIN
 
@@ -49,18 +52,27 @@ class Tables:
     Attributes
     ----------
     tables : mapping of str to DataFrame
-        Canonical tables of all sites with ``USUBJID``, unique row labels.
-    seen : frozenset of str
-        USUBJIDs of every patient with a row in a ``patients`` export, usable or not.
+        Canonical tables of all sites, text as categories, unique row labels; ``USUBJID`` is the patient's number in
+        `roster`, whose order is that of USUBJIDs, and there is no ``subject_id``.
+    roster : Roster
+        Who the numbers are.
+    seen : ndarray of int
+        Numbers of every patient with a row in a ``patients`` export, usable or not, in order.
     lost : mapping of str to DataFrame
-        Rows that earlier rules (or ingest) took, by table, with the rule in ``rule``; values as they were then.
+        Rows that earlier rules (or ingest) took, by table, with the rule in ``rule``; values as they were then, text as
+        text.
     cohort : CohortConfig
     """
 
     tables: Mapping[str, pd.DataFrame]
-    seen: frozenset[str]
+    roster: Roster
+    seen: np.ndarray
     cohort: CohortConfig
-    lost: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+    lost: Mapping[str, pd.DataFrame]
+
+    def name(self, number: int) -> str:
+        """Return the USUBJID of a patient."""
+        return str(self.roster.names[number])
 
 
 @dataclass(frozen=True)
@@ -88,7 +100,7 @@ class Rule:
     modules: tuple[str, ...] = ()
 
 
-def _origin(row: pd.Series) -> str:
+def _origin(row: Mapping[str, Any]) -> str:
     sheet = "" if pd.isna(row["src_sheet"]) else f", sheet {row['src_sheet']}"
     return f"{row['src_file']}{sheet}, row {row['src_row']}"
 
@@ -116,12 +128,14 @@ def exact_duplicates(t: Tables) -> list[Fault]:
     faults = []
     for table, frame in t.tables.items():
         content = ["site", *_content(frame)]
-        twin = frame.duplicated(content)
+        twin = _repeated(frame, content)
         if table == "ablations":
-            twin &= frame["tumour_no"].notna()
+            twin &= frame["tumour_no"].notna().to_numpy()
         if not twin.any():
             continue
-        first = frame[~frame.duplicated(content)]
+        # only their patients' rows are looked through for the first
+        own = frame[frame["USUBJID"].isin(frame.loc[twin, "USUBJID"]).to_numpy()]
+        first = own[~own.duplicated(content)]
         origins = first.reset_index().merge(frame[twin].reset_index(), on=content, suffixes=("_first", ""), how="right")
         for row in origins.itertuples():
             faults.append(
@@ -136,36 +150,71 @@ def exact_duplicates(t: Tables) -> list[Fault]:
     return faults
 
 
+def _repeated(frame: pd.DataFrame, content: list[str]) -> np.ndarray:
+    """Return which rows say the same as an earlier one.
+
+    A number made of each row's content tells nearly all rows apart; those that share one are compared in full.
+    """
+    mixed = np.zeros(len(frame), dtype=np.uint64)
+    for name in content:
+        column = frame[name]
+        if isinstance(column.dtype, pd.CategoricalDtype):
+            values = column.cat.codes.to_numpy().astype(np.int64)
+        elif column.dtype.kind == "M":
+            values = column.to_numpy().view(np.int64)
+        elif column.dtype == "Float64":
+            values = (column.to_numpy(dtype="float64", na_value=np.nan) + 0.0).view(np.int64)
+        else:
+            values = column.to_numpy(dtype="int64", na_value=-1)
+        mixed = (mixed ^ values.view(np.uint64)) * np.uint64(0x9E3779B97F4A7C15)
+        mixed ^= mixed >> np.uint64(29)
+    shared = pd.Series(mixed).duplicated(keep=False).to_numpy()
+    twin = np.zeros(len(frame), dtype=bool)
+    twin[shared] = frame[shared].duplicated(content).to_numpy()
+    return twin
+
+
 def conflicting_duplicates(t: Tables) -> list[Fault]:
     """Patients who stand twice with different content: which row is right cannot be told."""
     faults = []
     for table, key in (("patients", ["USUBJID"]), ("survival_times", ["USUBJID", "endpoint"])):
         frame = t.tables[table]
-        twice = frame[frame.duplicated(key, keep=False)]
-        for _, rows in twice.groupby(key, sort=True):
-            differing = [name for name in _content(frame) if rows[name].nunique(dropna=False) > 1]
-            where = " and ".join(_origin(row) for _, row in rows.iterrows())
+        twice = decoded(frame[frame.duplicated(key, keep=False)])
+        if twice.empty:
+            continue
+        twice = twice.sort_values(key, kind="stable")
+        begins = np.flatnonzero(~twice.duplicated(key))
+        differs = {}
+        for name in _content(twice):
+            values = pd.factorize(twice[name], use_na_sentinel=False)[0]
+            differs[name] = np.maximum.reduceat(values, begins) != np.minimum.reduceat(values, begins)
+        origins = [_origin(row) for row in twice[["src_file", "src_sheet", "src_row"]].to_dict("records")]
+        for i, rows in enumerate(np.split(np.arange(len(twice)), begins[1:])):
+            differing = [name for name, different in differs.items() if different[i]]
+            where = " and ".join(origins[row] for row in rows)
             reason = f"the patient stands in {where} with different {', '.join(differing)}"
-            faults.extend(Fault(table, row, None, reason, "patient") for row in rows.index)
+            faults.extend(Fault(table, int(twice.index[row]), None, reason, "patient") for row in rows)
     return faults
 
 
 def orphan_rows(t: Tables) -> list[Fault]:
     """Rows of a patient whom no ``patients`` export of the site knows."""
     faults = []
-    # 12 for 0012: a spreadsheet ate the zeros; the hint helps to mend it, the row is not matched by guess
-    bare = {_without_zeros(name): name for name in sorted(t.seen)}
+    bare: dict[str, str] | None = None
+    known = np.zeros(len(t.roster.names), dtype=bool)
+    known[t.seen] = True
     for table, frame in t.tables.items():
         if table == "patients":
             continue
-        for row in frame[~frame["USUBJID"].isin(t.seen)].itertuples():
-            near = bare.get(_without_zeros(row.USUBJID))
+        orphans = frame[~known[frame["USUBJID"].to_numpy()]]
+        if bare is None and len(orphans):
+            # 12 for 0012: a spreadsheet ate the zeros; the hint helps to mend it, the row is not matched by guess
+            bare = {_without_zeros(name): name for name in t.roster.names[t.seen]}
+        for row, number in orphans["USUBJID"].items():
+            near = (bare or {}).get(_without_zeros(t.name(number)))
             hint = f"; {near.split('-', 2)[2]!r} differs by leading zeros only" if near else ""
-            faults.append(
-                Fault(
-                    table, row.Index, "subject_id", f"no patient {row.subject_id!r} in the patients table{hint}", "row"
-                )
-            )
+            subject = t.roster.subject_ids[number]
+            faults.append(Fault(table, row, "subject_id", f"no patient {subject!r} in the patients table{hint}", "row"))
     return faults
 
 
@@ -205,9 +254,9 @@ def impossible_values(t: Tables) -> list[Fault]:
                 )
             )
     patients = t.tables["patients"]
-    dated = _dated(t, "birth_date")
     reference = patients["USUBJID"].map(index_rfa(t.tables["ablations"]))
-    reference = reference.fillna(patients["USUBJID"].map(dated.groupby("USUBJID")["date"].min()))
+    without = patients.loc[reference.isna() & patients["birth_date"].notna(), "USUBJID"]
+    reference = reference.fillna(patients["USUBJID"].map(_earliest(t, without)))
     age = (reference - patients["birth_date"]).dt.days / 365.25
     faults.extend(
         Fault("patients", row, "birth_date", f"the patient would be {years:.0f} years old at time zero", "value")
@@ -252,70 +301,63 @@ def future_dates(t: Tables) -> list[Fault]:
     return faults
 
 
-def _dated(t: Tables, reference: str) -> pd.DataFrame:
-    """Return every date of every patient, long, with the patient's own `reference` date beside it."""
-    patients = t.tables["patients"]
-    own = patients.set_index("USUBJID")[reference]
-    parts = []
-    for table, columns in DATE_COLUMNS.items():
-        frame = t.tables[table]
-        for column in columns:
-            if table == "patients" and column == reference:
-                continue
-            part = pd.DataFrame(
-                {
-                    "USUBJID": frame["USUBJID"],
-                    "table": table,
-                    "column": column,
-                    "row": frame.index,
-                    "date": frame[column],
-                    "reference": frame["USUBJID"].map(own).astype("datetime64[s]"),
-                }
-            )
-            parts.append(part.dropna(subset=["date", "reference"]))
-    return pd.concat(parts, ignore_index=True)
+def _earliest(t: Tables, patients: pd.Series) -> pd.Series:
+    """Return the earliest date on record, but for the birth, of each of a few `patients`."""
+    dates = [
+        frame.loc[frame["USUBJID"].isin(patients), ["USUBJID", column]].rename(columns={column: "date"})
+        for table, frame in t.tables.items()
+        for column in DATE_COLUMNS[table]
+        if column != "birth_date"
+    ]
+    return pd.concat(dates, ignore_index=True).groupby("USUBJID")["date"].min()
 
 
 def _against_reference(
-    t: Tables, reference: str, wrong: Callable[[pd.DataFrame], pd.Series], words: str
+    t: Tables, reference: str, wrong: Callable[[np.ndarray, np.ndarray], np.ndarray], words: str
 ) -> list[Fault]:
     """Return faults of dates on the wrong side of a patient's own `reference` date.
 
     When more than half of a patient's dates contradict the one date, the one date is the wrong one.
     """
-    dated = _dated(t, reference)
-    dated = dated[dated["column"] != "birth_date"]
-    bad = wrong(dated)
-    share = bad.groupby(dated["USUBJID"]).mean()
-    count = bad.groupby(dated["USUBJID"]).agg(["sum", "size"])
-    mistaken = set(share.index[share > 0.5])
-    faults = [
-        Fault(
-            row.table,
-            row.row,
-            row.column,
-            f"{_day(row.date)} is {words} on {_day(row.reference)}",
-            _costs(row.table, row.column),
-        )
-        for row in dated[bad & ~dated["USUBJID"].isin(mistaken)].itertuples()
-    ]
     patients = t.tables["patients"]
-    for row in patients[patients["USUBJID"].isin(mistaken)].itertuples():
-        contradicting, of = count.loc[row.USUBJID]
-        day = _day(getattr(row, reference))
-        reason = f"{contradicting} of the patient's {of} other dates are {words} on {day}: this date is the wrong one"
-        faults.append(Fault("patients", row.Index, reference, reason, "value"))
+    own = np.full(len(t.roster.names), np.datetime64("NaT", "s"))
+    own[patients["USUBJID"].to_numpy()] = patients[reference].to_numpy()
+    dates, contradicting = (np.zeros(len(own), dtype=np.int64) for _ in range(2))
+    bad: list[tuple[str, str, np.ndarray]] = []
+    for table, columns in DATE_COLUMNS.items():
+        frame = t.tables[table]
+        number = frame["USUBJID"].to_numpy()
+        due = own[number]
+        for column in columns:
+            if column in ("birth_date", reference):
+                continue
+            date = frame[column].to_numpy()
+            dates += np.bincount(number[~np.isnat(date) & ~np.isnat(due)], minlength=len(own))
+            rows = np.flatnonzero(wrong(date, due))  # a missing date is on neither side
+            contradicting += np.bincount(number[rows], minlength=len(own))
+            bad.append((table, column, rows))
+    mistaken = 2 * contradicting > dates
+    faults = []
+    for table, column, rows in bad:
+        for row, date, number in t.tables[table].iloc[rows][[column, "USUBJID"]].itertuples(name=None):
+            if not mistaken[number]:
+                reason = f"{_day(date)} is {words} on {_day(pd.Timestamp(own[number]))}"
+                faults.append(Fault(table, row, column, reason, _costs(table, column)))
+    for row, number in patients.loc[mistaken[patients["USUBJID"].to_numpy()], "USUBJID"].items():
+        told = f"{contradicting[number]} of the patient's {dates[number]} other dates are {words}"
+        reason = f"{told} on {_day(pd.Timestamp(own[number]))}: this date is the wrong one"
+        faults.append(Fault("patients", row, reference, reason, "value"))
     return faults
 
 
 def dates_before_birth(t: Tables) -> list[Fault]:
     """Dates before the patient's birth; if most are, the birth date."""
-    return _against_reference(t, "birth_date", lambda d: d["date"] < d["reference"], "before the birth")
+    return _against_reference(t, "birth_date", np.less, "before the birth")
 
 
 def dates_after_death(t: Tables) -> list[Fault]:
     """Dates after the patient's death; if most are, the date of death."""
-    return _against_reference(t, "death_date", lambda d: d["date"] > d["reference"], "after the death")
+    return _against_reference(t, "death_date", np.greater, "after the death")
 
 
 def ends_before_starts(t: Tables) -> list[Fault]:
@@ -360,10 +402,11 @@ def complications_before_session(t: Tables) -> list[Fault]:
 
 def unreadable_tumour_lists(t: Tables) -> list[Fault]:
     """Texts of ``ltp_tumours`` that are no list of tumour numbers."""
+    texts = t.tables["imaging"]["ltp_tumours"]
+    unreadable = [text for text in texts.cat.categories if tumours_named(text) is None]
     return [
         Fault("imaging", row, "ltp_tumours", f"{text!r} is no list of tumour numbers such as '2' or '1+3'", "value")
-        for row, text in t.tables["imaging"]["ltp_tumours"].dropna().items()
-        if tumours_named(text) is None
+        for row, text in texts[texts.isin(unreadable)].items()
     ]
 
 
@@ -374,19 +417,25 @@ def unknown_tumours(t: Tables) -> list[Fault]:
     of the index session is not recorded, no number can be called unknown.
     """
     imaging, ablations = t.tables["imaging"], t.tables["ablations"]
-    named = imaging["ltp_tumours"].dropna().map(tumours_named).dropna()
+    named = imaging.loc[imaging["ltp_tumours"].notna(), ["USUBJID", "finding", "ltp_tumours"]]
     if named.empty:
         return []
     index_date = ablations["USUBJID"].map(index_rfa(ablations))
     session = ablations[(ablations["ablation_date"] == index_date).to_numpy(dtype=bool)]
-    treated = session.groupby("USUBJID")["tumour_no"].agg(list)
+    session = session[session["USUBJID"].isin(named["USUBJID"])]
+    treated: dict[int, list] = {}
+    for number, tumour in zip(session["USUBJID"].tolist(), session["tumour_no"].tolist(), strict=True):
+        treated.setdefault(number, []).append(tumour)
+    tumours_of = {text: tumours_named(text) for text in named["ltp_tumours"].unique()}
     faults = []
-    for row, numbers in named.items():
-        subject, finding = imaging.at[row, "USUBJID"], imaging.at[row, "finding"]
+    for row, subject, finding, text in named.itertuples(name=None):
+        numbers = tumours_of[text]
+        if numbers is None:
+            continue
         known = treated.get(subject, [])
         if pd.isna(finding) or "LTP" not in finding.split("+"):
             reason = f"tumours are named, yet the finding is {'missing' if pd.isna(finding) else finding!r}"
-        elif known and all(pd.notna(number) for number in known) and not numbers <= set(known):
+        elif known and all(number is not pd.NA for number in known) and not numbers <= set(known):
             strangers = ", ".join(str(number) for number in sorted(numbers - set(known)))
             reason = f"the index session treated no tumour {strangers}, only " + ", ".join(
                 str(number) for number in sorted(set(known))
@@ -456,9 +505,10 @@ def rows_without_key(t: Tables) -> list[Fault]:
     faults = []
     for table, columns in KEY_COLUMNS.items():
         frame = t.tables[table]
-        lacking = frame[list(columns)].isna()
-        for row in frame.index[lacking.any(axis=1)]:
-            names = [name for name in columns if lacking.at[row, name]]
+        lacking = {name: frame[name].isna().to_numpy() for name in columns}
+        for i in np.flatnonzero(np.logical_or.reduce(list(lacking.values()))):
+            row = int(frame.index[i])
+            names = [name for name in columns if lacking[name][i]]
             faults.append(Fault(table, row, names[0], f"the row cannot be used without {' and '.join(names)}", "row"))
     return faults
 
@@ -471,12 +521,11 @@ def decisive_rows_lost(t: Tables) -> list[Fault]:
       do not overlap, its end) shows that it was not the first: it may have decided the arm.
     - An examination that showed recurrence: it may have been the first recurrence.
     """
-    patients = t.tables["patients"].drop_duplicates("USUBJID").set_index("USUBJID", drop=False)
     labels = pd.Series(t.tables["patients"].index, index=t.tables["patients"]["USUBJID"])
-    reasons: dict[str, str] = {}
+    reasons: dict[int, str] = {}
 
     def lose(rows: pd.DataFrame, what: str) -> None:
-        for _, row in rows.iterrows():
+        for row in rows.to_dict("records"):
             reasons.setdefault(row["USUBJID"], f"{_origin(row)} was quarantined ({row['rule']}): {what}")
 
     lose(_lost(t, "ablations"), "it may have been the index RFA")
@@ -493,7 +542,7 @@ def decisive_rows_lost(t: Tables) -> list[Fault]:
     return [
         Fault("patients", int(labels[name]), None, reason, "patient")
         for name, reason in sorted(reasons.items())
-        if name in patients.index
+        if name in labels.index
     ]
 
 
@@ -525,9 +574,9 @@ def results_without_uln(t: Tables) -> list[Fault]:
     Where a site states no ULN of a test at all, its first result stands for all of them.
     """
     labs = t.tables["labs"]
-    graded = labs[(labs["test"].isin(GRADED_BY_ULN) & labs["value"].notna()).fillna(False)]
+    graded = labs.loc[labs["test"].isin(GRADED_BY_ULN) & labs["value"].notna(), ["site", "test", "uln"]]
     faults = []
-    for (site, test), rows in graded.groupby(["site", "test"], sort=True):
+    for (site, test), rows in graded.groupby(["site", "test"], sort=True, observed=True):
         lacking = rows.index[rows["uln"].isna()]
         if len(lacking) == len(rows) > 1:
             reason = f"{site} states no upper limit of normal with any of its {len(rows)} results of {test}"
@@ -539,7 +588,7 @@ def results_without_uln(t: Tables) -> list[Fault]:
 
 
 def _lost(t: Tables, table: str) -> pd.DataFrame:
-    lost = t.lost.get(table, t.tables[table].iloc[:0].assign(rule=pd.Series(dtype="string")))
+    lost = t.lost[table]
     return lost[~lost["rule"].isin(["exact_duplicate", "orphan_row"])]
 
 

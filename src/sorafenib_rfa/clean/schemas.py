@@ -8,6 +8,7 @@ import pandas as pd
 
 from sorafenib_rfa.clean.plausibility import COLUMN_BOUNDS, LAB_BOUNDS
 from sorafenib_rfa.clean.rules import KEY_COLUMNS
+from sorafenib_rfa.coded import ROW_GROUP, decoded
 from sorafenib_rfa.config.models import CohortConfig
 from sorafenib_rfa.ingest.tables import DTYPES, ORIGIN, TABLES, table_columns
 from sorafenib_rfa.vocabulary import LAB_TESTS
@@ -73,7 +74,7 @@ def _labs_in_bounds(labs: pd.DataFrame) -> pd.Series:
 
 
 def validate_clean(tables: dict[str, pd.DataFrame], cohort: CohortConfig) -> None:
-    """Check every clean table against its schema.
+    """Check every clean table against its schema; tables of codes a part after the other, so that text needs no memory.
 
     Raises
     ------
@@ -84,15 +85,23 @@ def validate_clean(tables: dict[str, pd.DataFrame], cohort: CohortConfig) -> Non
 
     failures = []
     for table in TABLES:
-        try:
-            clean_schema(table, cohort).validate(tables[table], lazy=True)
-        except pandera.errors.SchemaErrors as error:
-            cases = error.failure_cases
-            for (column, check), group in cases.groupby(["column", "check"], dropna=False, sort=True):
-                failures.append(
-                    f"{table}.{column}: {check} fails for {len(group)} rows, e.g. {group['failure_case'].iloc[0]!r}"
-                )
+        schema, frame = clean_schema(table, cohort), tables[table]
+        twice = int(frame.duplicated(_UNIQUE[table]).sum()) if table in _UNIQUE and len(frame) > ROW_GROUP else 0
+        if twice:
+            failures.append(f"{table}: {twice} rows have the key of an earlier one")
+        for start in range(0, max(len(frame), 1), ROW_GROUP):
+            try:
+                schema.validate(decoded(frame.iloc[start : start + ROW_GROUP]), lazy=True)
+            except pandera.errors.SchemaErrors as error:
+                failures += _failures(table, error.failure_cases)
     if failures:
         raise AssertionError(
             "cleaning let through what it should not (a defect, not your data):\n" + "\n".join(failures)
         )
+
+
+def _failures(table: str, cases: pd.DataFrame) -> list[str]:
+    return [
+        f"{table}.{column}: {check} fails for {len(group)} rows, e.g. {group['failure_case'].iloc[0]!r}"
+        for (column, check), group in cases.groupby(["column", "check"], dropna=False, sort=True)
+    ]
