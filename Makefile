@@ -6,6 +6,7 @@
 #   make paper PROFILE=slurm   the same on a cluster: profiles/README.md; works with all four
 #   make wheelhouse   on a node with internet: all packages into wheelhouse/; elsewhere then make paper WHEELHOUSE=wheelhouse
 #   make test         check the code
+#   make cluster-test check what happens on a cluster, on a real Slurm on this machine (docs/cluster.md)
 #   make crosscheck   recompute the reference values in R (needs R with survival, cmprsk, MatchIt, metafor, mets and survey)
 #   make bench        measure
 #   make clean        remove everything that is built
@@ -38,11 +39,16 @@ unexport PYTHONPATH
 
 # In a clone that came with results, those that match this tree are taken over instead of being made again.
 paper audit release validation_study: environment $(if $(PROFILE),$(VENV)/.executor-$(PROFILE))
+	test ! -d .snakemake/incomplete || $(BIN)/python -m sorafenib_rfa.cluster.earlier_run
 	test -d .snakemake/metadata || test -z "$(wildcard results/*/records)" || $(BIN)/sorafenib-rfa adopt
 	$(BIN)/snakemake $@ $(PROFILES) $(ARGS)
 
 test: environment-dev lint
 	$(BIN)/pytest -n 2 --dist loadfile $(ARGS)
+
+# A real Slurm on this machine, brought up by the tests and taken down again; needs slurm-wlm and munge.
+cluster-test: environment-dev
+	$(BIN)/pytest -n 2 --dist loadfile tests/cluster $(ARGS)
 
 lint: environment-dev
 	$(BIN)/ruff check .

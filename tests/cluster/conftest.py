@@ -27,23 +27,31 @@ class LoginNode:
         return {**self.environment.environment(), "SLURM_CONF": str(self.slurm.config), "PATH": path}
 
     def start(self, folder, *command):
-        """Start a command in a folder; everything it says goes to one pipe."""
-        return subprocess.Popen(
-            [str(part) for part in command],
-            cwd=folder,
-            env=self.variables(),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        )
+        """Start a command in a folder; what it says goes to a file there, so that it never waits for a reader."""
+        with (folder / "said.txt").open("w") as said:
+            return subprocess.Popen(
+                [str(part) for part in command],
+                cwd=folder,
+                env=self.variables(),
+                stdin=subprocess.DEVNULL,
+                stdout=said,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def end(self, process, folder, seconds=600):
+        """Wait until a command started in a folder has ended; return its exit code and what it said."""
+        try:
+            process.wait(timeout=seconds)
+        finally:
+            process.kill()
+        return process.returncode, (folder / "said.txt").read_text()
 
     def run(self, folder, *command, check=True):
         """Run a command in a folder; return its exit code and what it said."""
-        process = self.start(folder, *command)
-        said, _ = process.communicate(timeout=900)
-        assert not check or process.returncode == 0, said
-        return process.returncode, said
+        code, said = self.end(self.start(folder, *command), folder)
+        assert not check or code == 0, said
+        return code, said
 
     def snakemake(self, *arguments, profiles):
         """Return the command line with the shipped profile, as `make PROFILE=slurm` puts it together."""

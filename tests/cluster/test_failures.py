@@ -1,7 +1,7 @@
 """What becomes of jobs that do not end well: small jobs, the shipped profile, real Slurm."""
 
 import re
-import signal
+import sys
 import time
 from pathlib import Path
 
@@ -97,8 +97,6 @@ def until(ready, seconds=120):
 @pytest.fixture(scope="module")
 def run(slurm, login_node, profiles, tmp_path_factory):
     """One run in which jobs fail in every way: exit code, what was said, folder, and Slurm's jobs of it."""
-    import sys
-
     folder = tmp_path_factory.mktemp("failures")
     (folder / "Snakefile").write_text(SNAKEFILE.format(root=ROOT, python=sys.executable), encoding="utf-8")
     known = {job["id"] for job in slurm.jobs()}
@@ -108,12 +106,11 @@ def run(slurm, login_node, profiles, tmp_path_factory):
         slurm.crash_node("n2")
         until((folder / "logs/cancelled.log").exists)
         slurm.run("scancel", until(lambda: running(slurm, "cancelled")))
-        said, _ = process.communicate(timeout=400)
+        code, said = login_node.end(process, folder)
     finally:
-        if process.poll() is None:
-            process.send_signal(signal.SIGKILL)
+        process.kill()
         slurm.recover_node("n2")
-    return process.returncode, said, folder, [job for job in slurm.jobs() if job["id"] not in known]
+    return code, said, folder, [job for job in slurm.jobs() if job["id"] not in known]
 
 
 def attempts(run, rule):
