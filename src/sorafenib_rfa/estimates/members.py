@@ -280,7 +280,7 @@ def members_of(root: Path, cohort: str, ard_id: str) -> pd.DataFrame:
     return pd.read_parquet(path, filters=[("ard_id", "==", ard_id)])
 
 
-def raw_rows(root: Path, cohort: str, of: str | Iterable[str]) -> pd.DataFrame:
+def raw_rows(root: Path, cohort: str, of: str | Iterable[str], *, places: pd.DataFrame | None = None) -> pd.DataFrame:
     """Return the rows of raw files behind a count, or behind patients.
 
     Parameters
@@ -291,6 +291,8 @@ def raw_rows(root: Path, cohort: str, of: str | Iterable[str]) -> pd.DataFrame:
         Its name.
     of : str or iterable of str
         The id of a count, or USUBJIDs.
+    places : DataFrame, optional
+        What :func:`places_of_rows` returns of the cohort, for who asks of many counts of rows.
 
     Returns
     -------
@@ -306,7 +308,8 @@ def raw_rows(root: Path, cohort: str, of: str | Iterable[str]) -> pd.DataFrame:
             return _of_studies(members)
         of_patients = of.startswith(("flow.patients.", "flow.step.")) or members["src_row"].isna().all()
         if not of_patients:
-            return _of_rows(root, cohort, members)
+            known = places_of_rows(root, cohort) if places is None else places
+            return _sorted(members.merge(known, on=_ORIGIN, how="left"))
         of = members["USUBJID"]
     if not (_cohort_folder(root, cohort) / "clean").is_dir():
         members = pd.read_parquet(_cohort_folder(root, cohort) / "ard/members.parquet")
@@ -338,8 +341,14 @@ def _of_patients(root: Path, cohort: str, subjects: set[str]) -> pd.DataFrame:
     return _sorted(pd.concat(found, ignore_index=True))
 
 
-def _of_rows(root: Path, cohort: str, members: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows of members with their table and site, which the quarantine and clean tables know."""
+def places_of_rows(root: Path, cohort: str) -> pd.DataFrame:
+    """Return table and site of each row of a raw file, which the quarantine and clean tables know.
+
+    Returns
+    -------
+    DataFrame
+        ``site, table, src_file, src_sheet, src_row``.
+    """
     folder = _cohort_folder(root, cohort)
     columns = ["site", "table", "file", "sheet", "row"]
     known = [
@@ -351,8 +360,7 @@ def _of_rows(root: Path, cohort: str, members: pd.DataFrame) -> pd.DataFrame:
     for table, file in (*((table, table) for table in RAW_TABLES), ("ablations", "incomplete_ablations")):
         rows = pd.read_parquet(folder / f"clean/{file}.parquet", columns=["site", *_ORIGIN])
         known.append(rows.assign(table=table))
-    tables = pd.concat(known, ignore_index=True).drop_duplicates(["table", *_ORIGIN])
-    return _sorted(members.merge(tables, on=_ORIGIN, how="left"))
+    return pd.concat(known, ignore_index=True).drop_duplicates(["table", *_ORIGIN])
 
 
 def _sorted(rows: pd.DataFrame) -> pd.DataFrame:

@@ -90,6 +90,7 @@ class Tree:
     _counts: dict[str, Any] = field(default_factory=dict, init=False)
     _members: dict[str, Any] = field(default_factory=dict, init=False)
     _patients: dict[str, pd.DataFrame] = field(default_factory=dict, init=False)
+    _places: dict[str, pd.DataFrame] = field(default_factory=dict, init=False)
 
     @cached_property
     def built(self) -> Records:
@@ -196,7 +197,7 @@ class Tree:
 
         The first has ``USUBJID, src_file, src_row``, the second the columns of ``estimates.members.raw_rows``.
         """
-        from sorafenib_rfa.estimates.members import raw_rows
+        from sorafenib_rfa.estimates.members import places_of_rows, raw_rows
 
         if cohort not in self._members:
             import pandas as pd
@@ -208,7 +209,9 @@ class Tree:
         if members.empty and self.ard(cohort)[ard_id]["value"] != 0:
             return None
         if counts_rows(ard_id, members):
-            return members, raw_rows(self.root, cohort, ard_id)
+            if cohort not in self._places and (self.root / f"results/{cohort}/clean").is_dir():
+                self._places[cohort] = places_of_rows(self.root, cohort)
+            return members, raw_rows(self.root, cohort, ard_id, places=self._places.get(cohort))
         if cohort not in self._patients:  # once for all counts: each reads the same dozens of files otherwise
             everybody = frame["USUBJID"].dropna().unique()
             self._patients[cohort] = raw_rows(self.root, cohort, everybody.tolist())
