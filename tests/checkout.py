@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -97,11 +98,27 @@ def _quick_plan(plan):
     plan["sensitivity"]["specifications"]["imputations"] = 2
 
 
+NOTEBOOKS = ("cohort", "efficacy", "safety")
+"""Notebooks that the synthetic cohort of a copy has; all of them are run by tests/unit/test_notebooks.py."""
+
+
+def _reword(path, pattern, text):
+    """Replace what a pattern finds in a file; it must be there once."""
+    content, times = re.subn(pattern, text, path.read_text(encoding="utf-8"), flags=re.M)
+    assert times == 1, (path, pattern)
+    path.write_text(content, encoding="utf-8")
+
+
 def copy_of_repository(folder, screened):
-    """Copy the repository to `folder` with a synthetic cohort of `screened` patients and a quick plan."""
+    """Copy the repository to `folder` with a synthetic cohort of `screened` patients and quick plans."""
     shutil.copytree(ROOT, folder, ignore=shutil.ignore_patterns(*BUILT))
     edit_yaml(folder / "config/cohorts/synthetic/simulation.yaml", lambda content: content.update(size=screened))
     edit_yaml(folder / "config/plan.yaml", _quick_plan)
+    notebooks = folder / "config/cohorts/synthetic/cohort.yaml"
+    _reword(notebooks, r"^notebooks: \[[^]]+\]$", f"notebooks: [{', '.join(NOTEBOOKS)}]")
+    truth = folder / "workflow/rules/validation.smk"
+    _reword(truth, r"(?<=\bscreened=)40000(?=,$)", "4000")
+    _reword(truth, r"(?<=\bscreened_for_harms=)10000(?=,$)", "1000")
     return Checkout(folder)
 
 

@@ -5,13 +5,11 @@ import re
 from pathlib import Path
 
 import pytest
-import yaml
 
-from tests.checkout import ROOT
+from tests.checkout import NOTEBOOKS, ROOT
 
 pytestmark = [pytest.mark.workflow, pytest.mark.slow]
 
-COHORT = yaml.safe_load((ROOT / "config/cohorts/synthetic/cohort.yaml").read_text(encoding="utf-8"))
 PARTS = (
     *("ablation", "baseline", "benefit_risk", "efficacy", "exposure", "flow", "liver", "repeat_rfa", "safety"),
     *("sensitivity", "subgroups", "target_trial", "time_to_event"),
@@ -28,7 +26,7 @@ DOWNSTREAM_OF_CLEAN = [
     "make_tables_of_synthetic",
     "paper",
     "render_manuscript",
-    *(f"run_notebook {name}" for name in COHORT["notebooks"]),
+    *(f"run_notebook {name}" for name in NOTEBOOKS),
     "validation_results",
 ]
 
@@ -163,10 +161,6 @@ HARMLESS = {
     "snakemake-interface-common": "as snakemake",
     "snakemake-interface-logger-plugins": "as snakemake",
     "snakemake-interface-storage-plugins": "as snakemake",
-    "black": "papermill sets the parameters cell with it, which is normalised",
-    "mypy-extensions": "as black",
-    "pathspec": "as black",
-    "pytokens": "as black",
     "cloudpickle": "pyarrow looks whether it is there",
     "numexpr": "pandas uses it from a million elements on",
     "hypothesis": "pandera looks whether it is there",
