@@ -39,7 +39,7 @@ unexport PYTHONPATH
 
 # In a clone that came with results, those that match this tree are taken over instead of being made again.
 paper audit release validation_study: environment $(if $(PROFILE),$(VENV)/.executor-$(PROFILE))
-	test ! -d .snakemake/incomplete || $(BIN)/python -m sorafenib_rfa.cluster.earlier_run
+	test -z "$$(find .snakemake/incomplete -type f -print -quit 2>/dev/null)" || $(BIN)/python -m sorafenib_rfa.cluster.earlier_run
 	test -d .snakemake/metadata || test -z "$(wildcard results/*/records)" || $(BIN)/sorafenib-rfa adopt
 	$(BIN)/snakemake $@ $(PROFILES) $(ARGS)
 

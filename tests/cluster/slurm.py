@@ -185,7 +185,7 @@ class Slurm:
         """Kill the job steps of a node, then what runs in them: a step that outlives its job would report its end."""
         mark = f"SLURMD_NODENAME={node}\0".encode()
         ours = f"SLURM_CONF={self.config}\0".encode()
-        spool = str(self.folder / "spool" / node)
+        log = str(self.folder / "log" / f"{node}.log")
         steps, inside = [], []
         for process in Path("/proc").glob("[0-9]*"):
             with suppress(OSError):
@@ -193,7 +193,7 @@ class Slurm:
                 if ours not in environment:
                     continue
                 if (process / "comm").read_text().startswith("slurmstepd"):
-                    if mark in environment or self._step_of(process, spool):
+                    if self._holds(process, log):
                         steps.append(int(process.name))
                 elif mark in environment:
                     inside.append(int(process.name))
@@ -202,11 +202,11 @@ class Slurm:
                 os.kill(pid, signal.SIGKILL)
 
     @staticmethod
-    def _step_of(process: Path, spool: str) -> bool:
-        """Return whether a slurmstepd keeps its files in a node's spool."""
+    def _holds(process: Path, file: str) -> bool:
+        """Return whether a process has a file open: a step does not say whose node's it is, but writes to its log."""
         for handle in (process / "fd").iterdir():
             with suppress(OSError):
-                if os.readlink(handle).startswith(spool):
+                if os.readlink(handle) == file:
                     return True
         return False
 

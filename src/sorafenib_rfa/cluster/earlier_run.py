@@ -20,6 +20,10 @@ from sorafenib_rfa.records.whole import write_whole
 
 MARKERS = ".snakemake/incomplete"
 LOCKS = ".snakemake/locks"
+ENDED = frozenset(
+    ("BOOT_FAIL", "CANCELLED", "COMPLETED", "DEADLINE", "FAILED", "NODE_FAIL", "OUT_OF_MEMORY", "PREEMPTED", "TIMEOUT")
+)
+"""Slurm's words for jobs that do nothing any more."""
 _SECONDS = 60
 """A controller that does not answer keeps its commands waiting for minutes."""
 
@@ -76,7 +80,8 @@ def left_at_work(root: Path) -> list[Left]:
     """
     if not _marks(root):
         return []
-    command = ["squeue", "--noheader", f"--user={getpass.getuser()}", "--format=%i|%T|%Z|%k"]
+    user, form = f"--user={getpass.getuser()}", "--format=%i|%T|%Z|%k"
+    command = ["squeue", "--noheader", "--states=all", user, form]  # by default those that are suspended are left out
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=_SECONDS)
     except FileNotFoundError:  # it was another cluster, or another machine of it
@@ -94,7 +99,8 @@ def left_at_work(root: Path) -> list[Left]:
     left = []
     for line in done.stdout.splitlines():
         slurm_id, state, folder, comment = line.strip().split("|", 3)
-        if comment.startswith("rule_") and Path(folder).resolve() == root.resolve():
+        ours = comment.startswith("rule_") and Path(folder).resolve() == root.resolve()
+        if ours and state not in ENDED:
             left.append(Left(slurm_id, state, comment.removeprefix("rule_").replace("_wildcards_", " ")))
     return left
 
