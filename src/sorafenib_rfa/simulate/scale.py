@@ -1,4 +1,4 @@
-"""A registry as large as one likes: the patients of the simulation, in sixteen centres that send delimited text.
+"""A registry of up to a million: the patients of the simulation, in sixteen centres that send delimited text.
 
 It serves to measure how time and memory grow with the data, and is analysed for nothing else. Patients are drawn in
 parts, each with random streams of its own, so that memory is bounded and no patient is a copy of another.
@@ -40,6 +40,9 @@ PART: Final = 20_000
 
 SMALLEST: Final = 240
 """Fewest patients of the whole: below, a centre may have none."""
+
+LARGEST: Final = 1_000_000
+"""Most patients of the whole: above, a centre's numbers would reach those of its planted rows that are nobody's."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +96,7 @@ def write_scale_exports(
     Raises
     ------
     ConfigError
-        If the parameters lack one of the centres, or the patients are too few for sixteen centres.
+        If the parameters lack one of the centres, or the patients are too few or too many for sixteen centres.
 
     Notes
     -----
@@ -101,13 +104,13 @@ def write_scale_exports(
     results after the index RFA and of other than six tests, and centres that send workbooks.
     """
     absent = [centre for centre in MODEL_CENTRES if centre not in parameters.centres]
-    if absent or patients < SMALLEST:
+    if absent or not SMALLEST <= patients <= LARGEST:
         raise ConfigError(
             Problem(
                 "the registry of scale cannot be simulated",
                 file="simulation.yaml",
                 found=f"no centre {', '.join(absent)}" if absent else f"{patients} patients",
-                expected=f"the centres {', '.join(MODEL_CENTRES)} and at least {SMALLEST} patients",
+                expected=f"the centres {', '.join(MODEL_CENTRES)} and {SMALLEST} to {LARGEST} patients",
             )
         )
     chosen = _with_centres(parameters)
