@@ -27,6 +27,8 @@ for _cohort, _chosen in STUDY.cohorts.items():
                 "benchmarks/rules/{cohort}/draw_figures.tsv"
             wildcard_constraints:
                 cohort=_cohort,
+            # the paper waits for its own cohort; others are drawn when a core has nothing else to do
+            priority: 0 if _cohort in COHORTS else -1
             conda:
                 ENVIRONMENT
             threads: 1

@@ -18,6 +18,8 @@ rule run_notebook:
         "logs/{cohort}/run_notebook/{notebook}.log",
     benchmark:
         "benchmarks/rules/{cohort}/run_notebook/{notebook}.tsv"
+    # nothing waits for a notebook, so the paper is rendered before
+    priority: -1
     conda:
         ENVIRONMENT
     threads: 1
