@@ -6,7 +6,7 @@ text: :func:`write_coded` writes the bytes that :func:`sorafenib_rfa.files.write
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -134,30 +134,54 @@ def write_coded(frame: pd.DataFrame, path: str | Path) -> None:
 
     Text is written out a row group at a time, so a large table never stands in memory as text.
     """
+    write_blocks([frame], decoded(frame.iloc[:0]).dtypes.to_dict(), path)
+
+
+def write_blocks(blocks: Iterable[pd.DataFrame], dtypes: Mapping[str, object], path: str | Path) -> None:
+    """Write tables of codes one below the other, as :func:`write_coded` writes their whole, which is never in memory.
+
+    Parameters
+    ----------
+    blocks : iterable of DataFrame
+        Their columns are those of `dtypes`, in order.
+    dtypes : mapping
+        Column -> dtype once decoded.
+    path : str or Path
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    schema = pa.Table.from_pandas(decoded(frame.iloc[:0]), preserve_index=False).schema
-    known = {
-        name: pa.array(column.cat.categories.astype(object), type=pa.string())
-        for name, column in frame.items()
-        if isinstance(column.dtype, pd.CategoricalDtype)
-    }
+    empty = pd.DataFrame({name: pd.Series([], dtype=dtype) for name, dtype in dtypes.items()})
+    schema = pa.Table.from_pandas(empty, preserve_index=False).schema
+    words_of: dict[str, tuple[pd.Index, pa.Array]] = {}
+
+    def arrow(rows: pd.DataFrame) -> pa.Table:
+        arrays = []
+        for field in schema:
+            column = rows[field.name]
+            if not isinstance(column.dtype, pd.CategoricalDtype):
+                arrays.append(pa.array(column, from_pandas=True).cast(field.type))
+                continue
+            texts = column.cat.categories
+            if words_of.get(field.name, (None, None))[0] is not texts:
+                words_of[field.name] = texts, pa.array(texts.astype(object), type=pa.string())
+            codes, words = column.cat.codes.to_numpy(), words_of[field.name][1]
+            arrays.append(pa.DictionaryArray.from_arrays(pa.array(codes, mask=codes < 0), words).cast(pa.string()))
+        return pa.Table.from_arrays(arrays, schema=schema)
+
     with pq.ParquetWriter(path, schema, compression="zstd") as writer:
-        for start in range(0, max(len(frame), 1), ROW_GROUP):
-            rows = frame.iloc[start : start + ROW_GROUP]
-            arrays = [
-                _texts(column, known[str(name)]) if name in known else pa.array(column, from_pandas=True)
-                for name, column in rows.items()
-            ]
-            table = pa.Table.from_arrays([a.cast(f.type) for a, f in zip(arrays, schema, strict=True)], schema=schema)
-            writer.write_table(table, row_group_size=ROW_GROUP)
-
-
-def _texts(column: pd.Series, known: pa.Array) -> pa.Array:
-    import pyarrow as pa
-
-    codes = column.cat.codes.to_numpy()
-    return pa.DictionaryArray.from_arrays(pa.array(codes, mask=codes < 0), known).cast(pa.string())
+        waiting: list[pa.Table] = [schema.empty_table()]
+        rows, written = 0, False
+        for block in blocks:
+            for start in range(0, len(block), ROW_GROUP):
+                waiting.append(arrow(block.iloc[start : start + ROW_GROUP]))
+                rows += len(waiting[-1])
+                if rows >= ROW_GROUP:
+                    whole = pa.concat_tables(waiting)
+                    writer.write_table(whole.slice(0, ROW_GROUP).combine_chunks(), row_group_size=ROW_GROUP)
+                    waiting = [whole.slice(ROW_GROUP)]
+                    rows, written = rows - ROW_GROUP, True
+        if rows or not written:
+            writer.write_table(pa.concat_tables(waiting).combine_chunks(), row_group_size=ROW_GROUP)

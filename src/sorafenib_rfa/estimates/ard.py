@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, cached_property
 from typing import Final
 
 import pandas as pd
 
-from sorafenib_rfa.estimates.counted import Counted, Members, counted, has_members, members_frame
+from sorafenib_rfa.estimates.counted import Counted, Known, Members, counted, has_members, member_blocks, members_frame
 
 ARD_COLUMNS: Final = (
     "ard_id",
@@ -81,6 +81,8 @@ class ArdBuilder:
         The rows added.
     counts : list of Counted
         Who or what each count counted.
+    known : Known
+        Whom their numbers stand for.
     """
 
     cohort: str
@@ -88,6 +90,7 @@ class ArdBuilder:
     record: str
     rows: list[dict] = field(default_factory=list)
     counts: list[Counted] = field(default_factory=list)
+    known: Known = field(default_factory=Known)
     _ids: set[str] = field(default_factory=set, init=False, repr=False)
 
     def add(
@@ -129,7 +132,7 @@ class ArdBuilder:
             raise ValueError(f"the ARD id {identifier!r} is given twice")
         self._ids.add(identifier)
         if has_members(self.part, stat_name, unit):
-            self.counts.append(counted(identifier, float(value), members))
+            self.counts.append(counted(identifier, float(value), members, self.known))
         self.rows.append(
             {
                 "ard_id": identifier,
@@ -158,7 +161,7 @@ class ArdBuilder:
 
     def estimates(self, curves: dict[str, pd.DataFrame]) -> Estimates:
         """Return what the part made: its rows, who was counted in them, and its curves."""
-        return Estimates(self.frame(), curves, members_frame(self.counts))
+        return Estimates(self.frame(), curves, self.counts, self.known)
 
 
 def as_ard(frame: pd.DataFrame) -> pd.DataFrame:
@@ -188,10 +191,16 @@ class Estimates:
         Its rows of the ARD.
     curves : dict of str to DataFrame
         Tidy curves for the figures, by name.
-    members : DataFrame
-        Who or what was counted (:data:`.counted.MEMBER_COLUMNS`).
+    counts, known
+        Who or what was counted, as :class:`ArdBuilder` keeps it.
     """
 
     ard: pd.DataFrame
     curves: dict[str, pd.DataFrame]
-    members: pd.DataFrame
+    counts: list[Counted]
+    known: Known
+
+    @cached_property
+    def members(self) -> pd.DataFrame:
+        """Who or what was counted (:data:`.counted.MEMBER_COLUMNS`), as one frame of text."""
+        return members_frame(member_blocks(self.counts, self.known))

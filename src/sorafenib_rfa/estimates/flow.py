@@ -7,6 +7,7 @@ import pandas as pd
 
 from sorafenib_rfa.arms import Arms, arms_of
 from sorafenib_rfa.clean.identity import usubjid
+from sorafenib_rfa.coded import encoded
 from sorafenib_rfa.config.models import CohortConfig
 from sorafenib_rfa.estimates.ard import ArdBuilder, Estimates
 
@@ -53,13 +54,13 @@ def estimate_flow(
     """
     _check_conservation(attrition, fates)
     ard = ArdBuilder(cohort_name, "flow", record)
-    fates = fates.astype(object)  # one block: it is sliced some hundred times
+    fates = encoded(fates)  # it is cut and counted some hundred times
     sites = sorted(fates["site"].dropna().astype(str).unique())
     arms = arms_of(cohort)
     _add_patients(ard, attrition, fates, sites, arms)
     flow = _add_steps(ard, attrition, fates, sites, arms)
     subjects = usubjid(cohort_name, quarantine["site"], quarantine["subject_id"])
-    _add_quarantine(ard, quarantine.assign(USUBJID=subjects), sites)
+    _add_quarantine(ard, encoded(quarantine.assign(USUBJID=subjects)), sites)
     return ard.estimates({"flow": flow})
 
 
@@ -94,7 +95,7 @@ def _add_patients(ard: ArdBuilder, attrition: pd.DataFrame, fates: pd.DataFrame,
 
     add_fates(fates, "all sites")
     for site in sites:
-        add_fates(fates[fates["site"].astype(str) == site], f"site {site}", variable="site", level=site)
+        add_fates(fates[fates["site"] == site], f"site {site}", variable="site", level=site)
 
     first, last = attrition["step_no"].min(), attrition["step_no"].max()
     for arm in _with_patients(attrition, arms):
@@ -134,7 +135,7 @@ def _add_steps(
     drawn: list[dict] = []
     numbers = attrition.drop_duplicates("step_id").set_index("step_id")["step_no"]
     # the analysed left at no step
-    left_at = fates["step_id"].map(numbers).astype("float64").fillna(float("inf")).to_numpy()
+    left_at = fates["step_id"].astype(object).map(numbers).astype("float64").fillna(float("inf")).to_numpy()
     seen = fates[["USUBJID", "src_file", "src_sheet", "src_row"]]
     everyone = np.ones(len(fates), dtype=bool)
     slices: list[tuple[str, str, np.ndarray, np.ndarray]] = [
@@ -205,6 +206,6 @@ def _add_quarantine(ard: ArdBuilder, quarantine: pd.DataFrame, sites: list[str])
     for rule, rows in quarantine.groupby(quarantine["rule"].astype(str), sort=True):
         add(rows, "quarantine_rule", f"rule {rule}", variable=str(rule))
     for site in sites:
-        add(quarantine[quarantine["site"].astype(str) == site], "quarantine_site", f"site {site}", variable=site)
+        add(quarantine[quarantine["site"] == site], "quarantine_site", f"site {site}", variable=site)
     for table, rows in quarantine.groupby(quarantine["table"].astype(str), sort=True):
         add(rows, "quarantine_table", f"table {table}", variable=str(table))

@@ -104,10 +104,12 @@ def write_estimates(estimates: Estimates, ard: str, members: str, curves: list[s
     """
     import pandas as pd
 
+    from sorafenib_rfa.coded import write_blocks
+    from sorafenib_rfa.estimates.counted import MEMBER_COLUMNS, member_blocks
     from sorafenib_rfa.files import write_parquet
 
     write_parquet(estimates.ard, ard)
-    write_parquet(estimates.members, members)
+    write_blocks(member_blocks(estimates.counts, estimates.known), MEMBER_COLUMNS, members)
     unasked = set(estimates.curves) - {Path(path).stem for path in curves}
     if unasked:
         raise ValueError(f"curves without a declared file: {sorted(unasked)}")
