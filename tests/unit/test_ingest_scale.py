@@ -21,7 +21,7 @@ from sorafenib_rfa.config.models import SiteConfig
 from sorafenib_rfa.errors import InputError
 from sorafenib_rfa.files import write_parquet
 from sorafenib_rfa.ingest import values as values_module
-from sorafenib_rfa.ingest.coded import constant, interleaved, joined
+from sorafenib_rfa.ingest.distinct import constant, interleaved, joined
 from sorafenib_rfa.ingest.readers import ExportFiles, UnreadableError
 
 DIRTY = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -45,7 +45,9 @@ def quarantined(frame: pd.DataFrame) -> list[tuple]:
 
 LINE_ENDS = st.sampled_from(["\n", "\r\n", "\r"])
 CELLS = st.one_of(
-    st.sampled_from(["", " ", "1", "a", "ä", "女", "\u2028", "\x0b", "\x85", '"x,y"', '"a\nb"', '"a""b"', "x;y", "'"]),
+    st.sampled_from(
+        ["", " ", "1", "a", "ä", "女", "\u2028", "\ufeff", "\x0b", "\x85", '"x,y"', '"a\nb"', '"a""b"', "x;y", "'"]
+    ),
     st.text(st.characters(exclude_characters='\r\n",\0', exclude_categories=["Cs"]), max_size=4),
 )
 
@@ -73,6 +75,10 @@ def delimited_texts(draw: st.DrawFn) -> str:
 @example("a,b\n1,2,\n3,4\n")
 @example("a,b\n\n")
 @example("a,b\r1,2\r\n3,4\n")
+@example("a\n\ufeffb\nc")
+@example("a\n\ufeff\n1\n")
+@example("a\n\ufeff")
+@example("a\n\n\ufeff\n1")
 @example("a,b\n1,\u2028\n\x0b2,3\x1c\n")
 def test_a_file_is_cut_into_the_same_rows_with_the_same_numbers(tmp_path: Path, text: str) -> None:
     (tmp_path / "t.csv").write_bytes(text.encode())
@@ -216,9 +222,9 @@ def test_dirty_wide_labs_are_read_as_cell_by_cell(tmp_path: Path, rows: list[tup
 def test_joined_columns_hold_each_tuple_once_and_give_the_rows_back(rows: list[tuple[int, int, int]]) -> None:
     import numpy as np
 
-    from sorafenib_rfa.ingest.coded import Coded
+    from sorafenib_rfa.ingest.distinct import Distinct
 
-    columns = [Coded(list("abcd"), np.array([row[k] for row in rows], dtype=np.int32)) for k in range(3)]
+    columns = [Distinct(list("abcd"), np.array([row[k] for row in rows], dtype=np.int32)) for k in range(3)]
     combined = joined(columns)
     assert [combined[i] for i in range(len(rows))] == [tuple("abcd"[k] for k in row) for row in rows]
     assert len(set(combined.values)) == len(combined.values) == len(set(rows))

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import pytest
 
-from sorafenib_rfa.ingest.coded import coded_cells
+from sorafenib_rfa.ingest.distinct import distinct_cells
 from sorafenib_rfa.ingest.text import UncalculatedFormula, normalise, render
 from sorafenib_rfa.ingest.units import LAB_UNITS, convert_lab, lab_unit
 from sorafenib_rfa.ingest.values import (
@@ -223,7 +223,7 @@ def test_each_distinct_cell_is_parsed_once_and_types_are_kept_apart() -> None:
         calls.append(cell)
         return Parsed(render(cell))  # type: ignore[arg-type]
 
-    column = coded_cells([1, 1.0, True, "1", 1, "1", None, None]).map(parse)
+    column = distinct_cells([1, 1.0, True, "1", 1, "1", None, None]).map(parse)
     assert [column[i].value for i in range(len(column))] == ["1", "1", "TRUE", "1", "1", "1", None, None]
     assert len(calls) == 5
 

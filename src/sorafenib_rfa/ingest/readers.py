@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sorafenib_rfa.errors import Problem
-from sorafenib_rfa.ingest.coded import Coded, Codes, coded_cells
+from sorafenib_rfa.ingest.distinct import Codes, Distinct, distinct_cells
 from sorafenib_rfa.ingest.text import Cell, UncalculatedFormula, did_you_mean, normalise, render
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class RawTable:
     ----------
     headers : tuple of str
         Header texts, normalised; empty where the header row has no text.
-    columns : dict of int to Coded
+    columns : dict of int to Distinct
         Position of a header that was asked for -> its cells.
     numbers : ndarray of int64, shape (n,)
         Row number of each row, as a person counts: the file's first line or row is 1.
@@ -69,7 +69,7 @@ class RawTable:
     """
 
     headers: tuple[str, ...]
-    columns: dict[int, Coded[Cell]]
+    columns: dict[int, Distinct[Cell]]
     numbers: np.ndarray
     ragged: list[RaggedRow] = field(default_factory=list)
     hint: str | None = None
@@ -291,7 +291,8 @@ def _cut_plain(data: bytes, header_row: int, delimiter: str, wanted: Collection[
     marks = np.flatnonzero(buffer == mark[0])
     fields = np.searchsorted(marks, ends) - np.searchsorted(marks, starts) + 1
     blank = (lengths == 0) | ((lengths == fields - 1) & (fields == width))
-    if not (blank | (fields == width)).all():
+    # a byte order mark between files put together is text; Arrow, given the lines below the header, would take it off
+    if not (blank | (fields == width)).all() or (len(starts) and data.startswith(codecs.BOM_UTF8, starts[0])):
         return None
     headers = tuple(normalise(cell) for cell in cells)
     numbers = np.arange(header_row + 1, header_row + 1 + len(ends), dtype=np.int64)
@@ -306,10 +307,10 @@ def _cut_plain(data: bytes, header_row: int, delimiter: str, wanted: Collection[
     return RawTable(headers, columns, numbers[~blank])
 
 
-_NO_CELLS: Coded[Cell] = Coded([], np.zeros(0, dtype=np.int32))
+_NO_CELLS: Distinct[Cell] = Distinct([], np.zeros(0, dtype=np.int32))
 
 
-def _arrow_columns(body: memoryview, delimiter: str, width: int, kept: Sequence[int]) -> dict[int, Coded[Cell]]:
+def _arrow_columns(body: memoryview, delimiter: str, width: int, kept: Sequence[int]) -> dict[int, Distinct[Cell]]:
     """Return columns of delimited UTF-8 without header and quotation marks, each cell as its text."""
     import pyarrow as pa
     from pyarrow import csv as arrow_csv
@@ -328,12 +329,12 @@ def _arrow_columns(body: memoryview, delimiter: str, width: int, kept: Sequence[
             check_utf8=False,
         ),
     )
-    columns: dict[int, Coded[Cell]] = {}
+    columns: dict[int, Distinct[Cell]] = {}
     for i in kept:
         column = table.column(names[i]).unify_dictionaries()
         codes = [chunk.indices.to_numpy(zero_copy_only=False) for chunk in column.chunks]
         texts = column.chunk(0).dictionary.to_pylist()
-        columns[i] = Coded([each or None for each in texts], np.concatenate(codes))
+        columns[i] = Distinct([each or None for each in texts], np.concatenate(codes))
     return columns
 
 
@@ -397,8 +398,8 @@ def _read_records(data: bytes, shown: str, header_row: int, delimiter: str, want
         ) from None
     if headers is None:
         raise UnreadableError(_no_header(shown, None, header_row, data.count(b"\n") + (not data.endswith(b"\n"))))
-    columns: dict[int, Coded[Cell]] = {
-        i: Coded([text or None for text in known], np.concatenate(column))
+    columns: dict[int, Distinct[Cell]] = {
+        i: Distinct([text or None for text in known], np.concatenate(column))
         for i, known, column in zip(kept, seen, codes, strict=True)
     }
     return RawTable(headers, columns, np.array(numbers, dtype=np.int64), ragged)
@@ -543,5 +544,5 @@ def _table_of_grid(grid: list[tuple], shown: str, sheet: str, header_row: int, w
         if any(cell is not None for cell in cells):
             rows.append(cells)
             numbers.append(number)
-    columns = {i: coded_cells([row[i] for row in rows]) for i, each in enumerate(headers) if each in wanted}
+    columns = {i: distinct_cells([row[i] for row in rows]) for i, each in enumerate(headers) if each in wanted}
     return RawTable(tuple(headers), columns, np.array(numbers, dtype=np.int64))

@@ -15,7 +15,7 @@ import numpy as np
 from sorafenib_rfa.config.models import CohortConfig, ColumnMap, SiteConfig, TableMap
 from sorafenib_rfa.errors import ConfigError, InputError, Problem
 from sorafenib_rfa.ingest.check import check_site, site_columns
-from sorafenib_rfa.ingest.coded import Coded, constant, interleaved, joined
+from sorafenib_rfa.ingest.distinct import Distinct, constant, interleaved, joined
 from sorafenib_rfa.ingest.readers import ExportFiles, RawTable, UnreadableError
 from sorafenib_rfa.ingest.tables import (
     DTYPES,
@@ -286,7 +286,7 @@ class _TableReader:
         elif self.table == "survival_times":
             frame = self._read_survival_times()
         else:
-            values: dict[str, Coded] = {"subject_id": self.subjects}
+            values: dict[str, Distinct] = {"subject_id": self.subjects}
             for name, column in self.columns.items():
                 if name != "subject_id":
                     values[name] = self._read_column(name, column)
@@ -295,7 +295,7 @@ class _TableReader:
         self.shared_entries.extend(sorted(self.entries, key=lambda entry: entry[row]))
         return frame
 
-    def _cells(self, name: str) -> Coded[Cell]:
+    def _cells(self, name: str) -> Distinct[Cell]:
         return self.source.columns[self.position[name]].take(self.usable)
 
     def _quarantine(
@@ -348,7 +348,7 @@ class _TableReader:
                 "row",
             )
         self.row_numbers = self.source.numbers[self.usable]
-        self.subjects: Coded[str | None] = parsed.take(self.usable).map(lambda subject: subject.value)
+        self.subjects: Distinct[str | None] = parsed.take(self.usable).map(lambda subject: subject.value)
 
     def _parser(self, name: str) -> Parser:
         """Return the parser of a mapped column."""
@@ -372,7 +372,7 @@ class _TableReader:
         factor = QUANTITIES[column.quantity][full.unit] if column.quantity and full.unit else Decimal(1)
         return number_parser(reader, factor, missing)
 
-    def _read_column(self, name: str, column: Column) -> Coded[Any]:
+    def _read_column(self, name: str, column: Column) -> Distinct[Any]:
         """Return the values of a canonical column; faulty cells become None and are quarantined."""
         if name in self.mapping.constants:
             return constant(self._constant(name, column), len(self.row_numbers))
@@ -418,7 +418,7 @@ class _TableReader:
             )
         return parsed.value
 
-    def _frame(self, values: Mapping[str, Coded[Any]], taken: np.ndarray) -> pd.DataFrame:
+    def _frame(self, values: Mapping[str, Distinct[Any]], taken: np.ndarray) -> pd.DataFrame:
         """Return the canonical table; `taken` says from which of the usable rows each of its rows comes."""
         import pandas as pd
 
@@ -473,12 +473,12 @@ class _TableReader:
             i = int(taken[k])
             for name, rule, reason in results[k].faults:
                 self._fault(i, name, cells[name][i], rule, reason, "value")
-        values: dict[str, Coded] = {"subject_id": self.subjects.take(taken), "sample_date": dates.take(taken)}
+        values: dict[str, Distinct] = {"subject_id": self.subjects.take(taken), "sample_date": dates.take(taken)}
         for position, name in enumerate(_LabResult._fields[:-1]):
             values[name] = results.map(lambda result, position=position: result[position])
         return self._frame(values, taken)
 
-    def _wide_results(self) -> tuple[np.ndarray, Coded[_LabResult]]:
+    def _wide_results(self) -> tuple[np.ndarray, Distinct[_LabResult]]:
         """Return one result a row and test that has a cell, in the order of rows, then of the declared tests."""
         assert self.mapping.wide_tests is not None
         parse = lab_parser(self.numbers, self.missing)
@@ -510,12 +510,12 @@ class _TableReader:
         """Return the unit of `test` that a spelling of this site means, or None."""
         return None if spelling is None else lab_unit(test, self.site.unit_names.get(spelling, spelling))
 
-    def _long_results(self) -> tuple[np.ndarray, Coded[_LabResult]]:
+    def _long_results(self) -> tuple[np.ndarray, Distinct[_LabResult]]:
         """Return one result a row whose test is known; the other rows are quarantined."""
         tests = self._long_tests()
         known = tests.where(lambda test: test is not None)
         taken = np.flatnonzero(known)
-        nothing: Coded[Any] = constant(None, len(self.row_numbers))
+        nothing: Distinct[Any] = constant(None, len(self.row_numbers))
         value_cells = self._cells("value")
         unit_cells = self._cells("unit") if "unit" in self.mapping.columns else nothing
         uln_cells = self._cells("uln") if "uln" in self.mapping.columns else nothing
@@ -575,7 +575,7 @@ class _TableReader:
 
         return read
 
-    def _long_tests(self) -> Coded[str | None]:
+    def _long_tests(self) -> Distinct[str | None]:
         """Return the PARAMCD of every row; rows with an unknown test are quarantined and None."""
         if "test" in self.mapping.constants:
             return constant(self.mapping.constants["test"], len(self.row_numbers))
@@ -621,12 +621,12 @@ def _lab_result(
     return _LabResult(test, value, canonical, uln, render(cell), spelling, below, faults)
 
 
-def _with_cell(cells: Coded[Cell], parse: Parser) -> Coded[tuple[Cell, Parsed]]:
+def _with_cell(cells: Distinct[Cell], parse: Parser) -> Distinct[tuple[Cell, Parsed]]:
     return cells.map(lambda cell: (cell, parse(cell)))
 
 
-def _without_none(results: Coded[_LabResult | None]) -> Coded[_LabResult]:
+def _without_none(results: Distinct[_LabResult | None]) -> Distinct[_LabResult]:
     """Return the same rows, none of which is None, without None among the values."""
     kept = np.array([value is not None for value in results.values], dtype=bool)
     renumbered = np.cumsum(kept) - 1
-    return Coded([value for value in results.values if value is not None], renumbered[results.codes])
+    return Distinct([value for value in results.values if value is not None], renumbered[results.codes])

@@ -1,6 +1,6 @@
 """Cells to values: one parser a kind, each returning a value or the rule and reason by which the cell fails.
 
-Parsers are pure functions of one cell, so a column is parsed by its distinct cells (:meth:`.coded.Coded.map`).
+Parsers are pure functions of one cell, so a column is parsed by its distinct cells (:meth:`.distinct.Distinct.map`).
 """
 
 from __future__ import annotations

@@ -2,7 +2,8 @@
 
 A column of an export holds few distinct texts (dates, codes, measured values). Kept as its distinct values and, for
 each row, which of them stands there, it takes four bytes a row, and whatever is done to a cell (normalising, parsing,
-converting, quoting) is done once for each distinct one.
+converting, quoting) is done once for each distinct one. Values here are whatever a cell can hold or be read as; the
+tables of later stages hold text in the same way, as pandas categories (:mod:`sorafenib_rfa.coded`).
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ U = TypeVar("U")
 
 
 @dataclass(frozen=True)
-class Coded(Generic[T]):
+class Distinct(Generic[T]):
     """A column: row i holds ``values[codes[i]]``.
 
     Attributes
@@ -44,13 +45,13 @@ class Coded(Generic[T]):
         """Return the value of one row."""
         return self.values[self.codes[row]]
 
-    def map(self, function: Callable[[T], U]) -> Coded[U]:
+    def map(self, function: Callable[[T], U]) -> Distinct[U]:
         """Return the column of ``function(value)``, called once for each distinct value."""
-        return Coded([function(value) for value in self.values], self.codes)
+        return Distinct([function(value) for value in self.values], self.codes)
 
-    def take(self, rows: np.ndarray) -> Coded[T]:
+    def take(self, rows: np.ndarray) -> Distinct[T]:
         """Return the rows at positions, or under a mask, `rows`."""
-        return Coded(self.values, self.codes[rows])
+        return Distinct(self.values, self.codes[rows])
 
     def where(self, condition: Callable[[T], bool]) -> np.ndarray:
         """Return the mask of the rows whose value fulfils `condition`, shape (n,)."""
@@ -72,22 +73,22 @@ class Coded(Generic[T]):
         return pd.array(list(self.values), dtype=dtype).take(self.codes)
 
 
-def constant(value: T, rows: int) -> Coded[T]:
+def constant(value: T, rows: int) -> Distinct[T]:
     """Return a column that holds `value` in each of its `rows`."""
-    return Coded([value], np.zeros(rows, dtype=np.int32))
+    return Distinct([value], np.zeros(rows, dtype=np.int32))
 
 
-def interleaved(columns: Sequence[Coded[T]]) -> Coded[T]:
+def interleaved(columns: Sequence[Distinct[T]]) -> Distinct[T]:
     """Return columns of one length as one: the first row's value in each, then the second row's, and so on."""
     values: list[T] = []
     codes = []
     for column in columns:
         codes.append(column.codes + np.int64(len(values)))
         values.extend(column.values)
-    return Coded(values, np.stack(codes, axis=1).ravel())
+    return Distinct(values, np.stack(codes, axis=1).ravel())
 
 
-def joined(columns: Sequence[Coded[Any]]) -> Coded[tuple]:
+def joined(columns: Sequence[Distinct[Any]]) -> Distinct[tuple]:
     """Return columns of one length as one of tuples; only tuples that occur become values."""
     import pandas as pd
 
@@ -99,7 +100,7 @@ def joined(columns: Sequence[Coded[Any]]) -> Coded[tuple]:
     # written backwards, so that the first row with a key stays
     first[key[::-1]] = np.arange(len(key))[::-1]
     rows = [[column.values[code] for code in column.codes[first]] for column in columns]
-    return Coded(list(zip(*rows, strict=True)), key)
+    return Distinct(list(zip(*rows, strict=True)), key)
 
 
 class Codes(dict[Any, int]):
@@ -111,9 +112,9 @@ class Codes(dict[Any, int]):
         return code
 
 
-def coded_cells(cells: Sequence[Cell]) -> Coded[Cell]:
+def distinct_cells(cells: Sequence[Cell]) -> Distinct[Cell]:
     """Return the column of typed cells; the type tells 1, 1.0 and True apart, which are equal and hash alike."""
     numbers = Codes()
     keys = (cell if cell is None or type(cell) is str else (type(cell), cell) for cell in cells)
     codes = np.fromiter(map(numbers.__getitem__, keys), dtype=np.int32, count=len(cells))
-    return Coded([key[1] if isinstance(key, tuple) else key for key in numbers], codes)
+    return Distinct([key[1] if isinstance(key, tuple) else key for key in numbers], codes)
