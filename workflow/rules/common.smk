@@ -86,6 +86,10 @@ MANUSCRIPT_SOURCES = sorted(
 )
 
 
+# Of use with `--sdm apptainer` only: the image that you build from envs/paper.def (docs/environments.md).
+container: "envs/paper.sif"
+
+
 wildcard_constraints:
     cohort="|".join(STUDY.cohorts),
     site=r"[a-z][a-z0-9_]*",
