@@ -395,7 +395,7 @@ def aea_readme_md(
 def _instructions(contents: Contents) -> str:
     """Return the steps; each make target is looked up, so that none is named that is not there."""
     makefile = (contents.root / "Makefile").read_text(encoding="utf-8")
-    lines = re.findall(r"^([a-z][a-z -]*):(?!=)", makefile, flags=re.MULTILINE)
+    lines = re.findall(r"^([a-z][a-z_ -]*):(?!=)", makefile, flags=re.MULTILINE)
     targets = {name for line in lines for name in line.split()}
     steps = {
         "paper": "sets up the environment and makes the paper: "
