@@ -19,7 +19,7 @@ from sorafenib_rfa.estimates.collect import collect_ard
 from sorafenib_rfa.files import write_csv, write_parquet
 from sorafenib_rfa.records.record import seal_of
 from sorafenib_rfa.validation import INTERVALS, SEAL, STORED, TABLE
-from sorafenib_rfa.validation.performance import performance
+from sorafenib_rfa.validation.performance import performance, write_intervals
 from sorafenib_rfa.validation.store import Declared, _differences, check, declared_study
 from sorafenib_rfa.validation.stored import PERFORMANCE, Stored, declaration, load_stored, study_ard
 
@@ -42,7 +42,7 @@ def shelf(tmp_path_factory) -> Path:
     table, intervals = performance([folder / "rows.parquet"], truths(), STUDY, level=0.95)
     (folder / "rows.parquet").unlink()
     write_csv(table, folder / TABLE)
-    write_parquet(intervals, folder / INTERVALS)
+    write_intervals(intervals, folder / INTERVALS)
     write_seal(folder, declaration(STUDY, PLAN, SIMULATION, regions()))
     return folder
 
@@ -82,7 +82,10 @@ def test_every_cell_and_measure_has_its_row_with_monte_carlo_limits(shelf):
     coverage = value(ard, f"{KEY}.coverage")
     assert coverage["value"] == pytest.approx(100 * row["coverage"])
     half = 1.959964 * 100 * row["coverage_mc_se"]
-    assert coverage["ci_high"] - coverage["value"] == pytest.approx(half, rel=1e-6)
+    assert coverage["value"] - coverage["ci_low"] == pytest.approx(half, rel=1e-6)
+    shares = ard[ard["stat_name"].isin(["coverage", "bias_eliminated_coverage", "rejection", "failed_percent"])]
+    assert shares["ci_low"].min() == 0
+    assert shares["ci_high"].max() == 100
     assert coverage["unit"] == "percent"
     assert value(ard, f"{KEY}.bias")["value"] == pytest.approx(row["bias"])
     assert "40 simulated cohorts" in value(ard, f"{KEY}.bias")["method"]

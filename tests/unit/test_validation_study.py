@@ -21,7 +21,7 @@ from sorafenib_rfa.files import write_csv, write_parquet
 from sorafenib_rfa.simulate import load_parameters, true_estimands
 from sorafenib_rfa.simulate.population import draw_plan, draw_population
 from sorafenib_rfa.validation.estimators import ESTIMATORS, cells
-from sorafenib_rfa.validation.performance import performance
+from sorafenib_rfa.validation.performance import performance, write_intervals
 from sorafenib_rfa.validation.study import METHODS, Cohort, analyse, cohorts_of, simulate_estimates
 from sorafenib_rfa.validation.truths import true_values
 from sorafenib_rfa.vocabulary import DAYS_PER_MONTH
@@ -157,7 +157,7 @@ def test_the_merged_result_is_the_same_bytes_however_the_cohorts_are_divided(div
             write_parquet(part, path)
         table, intervals = performance(paths, {"waning": truth("waning")}, small(), level=0.95)
         write_csv(table, folder / "table.csv")
-        write_parquet(intervals, folder / "intervals.parquet")
+        write_intervals(intervals, folder / "intervals.parquet")
         return (folder / "table.csv").read_bytes(), (folder / "intervals.parquet").read_bytes()
 
     one, other = tmp_path / "one", tmp_path / "other"

@@ -8,8 +8,8 @@ with job(snakemake) as this:
     import pandas as pd
 
     from sorafenib_rfa.config.models import Plan, StudyPlan
-    from sorafenib_rfa.files import write_csv, write_parquet
-    from sorafenib_rfa.validation.performance import performance
+    from sorafenib_rfa.files import write_csv
+    from sorafenib_rfa.validation.performance import performance, write_intervals
 
     table, intervals = performance(
         [Path(path) for path in snakemake.input.estimates],
@@ -18,4 +18,4 @@ with job(snakemake) as this:
         level=Plan.model_validate(snakemake.params.plan).confidence_level,
     )
     write_csv(table, snakemake.output.table)
-    write_parquet(intervals, snakemake.output.intervals)
+    write_intervals(intervals, snakemake.output.intervals)

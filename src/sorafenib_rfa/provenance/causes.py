@@ -76,7 +76,7 @@ def config_name(parameter: str, record: Record) -> str:
         "site_config": f"cohorts.{record.cohort}.sites.{site}",
         "sites": f"cohorts.{record.cohort}.sites",
         "cohorts": "cohorts",
-        "study": f"validation.plans.{record.wildcards.get('study', '')}",
+        "study": f"validation.plans.{record.wildcards.get('study', 'default')}",
     }
     return prefixes.get(top, top) + dot + rest
 

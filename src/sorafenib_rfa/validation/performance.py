@@ -391,7 +391,7 @@ def _shown(batch: Batch, found: NDArray[np.bool_], covers: NDArray[np.bool_]) ->
     return pd.DataFrame(
         {
             "cell": batch.cell[found][first].astype(np.int32),
-            "replicate": batch.replicate[found][first].astype(np.int32),
+            "replicate": batch.replicate[found][first].astype(np.int16),
             "estimate": batch.estimate[found][first].astype(np.float32),
             "std_err": batch.std_err[found][first].astype(np.float32),
             "covers": covers[first],
@@ -408,3 +408,22 @@ def _intervals(kept: Iterable[pd.DataFrame], layout: Layout) -> pd.DataFrame:
         column = values.astype(np.int32) if name == "screened" else pd.Categorical(values)
         frame.insert(0, name, column)
     return frame
+
+
+def write_intervals(intervals: pd.DataFrame, path: str | Path) -> None:
+    """Write the kept intervals as parquet, small: no dictionary of numbers that are all different."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(
+        pa.Table.from_pandas(intervals, preserve_index=False),
+        path,
+        compression="zstd",
+        use_dictionary=[name for name in KEY if name != "screened"],
+        column_encoding={
+            "replicate": "DELTA_BINARY_PACKED",
+            "estimate": "BYTE_STREAM_SPLIT",
+            "std_err": "BYTE_STREAM_SPLIT",
+        },
+    )

@@ -288,7 +288,10 @@ def _differences(stored: pd.DataFrame, again: pd.DataFrame, where: str) -> list[
     key = ["replicate", "endpoint", "estimator", "measure"]
     values = ["estimate", "std_err"]
     one, other = (
-        frame.astype({name: str for name in key[1:]}).set_index(key)[values].astype("float32").sort_index()
+        frame.astype({"replicate": int} | dict.fromkeys(key[1:], str))
+        .set_index(key)[values]
+        .astype("float32")
+        .sort_index()
         for frame in (stored, again)
     )
     if one.equals(other):

@@ -47,6 +47,10 @@ PERFORMANCE: Final = {
 }
 
 
+SHARES: Final = ("coverage", "bias_eliminated_coverage", "rejection", "failed_percent")
+"""Of :data:`PERFORMANCE` what is a share of cohorts: its Monte Carlo limits end at 0 and 100 percent."""
+
+
 @dataclass(frozen=True, eq=False)
 class Stored:
     """The stored result, as far as it is one of the declared study.
@@ -249,12 +253,13 @@ def study_ard(stored: Stored, study: StudyPlan, *, cohort_name: str, record: str
                 said = f"not estimable: {words}; " + (
                     "the truth is too near nought" if stat == "relative_bias" else "too few cohorts have an estimate"
                 )
+            low, high = value - z * error, value + z * error
             builder.add(
                 analysis,
                 stat,
                 value,
-                ci_low=value - z * error,
-                ci_high=value + z * error,
+                ci_low=max(low, 0.0) if stat in SHARES else low,
+                ci_high=min(high, 100.0) if stat in SHARES else high,
                 unit=unit or UNITS[row["measure"]],
                 method=said,
                 **common,
