@@ -330,7 +330,11 @@ class Plan(Strict):
     trim_scores: tuple[float, float] = Field(
         description="Patients with a propensity score outside are left out of the trimmed analysis."
     )
-    bootstrap_resamples: int = Field(ge=200, description="Resamples of patients behind bootstrap standard errors.")
+    bootstrap_resamples: int = Field(
+        ge=0,
+        description="Resamples of patients behind bootstrap standard errors, 200 or more; 0: none, and what rests on "
+        "them is not estimated (registries of very many patients).",
+    )
     baseline_window_days: tuple[int, int] = Field(
         description="Laboratory values from this many days before to this many after index RFA are baseline."
     )
@@ -393,6 +397,8 @@ class Plan(Strict):
                 "table_one, adjustment_set and the adjustment sets of the specifications name covariates that are not "
                 f"declared under covariates: {unknown}"
             )
+        if 0 < self.bootstrap_resamples < 200:
+            raise ValueError(f"bootstrap_resamples: {self.bootstrap_resamples} are too few: 200 or more, or 0 for none")
         effects = self.benefit_risk.effects if self.benefit_risk else []
         asked = {effect.events.of_interest for effect in effects if effect.events} - {None}
         unknown = sorted(asked - set(self.events_of_interest))

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from sorafenib_rfa.stats.clone_censor import log_hazard_ratios
-from sorafenib_rfa.stats.errors import ConvergenceError
+from sorafenib_rfa.stats.errors import ConvergenceError, EstimationError
 
 FloatArray = NDArray[np.float64]
 
@@ -21,6 +21,7 @@ _MAX_STEPS = 30
 _TOLERANCE = 1e-6
 _LONGEST_STEP = 2.0
 _MOST_FAILED = 0.05
+NO_RESAMPLES = "the plan asks for no bootstrap resamples"
 _AT_ONCE = 500  # resamples of risk sets held in memory together
 
 
@@ -96,9 +97,11 @@ class OverlapResamples:
         treated : ndarray of bool, shape (n,)
             Arm.
         seed, replicates : int
-            Of the resampling.
+            Of the resampling; with no replicates every spread is refused.
         """
         n = len(treated)
+        if replicates == 0:
+            return cls(treated, np.empty((0, n)), np.empty(0, dtype=bool))
         drawn = np.random.default_rng(seed).multinomial(n, np.full(n, 1.0 / n), size=replicates).astype(float)
         scores, usable = logistic_scores(x, treated.astype(float), drawn)
         return cls(treated, drawn * np.where(treated, 1.0 - scores, scores), usable)
@@ -214,6 +217,8 @@ class OverlapResamples:
 
     def _with_both_arms(self, inside: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Return the resamples with a propensity score and weight in both arms among those inside."""
+        if not len(self.usable):
+            raise EstimationError(NO_RESAMPLES)
         usable = self.usable.copy()
         for arm in (True, False):
             usable &= self.weights[:, inside & (self.treated == arm)].sum(axis=1) > 0

@@ -18,7 +18,7 @@ import pandas as pd
 from sorafenib_rfa.arms import Arms, arms_of
 from sorafenib_rfa.config.models import CohortConfig, Plan
 from sorafenib_rfa.estimates.ard import ArdBuilder, Estimates
-from sorafenib_rfa.estimates.bootstrap import logistic_scores
+from sorafenib_rfa.estimates.bootstrap import NO_RESAMPLES, logistic_scores
 from sorafenib_rfa.estimates.common import NAN, attempt, hazard_ratio, horizon, untested
 from sorafenib_rfa.estimates.comparison import EMULATED, Target, in_population, parameter
 from sorafenib_rfa.estimates.covariates import Design, covariate_design, texts
@@ -194,7 +194,11 @@ class Emulation:
             If nobody or everybody whose conduct is known starts within the grace period.
         SeparationError
             If the covariates tell starters from others without error.
+        EstimationError
+            If no resamples are asked for: every interval of the emulated trial rests on them.
         """
+        if not resamples:
+            raise EstimationError(NO_RESAMPLES)
         start = np.where(np.isnan(start), np.inf, start)
         until = np.where(np.isnan(until), np.inf, until)
         begun = np.where((start <= grace) & (start < until), start, np.inf)
