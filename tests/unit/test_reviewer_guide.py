@@ -28,12 +28,12 @@ def test_commands_and_their_options_are_there(name, rest):
 
 
 def test_all_commands_of_an_auditor_are_told():
-    assert {name for name, _ in TYPED} == set(COMMANDS)
+    assert {name for name, _ in TYPED} == set(COMMANDS) - {"doctor"}  # asked before a run on a cluster
 
 
 def test_make_and_snakemake_targets_are_there():
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
-    targets = {word for line in re.findall(r"^([a-z][a-z -]*):(?!=)", makefile, re.MULTILINE) for word in line.split()}
+    targets = {word for line in re.findall(r"^([a-z][a-z_ -]*):(?!=)", makefile, re.MULTILINE) for word in line.split()}
     assert set(re.findall(r"(?<!snake)make ([a-z]+)`", GUIDE)) | {"environment"} <= targets
     rules = set(re.findall(r"^rule (\w+):", (ROOT / "Snakefile").read_text(encoding="utf-8"), re.MULTILINE))
     assert set(re.findall(r"bin/snakemake (\w+)", GUIDE)) <= rules

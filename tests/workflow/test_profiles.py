@@ -4,6 +4,7 @@ A dry run loads the plugin and reads every key, so that an argument or a value t
 That says nothing of a cluster: only Slurm (tests/cluster) and cluster-generic are run for real.
 """
 
+import os
 import re
 import shutil
 import stat
@@ -12,7 +13,7 @@ import subprocess
 import pytest
 
 from tests import dry_runs
-from tests.checkout import ROOT, copy_of_repository, planned_jobs
+from tests.checkout import ROOT, SNAKEMAKE, copy_of_repository, planned_jobs
 from tests.layered import layered
 from tests.workflow.storage_server import bucket
 
@@ -151,3 +152,28 @@ def test_real_jobs_through_cluster_generic_make_the_same_bytes(plugins, fresh, f
     assert all(path.read_text().strip() == "0" for path in ids)
     made = (fresh.folder / target).read_bytes()
     assert made == (finished.folder / target).read_bytes()
+
+
+APPTAINER = """\
+#!/usr/bin/env bash
+# what apptainer does, without the image: say the version, or run what stands behind the image
+if [ "$1" = --version ]; then echo "apptainer version 1.3.4"; exit; fi
+echo "$@" >>"$SPOOL/calls"
+while [ $# -gt 0 ] && [[ $1 != *.sif ]]; do shift; done
+shift
+exec "$@"
+"""
+
+
+def test_with_apptainer_the_script_of_a_rule_runs_in_the_image_of_the_lock(fresh, tmp_path):
+    command = tmp_path / "apptainer"
+    command.write_text(APPTAINER, encoding="utf-8")
+    command.chmod(command.stat().st_mode | stat.S_IXUSR)
+    (fresh.folder / "envs/paper.sif").touch()
+    target = "results/hcc_resection/ingest/single_centre/patients.parquet"
+    environment = {"SPOOL": str(tmp_path), "PATH": f"{tmp_path}:{SNAKEMAKE.parent}:{os.environ['PATH']}"}
+    fresh.snakemake(target, "--sdm", "apptainer", "--forcerun", "ingest_site", environment=environment)
+    [call] = (tmp_path / "calls").read_text().splitlines()
+    assert call.startswith("exec ")
+    assert re.search(r" envs/paper\.sif bash -c .*ingest_site\.py$", call)
+    assert (fresh.folder / target).exists()
