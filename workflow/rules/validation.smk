@@ -24,7 +24,11 @@ except UserError as error:
 
 
 # a run of another cohort does not load the synthetic one
-REGIONS = {name: site.region for name, site in STUDY.cohorts["synthetic"].sites.items()} if "synthetic" in STUDY.cohorts else {}
+REGIONS = (
+    {name: site.region for name, site in STUDY.cohorts["synthetic"].sites.items()}
+    if "synthetic" in STUDY.cohorts
+    else {}
+)
 STUDY_TABLES = ["study_primary", "study_estimators", "study_failures"]
 STUDY_FIGURES = ["study_zip_rmst", "study_zip_hr", "study_loop_rmst", "study_loop_hr"]
 # the stored result of the validation study; where there is none, the paper says that it was not run
