@@ -283,7 +283,7 @@ def _look_at_settings(found: Diagnosis, settings: Settings, options: dict[str, A
         if key in settings.by_key:
             found.add(LOSES, f"--{key} on the command line changes which profiles are read", COMMAND_LINE)
     site = Path(settings.files[-1]).parent / "site.example.yaml"
-    if not any(name.endswith("site.yaml") for name in settings.files) and settings.executor not in ("local", "slurm"):
+    if settings.executor in NO_SHARED_FILES and not any(name.endswith("site.yaml") for name in settings.files):
         found.add(
             STOPS,
             "what is the site's own is not said anywhere",

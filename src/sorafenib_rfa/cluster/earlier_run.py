@@ -1,14 +1,13 @@
 """Jobs that an earlier run left behind: Snakemake was killed, or its machine went down, and Slurm carries on.
 
 A Snakemake that is started again knows nothing of them: it would start the same jobs once more while the old ones still
-write the same files. ``make`` waits for them and then takes over what they finished, by their records; Snakemake called
-by itself stops and names them.
+write the same files. ``make`` waits for them; Snakemake called by itself stops and names them. What they finish counts:
+the Snakemake inside each job leaves a note of it, as it would have with its run alive.
 """
 
 from __future__ import annotations
 
 import getpass
-import json
 import subprocess
 import sys
 import time
@@ -16,10 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sorafenib_rfa.errors import Problem, UserError
-from sorafenib_rfa.records.whole import write_whole
 
 MARKERS = ".snakemake/incomplete"
+"""Here Snakemake notes each output whose job has begun, until it sees the job end."""
 LOCKS = ".snakemake/locks"
+LOGS = ".snakemake/slurm_logs"
 ENDED = frozenset(
     ("BOOT_FAIL", "CANCELLED", "COMPLETED", "DEADLINE", "FAILED", "NODE_FAIL", "OUT_OF_MEMORY", "PREEMPTED", "TIMEOUT")
 )
@@ -53,16 +53,9 @@ class Left:
         return f"Slurm job {self.slurm_id}, {self.state.lower()}: {self.name}"
 
 
-def _marks(root: Path) -> list[Path]:
-    """Return Snakemake's notes of outputs whose job it handed to a cluster and whose end it did not see."""
-    found = []
-    for mark in (root / MARKERS).rglob("*"):
-        try:
-            if mark.is_file() and str(json.loads(mark.read_bytes()).get("external_jobid") or "").strip():
-                found.append(mark)
-        except (OSError, ValueError, AttributeError):
-            continue
-    return found
+def _left_something(root: Path) -> bool:
+    """Return whether a run with Slurm ended without having seen the end of all its jobs."""
+    return (root / LOGS).is_dir() and any(mark.is_file() for mark in (root / MARKERS).rglob("*"))
 
 
 def left_at_work(root: Path) -> list[Left]:
@@ -78,7 +71,7 @@ def left_at_work(root: Path) -> list[Left]:
     StillAtWorkError
         If there may be some, and Slurm does not answer.
     """
-    if not _marks(root):
+    if not _left_something(root):
         return []
     user, form = f"--user={getpass.getuser()}", "--format=%i|%T|%Z|%k"
     command = ["squeue", "--noheader", "--states=all", user, form]  # by default those that are suspended are left out
@@ -119,7 +112,7 @@ def refuse_while_at_work(root: Path) -> None:
         raise StillAtWorkError(
             Problem(
                 str(job),
-                hint=f"make waits for them and takes over what they finish; or end them: scancel {ids}"
+                hint=f"`make` waits for them, what they finish counts; or end them: scancel {ids}"
                 if job is left[-1]
                 else None,
             )
@@ -147,32 +140,10 @@ def wait(root: Path, every_seconds: float = 5.0) -> None:
         time.sleep(every_seconds)
 
 
-def take_over(root: Path) -> int:
-    """Make Snakemake take as done what jobs of the earlier run finished after it was gone; return how many jobs.
-
-    What they left is judged by their records, like results that come with a clone; what has none is made again.
-    """
-    marks = _marks(root)
-    if not marks or not any((root / "results").glob("*/records/*/*.json")):
-        return 0
-    from sorafenib_rfa.provenance.adopt import adopt
-
-    adopted = len(adopt(root).adopted)
-    for mark in marks:  # what is left of them belongs to jobs that are made again; nobody works on it any more
-        if mark.exists():
-            write_whole(mark, json.dumps({"external_jobid": None}).encode())
-    return adopted
-
-
 def main() -> int:
-    """Wait for the jobs of an earlier run in this folder, and take over what they finished."""
-    root = Path.cwd()
+    """Wait for the jobs of an earlier run in this folder."""
     try:
-        wait(root)
-        if not any((root / LOCKS).glob("*")):
-            taken = take_over(root)
-            if taken:
-                sys.stderr.write(f"{taken} finished jobs are as their records say; the others will be made again.\n")
+        wait(Path.cwd())
     except UserError as error:
         sys.stderr.write(f"\n{error}\n\n")
         return 1

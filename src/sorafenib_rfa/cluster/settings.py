@@ -20,7 +20,6 @@ DEFAULT: Final = "Snakemake's default"
 ALIASES: Final = {
     "default-res": "default-resources",
     "restart-times": "retries",
-    "local-cores": "local-cores",
     "c": "cores",
     "j": "jobs",
     "T": "retries",
@@ -112,7 +111,7 @@ class Settings:
         """Return ``default-resources`` as name -> expression."""
         value = self.value(key) or {}
         if isinstance(value, Mapping):
-            return {str(name): _expression(expression) for name, expression in value.items()}
+            return {str(name): str(expression) for name, expression in value.items()}
         return dict(str(entry).split("=", 1) for entry in _listed(value) if "=" in str(entry))
 
     def set_resources(self) -> tuple[str, ...]:
@@ -120,9 +119,7 @@ class Settings:
         value = self.value("set-resources") or {}
         if isinstance(value, Mapping):
             return tuple(
-                f"{rule}:{name}={_expression(expression)}"
-                for rule, asked in value.items()
-                for name, expression in asked.items()
+                f"{rule}:{name}={expression}" for rule, asked in value.items() for name, expression in asked.items()
             )
         return tuple(map(str, _listed(value)))
 
@@ -142,10 +139,6 @@ class Settings:
 
 def _listed(value: Any) -> Iterable[Any]:
     return value if isinstance(value, list | tuple) else [value]
-
-
-def _expression(value: Any) -> str:
-    return str(value)
 
 
 def profile_files(root: Path, profile: str) -> list[tuple[str, Path]]:
