@@ -223,6 +223,14 @@ def test_a_job_without_a_benchmark_is_taken_as_its_rule_or_at_its_limit_and_that
     assert expected.at_limit_rules == ["c"]
 
 
+def test_what_was_measured_with_other_wildcards_counts_for_the_rule(root):
+    measured(root, **{"part-default-1": [10], "part-default-2": [20], "party": [999]})
+    new = job("part-large-7", rule="part")
+    plan = [PlannedJob(**{**vars(new), "wildcards": {"plan": "large", "chunk": "7"}})]
+    expected = forecast(root, submissions(plan, read_settings(root, "slurm")), slots=1, start_seconds=0)
+    assert (expected.wall_seconds, expected.by_rule, expected.at_limit) == (15, 1, 0)
+
+
 def test_members_of_a_group_run_in_its_lanes_and_after_what_they_rest_on(root):
     plan = [job("a"), job("b"), job("c", "a")]
     measured(root, a=[10], b=[4], c=[6])

@@ -137,10 +137,14 @@ def duration(seconds: float) -> str:
     return f"{seconds / 3600:.1f} h"
 
 
+def _hours(hours: float) -> str:
+    return f"{hours:,.0f}" if hours >= 10 else f"{hours:.2g}"
+
+
 def _forecast(terminal: Terminal, expected: Forecast) -> None:
     terminal.line(
         (duration(expected.wall_seconds), STRONG),
-        f" with {counted(expected.slots, 'slot')}, {expected.core_hours:.2g} core-hours: "
+        f" with {counted(expected.slots, 'slot')}, {_hours(expected.core_hours)} core-hours: "
         f"{counted(expected.jobs, 'job')} in {counted(expected.submissions, 'submission')}",
         indent=2,
     )

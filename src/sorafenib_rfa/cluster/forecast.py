@@ -8,7 +8,9 @@ others is not foreseen.
 from __future__ import annotations
 
 import csv
+import glob
 import heapq
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,22 +68,35 @@ def measured_seconds(path: Path) -> float | None:
 def times_of_jobs(root: Path, jobs: Sequence[PlannedJob]) -> list[tuple[float, str]]:
     """Return seconds of each job and how they are known: measured, rule, limit or unknown (then 0)."""
     own = [measured_seconds(root / job.benchmark) if job.benchmark else None for job in jobs]
-    by_rule: dict[str, list[float]] = {}
-    for job, seconds in zip(jobs, own, strict=True):
-        if seconds is not None:
-            by_rule.setdefault(job.rule, []).append(seconds)
+    files: dict[str, set[Path]] = {}
+    for job in jobs:
+        if job.benchmark:
+            files.setdefault(job.rule, set()).update([root / job.benchmark, *root.glob(_of_rule(job))])
+    by_rule = {
+        rule: [seconds for seconds in map(measured_seconds, sorted(paths)) if seconds is not None]
+        for rule, paths in files.items()
+        if any(seconds is None for job, seconds in zip(jobs, own, strict=True) if job.rule == rule)
+    }
     known = []
     for job, seconds in zip(jobs, own, strict=True):
         limit = job.resources[0].get("runtime") if job.resources else None
         if seconds is not None:
             known.append((seconds, MEASURED))
-        elif job.rule in by_rule:
+        elif by_rule.get(job.rule):
             known.append((sum(by_rule[job.rule]) / len(by_rule[job.rule]), RULE))
         elif isinstance(limit, int | float):
             known.append((60.0 * limit, LIMIT))
         else:
             known.append((0.0, UNKNOWN))
     return known
+
+
+def _of_rule(job: PlannedJob) -> str:
+    """Return the pattern of the benchmark files of a job's rule, whatever its wildcards were."""
+    pattern = glob.escape(str(job.benchmark))
+    for value in sorted(job.wildcards.values(), key=len, reverse=True):
+        pattern = re.sub(rf"(?<![A-Za-z0-9]){re.escape(glob.escape(value))}(?![A-Za-z0-9])", "*", pattern)
+    return pattern
 
 
 def forecast(root: Path, planned: Sequence[Submission], slots: int, start_seconds: float) -> Forecast:
