@@ -6,7 +6,7 @@ text: :func:`write_coded` writes the bytes that :func:`sorafenib_rfa.files.write
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,6 +38,47 @@ def read_coded(path: str | Path, *, leave_out: Collection[str] = ()) -> pd.DataF
     texts = [name for name in names if pa.types.is_string(schema.field(name).type)]
     table = pq.read_table(path, columns=names, read_dictionary=texts)
     return pd.DataFrame({name: _column(table.column(name)) for name in names}, copy=False)
+
+
+class CodedFiles(Mapping[str, pd.DataFrame]):
+    """Parquet files by file name without suffix, each read anew whenever it is asked for, so that none stays in memory.
+
+    Parameters
+    ----------
+    paths : iterable of path
+    leave_out : mapping of str to collection of str
+        Table -> columns not to read.
+    """
+
+    def __init__(self, paths: Iterable[str | Path], leave_out: Mapping[str, Collection[str]]) -> None:
+        self._paths = {Path(path).stem: Path(path) for path in paths}
+        self._leave_out = leave_out
+
+    def __getitem__(self, table: str) -> pd.DataFrame:
+        """Read one table."""
+        return read_coded(self._paths[table], leave_out=self._leave_out.get(table, ()))
+
+    def __iter__(self) -> Iterator[str]:
+        """Yield the names, in the order of the paths."""
+        return iter(self._paths)
+
+    def __len__(self) -> int:
+        """Return how many tables there are."""
+        return len(self._paths)
+
+    def distinct(self, table: str, column: str) -> pd.Index:
+        """Return the distinct texts of one column, sorted."""
+        import pyarrow.parquet as pq
+
+        others = set(pq.read_schema(self._paths[table]).names) - {column}
+        return read_coded(self._paths[table], leave_out=others)[column].cat.categories
+
+
+def distinct(tables: Mapping[str, pd.DataFrame], table: str, column: str) -> pd.Index:
+    """Return the distinct texts of a column of categories, sorted; of files without reading the rest."""
+    if isinstance(tables, CodedFiles):
+        return tables.distinct(table, column)
+    return tables[table][column].cat.categories
 
 
 def _column(column: pa.ChunkedArray) -> pd.api.extensions.ExtensionArray | np.ndarray:
@@ -108,9 +149,12 @@ def stacked(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
 
 
 def numbered(frame: pd.DataFrame, names: pd.Index) -> pd.DataFrame:
-    """Return `frame` with the place in `names` for its ``USUBJID``, which is of categories."""
+    """Return the rows of `frame` whose ``USUBJID``, of categories, is in `names`, with its place there instead."""
     patients = frame["USUBJID"].cat
-    return frame.assign(USUBJID=names.get_indexer(patients.categories)[patients.codes.to_numpy()])
+    numbers = names.get_indexer(patients.categories).astype(np.int32)[patients.codes.to_numpy()]
+    if (numbers < 0).any():
+        frame, numbers = frame[numbers >= 0], numbers[numbers >= 0]
+    return frame.assign(USUBJID=numbers)
 
 
 def sorted_rows(frame: pd.DataFrame, by: Sequence[str]) -> np.ndarray:

@@ -8,16 +8,22 @@ with job(snakemake) as this:
     import pandas as pd
 
     from sorafenib_rfa.clean import clean_coded
-    from sorafenib_rfa.coded import read_coded, write_coded
+    from sorafenib_rfa.coded import CodedFiles, write_coded
     from sorafenib_rfa.config.load import Cohort
     from sorafenib_rfa.config.models import CohortConfig, Plan, SiteConfig
     from sorafenib_rfa.files import write_parquet, write_table
     from sorafenib_rfa.ingest import Ingested
+    from sorafenib_rfa.vocabulary import RAW_TABLES
 
     folder_of = {Path(path).parent.name: Path(path).parent for path in snakemake.input.quarantine}
-    ingested = {site: Ingested({}, pd.read_parquet(path / "quarantine.parquet")) for site, path in folder_of.items()}
-    for path in map(Path, snakemake.input.tables):
-        ingested[path.parent.name].tables[path.stem] = read_coded(path, leave_out=["src_cells"])
+    unread = {table: ["src_cells"] for table in RAW_TABLES}
+    ingested = {
+        site: Ingested(
+            CodedFiles([path for path in snakemake.input.tables if Path(path).parent == folder], unread),
+            pd.read_parquet(folder / "quarantine.parquet"),
+        )
+        for site, folder in folder_of.items()
+    }
 
     def source_cells(site, table, rows):
         """Return the cells of a few rows as they stood in the export."""

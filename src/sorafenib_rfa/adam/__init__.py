@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import pandas as pd
 
 from sorafenib_rfa.adam.dictionary import data_dictionary, dictionary_markdown
 from sorafenib_rfa.adam.schemas import coded, validate
-from sorafenib_rfa.coded import decoded, encoded, numbered
+from sorafenib_rfa.coded import decoded, distinct, encoded, numbered
 from sorafenib_rfa.config.load import Cohort
 from sorafenib_rfa.config.models import CohortConfig, Plan
 from sorafenib_rfa.config.paths import adam_datasets
 from sorafenib_rfa.errors import ConfigError, Problem
 
-__all__ = ["build_adam", "build_coded_adam", "data_dictionary", "dictionary_markdown"]
+__all__ = ["build_adam", "coded_adam", "data_dictionary", "dictionary_markdown"]
 
 
 def build_adam(
@@ -51,33 +51,34 @@ def build_adam(
     pandera.errors.SchemaErrors
         If a derived dataset departs from its specification: a defect, with every departure listed.
     """
-    built = build_coded_adam(
+    built = coded_adam(
         {name: encoded(table) for name, table in tables.items()},
         cohort,
         plan,
         incomplete_ablations=None if incomplete_ablations is None else encoded(incomplete_ablations),
     )
-    return {name: decoded(frame) for name, frame in built.items()}
+    made = {name: decoded(frame) for name, frame in built}
+    return {name: made[name] for name in adam_datasets(cohort.config)}
 
 
-def build_coded_adam(
+def coded_adam(
     tables: Mapping[str, pd.DataFrame],
     cohort: Cohort,
     plan: Plan,
     *,
     incomplete_ablations: pd.DataFrame | None = None,
-) -> dict[str, pd.DataFrame]:
-    """Return the datasets of :func:`build_adam` of tables that are held as codes (:mod:`sorafenib_rfa.coded`).
+) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Yield the datasets of :func:`build_adam` one by one, from tables held as codes (:mod:`sorafenib_rfa.coded`).
 
     Parameters
     ----------
     tables, cohort, plan, incomplete_ablations
-        As :func:`build_adam`, text as categories.
+        As :func:`build_adam`, text as categories. A table is asked for when it is needed and not kept.
 
-    Returns
-    -------
-    dict of str to DataFrame
-        Text as categories.
+    Yields
+    ------
+    str, DataFrame
+        Name and dataset, text as categories.
     """
     from sorafenib_rfa.adam.adae import build_adae
     from sorafenib_rfa.adam.adex import build_adex
@@ -90,33 +91,40 @@ def build_coded_adam(
 
     config = cohort.config
     _has_time_zero(cohort)
-    read = {name: tables[name] for name in ("patients", *_tables_read(config))}
+    known = set(distinct(tables, "patients", "USUBJID"))
     if incomplete_ablations is not None:
-        read["incomplete_ablations"] = incomplete_ablations
-    names = pd.Index(sorted(set().union(*(table["USUBJID"].cat.categories for table in read.values()))), dtype=object)
-    of = {name: numbered(table, names) for name, table in read.items()}
-    out: dict[str, pd.DataFrame] = {}
+        known.update(incomplete_ablations["USUBJID"].cat.categories)
+    names = pd.Index(sorted(known), dtype=object)
 
-    def finish(name: str, frame: pd.DataFrame) -> pd.DataFrame:
-        made = coded(name, frame, config)
+    def read(table: str) -> pd.DataFrame:
+        return numbered(tables[table], names)
+
+    def finish(name: str, made: pd.DataFrame) -> tuple[str, pd.DataFrame]:
         patients = pd.Categorical.from_codes(made["USUBJID"].to_numpy(), categories=names)
-        out[name] = validate(name, made.assign(USUBJID=patients), config)
-        return made
+        return name, validate(name, made.assign(USUBJID=patients), config)
 
-    adsl = finish("adsl", build_adsl(of, cohort, plan))
-    finish("adtte", build_adtte(adsl, of.get("survival_times"), cohort))
-    adex = finish("adex", build_adex(adsl, of["drug_exposure"])) if config.offers("treatment") else None
+    wanted = ("patients", *_tables_read(config))
+    adsl = coded(
+        "adsl", build_adsl({table: read(table) for table in wanted if table != "adverse_events"}, cohort, plan), config
+    )
+    yield finish("adsl", adsl)
+    times = read("survival_times") if config.offers("survival_times") else None
+    yield finish("adtte", coded("adtte", build_adtte(adsl, times, cohort), config))
+    adex = None
+    if config.offers("treatment"):
+        adex = coded("adex", build_adex(adsl, read("drug_exposure")), config)
+        yield finish("adex", adex)
     if config.offers("adverse_events"):
-        finish("adae", build_adae(adsl, adex, of["adverse_events"], plan))
-    ablations = of["ablations"] if config.offers("ablations") else None
+        yield finish("adae", coded("adae", build_adae(adsl, adex, read("adverse_events"), plan), config))
+    ablations = read("ablations") if config.offers("ablations") else None
     if config.offers("labs"):
-        finish("adlb", build_adlb(adsl, of["labs"], ablations, plan))
+        yield finish("adlb", coded("adlb", build_adlb(adsl, read("labs"), ablations, plan), config))
     if ablations is not None:
-        finish("adrecur", build_adrecur(adsl, ablations))
-        finish("adproc", build_adproc(adsl, ablations, plan))
-        imaging = of["imaging"] if config.offers("imaging") else None
-        finish("adtum", build_adtum(adsl, ablations, imaging, of.get("incomplete_ablations"), cohort))
-    return {name: out[name] for name in adam_datasets(config)}
+        yield finish("adrecur", coded("adrecur", build_adrecur(adsl, ablations), config))
+        yield finish("adproc", coded("adproc", build_adproc(adsl, ablations, plan), config))
+        imaging = read("imaging") if config.offers("imaging") else None
+        incomplete = None if incomplete_ablations is None else numbered(incomplete_ablations, names)
+        yield finish("adtum", coded("adtum", build_adtum(adsl, ablations, imaging, incomplete, cohort), config))
 
 
 def _tables_read(config: CohortConfig) -> list[str]:

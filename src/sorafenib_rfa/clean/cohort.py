@@ -21,7 +21,7 @@ from sorafenib_rfa.clean.identity import Roster, usubjid
 from sorafenib_rfa.clean.ledger import Step, build_ledger
 from sorafenib_rfa.clean.rules import RULES, Fault, Tables
 from sorafenib_rfa.clean.schemas import CLEAN_ORIGIN, clean_columns, validate_clean
-from sorafenib_rfa.coded import decoded, encoded, sorted_rows, stacked
+from sorafenib_rfa.coded import decoded, distinct, encoded, sorted_rows, stacked
 from sorafenib_rfa.config.load import Cohort
 from sorafenib_rfa.config.models import ColumnMap, Plan, SiteConfig
 from sorafenib_rfa.errors import ConfigError
@@ -129,7 +129,7 @@ def clean_coded(ingested: Mapping[str, Ingested], source_cells: SourceCells, coh
         {"row": "Int64"}
     )
     roster = _roster(ingested, ingest_quarantine, cohort)
-    tables = _gather(ingested, roster, cohort)
+    tables, begins = _gather(ingested, roster, cohort)
     recorded = dict(tables)
     seen = _patients_seen(tables["patients"], ingest_quarantine, roster, cohort)
     everyone = np.sort(seen["USUBJID"].to_numpy())
@@ -175,7 +175,7 @@ def clean_coded(ingested: Mapping[str, Ingested], source_cells: SourceCells, coh
     assert np.array_equal(np.sort(patients["USUBJID"]), numbers[(fates["fate"] == "analysed").to_numpy(dtype=bool)])
     validate_clean(clean, cohort.config)
     fates["USUBJID"] = pd.array(roster.names[numbers], dtype="string")
-    entries = _entries(found, recorded, roster, ingested, source_cells, cohort)
+    entries = _entries(found, recorded, roster, begins, source_cells, cohort)
     quarantine = pd.concat([ingest_quarantine, entries], ignore_index=True)
     not_complete = _finished("ablations", tables["ablations"], np.array(sorted(incomplete), dtype=int), roster, cohort)
     return Cleaned(clean, quarantine.astype(quarantine_frame([]).dtypes.to_dict()), attrition, fates, not_complete)
@@ -183,9 +183,7 @@ def clean_coded(ingested: Mapping[str, Ingested], source_cells: SourceCells, coh
 
 def _roster(ingested: Mapping[str, Ingested], quarantine: pd.DataFrame, cohort: Cohort) -> Roster:
     """Return everybody who occurs in a table, or in a row that ingest could not use."""
-    groups = [
-        (site, table["subject_id"].cat.categories) for site, each in ingested.items() for table in each.tables.values()
-    ]
+    groups = [(site, distinct(each.tables, table, "subject_id")) for site, each in ingested.items() for table in TABLES]
     rows = quarantine[(quarantine["scope"] == "row").fillna(False).to_numpy(dtype=bool)]
     of_patients = rows[(rows["table"] == "patients").fillna(False).to_numpy(dtype=bool)]
     groups += zip(of_patients["site"], [[name] for name in _named(of_patients)], strict=True)
@@ -199,9 +197,14 @@ def _named(rows: pd.DataFrame) -> pd.Series:
     return rows["subject_id"].fillna("(row " + rows["row"].astype("string") + ")")
 
 
-def _gather(ingested: Mapping[str, Ingested], roster: Roster, cohort: Cohort) -> dict[str, pd.DataFrame]:
-    """Return the tables of all sites, one below the other, with patients as numbers and unique row labels."""
-    gathered = {}
+def _gather(
+    ingested: Mapping[str, Ingested], roster: Roster, cohort: Cohort
+) -> tuple[dict[str, pd.DataFrame], dict[str, dict[str, int]]]:
+    """Return the tables of all sites, one below the other, with patients as numbers and unique row labels.
+
+    Beside them the label of the first row of each site, by table.
+    """
+    gathered, begins = {}, {}
     for table in TABLES:
         frames = []
         for site in sorted(ingested):
@@ -216,8 +219,10 @@ def _gather(ingested: Mapping[str, Ingested], roster: Roster, cohort: Cohort) ->
             frames.append(
                 pd.DataFrame({"USUBJID": numbers[subjects.codes.to_numpy()], **dict(own.items())}, copy=False)
             )
+        sizes = [len(frame) for frame in frames]
+        begins[table] = dict(zip(sorted(ingested), np.cumsum([0, *sizes[:-1]]).tolist(), strict=True))
         gathered[table] = stacked(frames)
-    return gathered
+    return gathered, begins
 
 
 def _patients_seen(patients: pd.DataFrame, quarantine: pd.DataFrame, roster: Roster, cohort: Cohort) -> pd.DataFrame:
@@ -306,20 +311,19 @@ def _entries(
     found: list[tuple[str, Fault]],
     tables: Mapping[str, pd.DataFrame],
     roster: Roster,
-    ingested: Mapping[str, Ingested],
+    begins: Mapping[str, Mapping[str, int]],
     source_cells: SourceCells,
     cohort: Cohort,
 ) -> pd.DataFrame:
     """Return the quarantine entries of faults, with header and text as they stood in the export.
 
-    `tables` are those that the labels of faults are positions in: as they were gathered.
+    `tables` are those that the labels of faults are positions in: as they were gathered, with where each site
+    `begins` in them.
     """
     entries: list[dict] = [{} for _ in found]
-    sites = sorted(ingested)
     for table, frame in tables.items():
         own = [i for i, (_, fault) in enumerate(found) if fault.table == table]
         faulty = decoded(frame.iloc[[found[i][1].row for i in own]])
-        begins = np.cumsum([0, *(len(ingested[site].tables[table]) for site in sites)])
         asked: dict[str, list[int]] = {}
         for i, row in zip(own, faulty.itertuples(), strict=True):
             rule, fault = found[i]
@@ -340,7 +344,7 @@ def _entries(
                 "scope": "row" if fault.scope == "patient" else fault.scope,
             }
         for site, of_site in asked.items():
-            rows = np.array([found[i][1].row for i in of_site]) - begins[sites.index(site)]
+            rows = np.array([found[i][1].row for i in of_site]) - begins[table][site]
             for i, cells in zip(of_site, source_cells(site, table, rows), strict=True):
                 entries[i]["value"] = json.loads(cells).get(entries[i]["column"])
     return quarantine_frame(entries)
