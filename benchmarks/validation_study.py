@@ -1,6 +1,6 @@
 """Measure the validation study: efficiency on one and two cores, and cohorts a second against lifelines and R.
 
-    python benchmarks/validation_study.py [--out benchmarks] [--cohorts 300] [--compared 7]
+    python benchmarks/validation_study.py [--out benchmarks] [--cohorts 500] [--compared 7]
 
 Efficiency: seconds that the cohorts take in a process that does nothing else, over cores times the seconds of the call
 of Snakemake that makes them in jobs of the same kind (start of Snakemake and of Python, records and digests included).
@@ -281,7 +281,7 @@ def main() -> None:
     """Measure and write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=ROOT / "benchmarks")
-    parser.add_argument("--cohorts", type=int, default=300, help="cohorts of a job of which the efficiency is measured")
+    parser.add_argument("--cohorts", type=int, default=500, help="cohorts of a job of which the efficiency is measured")
     parser.add_argument("--compared", type=int, default=7, help="cohorts analysed by each engine")
     asked = parser.parse_args()
     load = os.getloadavg()[0]

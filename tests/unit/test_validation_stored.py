@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from estimates_data import PLAN, ROOT, plan, value
+from statsmodels.stats.proportion import proportion_confint
 from test_validation_performance import estimates, truths
 from test_validation_performance import plan as study_plan
 from test_validation_study import regions
@@ -20,13 +21,23 @@ from sorafenib_rfa.files import write_csv, write_parquet
 from sorafenib_rfa.records.record import seal_of
 from sorafenib_rfa.validation import INTERVALS, SEAL, STORED, TABLE
 from sorafenib_rfa.validation.performance import performance, write_intervals
-from sorafenib_rfa.validation.store import Declared, _differences, check, declared_study
+from sorafenib_rfa.validation.store import (
+    Declared,
+    _differences,
+    _other_truths,
+    check,
+    declared_study,
+    table_against_intervals,
+)
 from sorafenib_rfa.validation.stored import PERFORMANCE, Stored, declaration, load_stored, study_ard
 
 SIMULATION = ROOT / "config/cohorts/synthetic/simulation.yaml"
 COHORTS = 40
 STUDY = study_plan(COHORTS)
-WHOLE = {"cohorts", "replicates", "fits", "failed", "scenarios", "sizes", "estimators", "resamples", "cpu_hours"}
+WHOLE = {
+    "cohorts", "replicates", "fits", "failed", "scenarios", "sizes", "estimators", "resamples", "cpu_hours",
+    "code_files_changed",
+}  # fmt: skip
 KEY = "validation.study_rfs_naive.waning_200.log_hr"
 
 
@@ -51,6 +62,7 @@ def write_seal(folder: Path, declared: dict) -> None:
     from sorafenib_rfa.records.digests import sha256_of
 
     seal = {
+        "format": 1,
         "plan": "default",
         "declared": declared,
         "files": {name: {"sha256": sha256_of(folder / name)} for name in (TABLE, INTERVALS)},
@@ -76,16 +88,21 @@ def test_every_cell_and_measure_has_its_row_with_monte_carlo_limits(shelf):
     assert stored.not_run == ""
     ard = rows_of(stored)
     table = stored.performance
-    assert len(ard) == len(table) * (len(PERFORMANCE) + 2) + len(WHOLE) + len(STUDY.sizes)
+    assert len(ard) == len(table) * (len(PERFORMANCE) + 2) + len(WHOLE) + len(STUDY.sizes) + len(STUDY.scenarios)
     row = table.query("scenario == 'waning' and screened == 200 and estimator == 'naive' and measure == 'log_hr'")
     row = row.iloc[0]
     coverage = value(ard, f"{KEY}.coverage")
     assert coverage["value"] == pytest.approx(100 * row["coverage"])
-    half = 1.959964 * 100 * row["coverage_mc_se"]
-    assert coverage["value"] - coverage["ci_low"] == pytest.approx(half, rel=1e-6)
+    wilson = proportion_confint(round(row["coverage"] * COHORTS), COHORTS, method="wilson")
+    assert (coverage["ci_low"], coverage["ci_high"]) == pytest.approx([100 * end for end in wilson])
+    bias = value(ard, f"{KEY}.bias")
+    assert bias["ci_high"] - bias["value"] == pytest.approx(1.959964 * row["bias_mc_se"], rel=1e-6)
     shares = ard[ard["stat_name"].isin(["coverage", "bias_eliminated_coverage", "rejection", "failed_percent"])]
     assert shares["ci_low"].min() == 0
     assert shares["ci_high"].max() == 100
+    # that none of 40 failed does not say that none ever will
+    none_failed = value(ard, f"{KEY}.failed_percent")
+    assert none_failed["ci_high"] == pytest.approx(100 * proportion_confint(0, COHORTS, method="wilson")[1])
     assert coverage["unit"] == "percent"
     assert value(ard, f"{KEY}.bias")["value"] == pytest.approx(row["bias"])
     assert "40 simulated cohorts" in value(ard, f"{KEY}.bias")["method"]
@@ -151,6 +168,19 @@ def test_other_parameters_of_the_simulation_are_another_study(shelf, tmp_path):
     assert "other parameters of the simulation" in load(shelf, simulation=tmp_path / "simulation.yaml").not_run
 
 
+def test_code_that_changed_since_is_counted(shelf):
+    ard = study_ard(load(shelf), STUDY, cohort_name="synthetic", record="records/v.json", code_files_changed=7)
+    assert value(ard, "validation.study.code_files_changed")["value"] == 7
+
+
+def test_a_scenario_without_effect_is_known_by_its_hazard_ratios_not_by_its_name(shelf):
+    stored = load(shelf)
+    other = stored.performance.assign(no_effect=stored.performance["scenario"] == "waning")
+    ard = rows_of(Stored(other, stored.intervals, stored.seal))
+    assert value(ard, "validation.study.waning.no_effect")["value"] == 1
+    assert value(ard, "validation.study.null.no_effect")["value"] == 0
+
+
 def test_other_jobs_are_the_same_study(shelf):
     assert load(shelf, study=study_plan(COHORTS, sizes={100: 3, 200: 7})).not_run == ""
 
@@ -192,7 +222,13 @@ def cut_seal(folder: Path) -> str:
     return SEAL
 
 
-@pytest.mark.parametrize("change", [edited_number, edited_intervals, edited_seal, cut_seal])
+def of_another_format(folder: Path) -> str:
+    seal = json.loads((folder / SEAL).read_text(encoding="utf-8")) | {"format": 2}
+    (folder / SEAL).write_text(json.dumps(seal | {"seal": seal_of(seal)}), encoding="utf-8")
+    return SEAL
+
+
+@pytest.mark.parametrize("change", [edited_number, edited_intervals, edited_seal, cut_seal, of_another_format])
 def test_an_edited_file_stops_with_its_name(change, shelf, tmp_path):
     shutil.copytree(shelf, tmp_path, dirs_exist_ok=True)
     name = change(tmp_path)
@@ -212,10 +248,52 @@ def test_missing_columns_are_named(shelf):
 # --- the result in the repository -----------------------------------------------------------------------------
 
 
-def test_the_stored_study_is_the_declared_one_and_its_cohorts_come_out_again():
-    """Seal and configuration fit, and a cohort of every scenario and size, recomputed, has the stored digits."""
+@pytest.mark.slow
+def test_the_stored_study_is_the_declared_one_and_comes_out_again():
+    """Seal and configuration fit; the table follows from the intervals; recomputed truths and cohorts are as stored."""
     said = check(ROOT)
+    assert "the table follows from the stored intervals and true values" in said
+    assert "true values of strong_confounding recomputed: as stored" in said
     assert said[-1].startswith("12 cohorts recomputed")
+
+
+@pytest.mark.parametrize(
+    ("column", "changed"),
+    [
+        ("bias", lambda v: v + 0.001),
+        ("truth", lambda v: v * 1.01),
+        ("empirical_se", lambda v: v * 1.001),
+        ("model_se", lambda v: v * 0.999),
+        ("mse", lambda v: v * 1.01),
+        ("coverage", lambda v: v + 0.001),
+        ("bias_eliminated_coverage", lambda v: v - 0.002),
+        ("rejection", lambda v: v + 0.002),
+        ("replicates", lambda v: v - 1),
+    ],
+)
+def test_a_table_that_the_intervals_do_not_make_is_named(column, changed):
+    """Also where the seal was made anew after the edit, or a code that merges otherwise made the table."""
+    stored = load_stored([ROOT / path for path in STORED], *_declared_of_repository())
+    table = stored.performance.copy()
+    assert table_against_intervals(table, stored.intervals, 0.95) == []
+    at = table.index[(table["screened"] == 740) & (table["estimator"] == "naive")][0]
+    table[column] = table[column].astype(float)
+    table.loc[at, column] = changed(table.loc[at, column])
+    problems = table_against_intervals(table, stored.intervals, 0.95)
+    assert problems
+    assert column == "truth" or {problem.column for problem in problems} == {column}
+    assert all("naive" in problem.found for problem in problems)
+
+
+def test_a_true_value_that_differs_is_named():
+    table = load_stored([ROOT / path for path in STORED], *_declared_of_repository()).performance
+    own = table[table["scenario"] == "harm"]
+    again = own.drop_duplicates(["endpoint", "estimator", "measure"])[["endpoint", "estimator", "measure", "truth"]]
+    assert _other_truths(own, again) == []
+    other = again.assign(truth=again["truth"] + np.where(again["estimator"] == "naive", 1e-6, 0.0))
+    problems = _other_truths(own, other)
+    assert len(problems) == 2 * 3  # two measures, three sizes
+    assert "naive" in problems[0].found
 
 
 def test_the_stored_study_is_whole():

@@ -22,7 +22,7 @@ from sorafenib_rfa.simulate import load_parameters, true_estimands
 from sorafenib_rfa.simulate.population import draw_plan, draw_population
 from sorafenib_rfa.validation.estimators import ESTIMATORS, cells
 from sorafenib_rfa.validation.performance import performance, write_intervals
-from sorafenib_rfa.validation.study import METHODS, Cohort, analyse, cohorts_of, simulate_estimates
+from sorafenib_rfa.validation.study import METHODS, Cohort, analyse, simulate_estimates
 from sorafenib_rfa.validation.truths import true_values
 from sorafenib_rfa.vocabulary import DAYS_PER_MONTH
 
@@ -184,7 +184,7 @@ def test_cohorts_differ_by_number_and_size_and_share_their_patients_across_scena
 def test_jobs_have_all_cohorts_once():
     for each, replicates in ((250, 1000), (7, 100), (3, 2)):
         plan = small(sizes={150: each}, replicates=replicates)
-        numbers = [n for chunk in range(plan.chunks(150)) for n in cohorts_of(chunk, each, replicates)]
+        numbers = [n for chunk in range(plan.chunks(150)) for n in range(*plan.cohorts(150, chunk))]
         assert numbers == list(range(replicates))
 
 

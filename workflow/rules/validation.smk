@@ -1,5 +1,7 @@
 """What is true in the synthetic cohort. Only rules of this file may read below validation/; none of them feeds an analysis."""
 
+import json
+
 from sorafenib_rfa.config.load import read_yaml, validate
 from sorafenib_rfa.config.models import ValidationConfig
 from sorafenib_rfa.errors import ConfigError
@@ -33,6 +35,16 @@ STUDY_TABLES = ["study_primary", "study_estimators", "study_failures"]
 STUDY_FIGURES = ["study_zip_rmst", "study_zip_hr", "study_loop_rmst", "study_loop_hr"]
 # the stored result of the validation study; where there is none, the paper says that it was not run
 STORED_STUDY = [path for path in STORED if (ROOT / path).exists()]
+
+
+def study_code_changed(wildcards):
+    """Files of code behind the stored study that are not as they were when it was run; the job judges the seal itself."""
+    try:
+        before = json.loads((ROOT / "validation/study.json").read_text(encoding="utf-8"))["code_files"]
+    except (OSError, ValueError, KeyError):
+        return 0
+    now = CODE.files(*(f"workflow/scripts/study_{step}.py" for step in ("truth", "estimates", "performance")))
+    return sum(now.get(path) != before.get(path) for path in {*now, *before})
 
 
 def validation_files(folder, names, *endings):
@@ -119,6 +131,7 @@ rule validation_results:
         cohort="synthetic",
         study=VALIDATION.plans[STUDY.run.validation_plan].model_dump(mode="json"),
         regions=REGIONS,
+        code_files_changed=study_code_changed,
         cohort_config=lambda wildcards: STUDY.cohorts["synthetic"].config.model_dump(mode="json"),
         plan=lambda wildcards: STUDY.plans["synthetic"].model_dump(mode="json"),
     script:
@@ -262,9 +275,7 @@ def study_chunks(wildcards):
 
 def cohorts_of_chunk(wildcards):
     """First cohort of a job, and the first after its last."""
-    own, chunk = study_plan(wildcards), int(wildcards.chunk)
-    each = own.sizes[int(wildcards.screened)]
-    return [chunk * each, min((chunk + 1) * each, own.replicates)]
+    return list(study_plan(wildcards).cohorts(int(wildcards.screened), int(wildcards.chunk)))
 
 
 rule study_truth:

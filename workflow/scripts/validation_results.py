@@ -25,7 +25,7 @@ with job(snakemake) as this:
         Path(snakemake.input.parameters),
         snakemake.params.regions,
     )
-    performance = study_ard(stored, study, **whose)
+    performance = study_ard(stored, study, code_files_changed=snakemake.params.code_files_changed, **whose)
     collected = collect_ard([rows, performance, cells_ard(performance, plan.confidence_level, **whose)])
     write_parquet(collected, snakemake.output.ard)
     for markdown, data in zip(snakemake.output.tables[::2], snakemake.output.tables[1::2], strict=True):

@@ -699,6 +699,11 @@ class StudyPlan(Strict):
         """Return the number of jobs for the cohorts of one scenario and size."""
         return -(-self.replicates // self.sizes[screened])
 
+    def cohorts(self, screened: int, chunk: int) -> tuple[int, int]:
+        """Return the first cohort of a job, counted from 0, and the first after its last."""
+        each = self.sizes[screened]
+        return chunk * each, min((chunk + 1) * each, self.replicates)
+
 
 class ValidationConfig(Strict):
     """``config/validation.yaml``: how estimates are held against the truth of the simulator; no part of the paper."""

@@ -41,6 +41,7 @@ NOT_OF_PATIENTS: Final = frozenset(
         "validation.replicates",
         "validation.bias_outside",
         "validation.cells",
+        "validation.code_files_changed",
         "validation.cohorts",
         "validation.coverage_below",
         "validation.coverage_outside",

@@ -2,8 +2,9 @@
 
 ``python -m sorafenib_rfa.validation.store`` takes over what ``snakemake validation_study`` made
 (``--plan NAME`` when it was not the plan ``default``); ``--check`` holds the stored result against its seal and the
-configuration, says which code has changed since, and recomputes a cohort of every scenario and size (``--cohorts``),
-which must come out with the stored digits.
+configuration, and the table against the stored intervals; says which code has changed since; and recomputes a cohort of
+every scenario and size (``--cohorts``) and the true values of one scenario (``--truths``), which must come out with the
+stored digits.
 """
 
 from __future__ import annotations
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 
 RULES = ("study_truth", "study_estimates", "study_performance")
 SIMULATION = "config/cohorts/synthetic/simulation.yaml"
-FORMAT = 1
 
 
 class Declared(NamedTuple):
@@ -90,7 +90,7 @@ def store(root: Path, name: str) -> dict[str, Any]:
     from sorafenib_rfa.records.digests import sha256_of
     from sorafenib_rfa.records.record import seal_of
     from sorafenib_rfa.records.whole import write_whole
-    from sorafenib_rfa.validation.stored import declaration
+    from sorafenib_rfa.validation.stored import FORMAT, declaration
 
     declared = declared_study(root, name)
     records = _records(root, name, declared.study)
@@ -113,7 +113,14 @@ def store(root: Path, name: str) -> dict[str, Any]:
             path: entry["identity"] for rule in RULES for path, entry in sorted(records[rule][0].code_files.items())
         },
         "last_record": {"path": merged.path, "seal": merged.seal},
-        "environment": merged.content["environment"],
+        "environment": {
+            "python": merged.content["environment"]["python"],
+            "distributions": {
+                package: version
+                for own in records.values()
+                for package, version in sorted(own[0].content["environment"]["distributions"].items())
+            },
+        },
         "computation": {
             "jobs": sum(map(len, records.values())),
             "cohorts": cohorts,
@@ -212,7 +219,7 @@ def _machine() -> dict[str, Any]:
     return {"processor": processor, "cores": os.cpu_count(), "system": platform.system()}
 
 
-def check(root: Path, *, cohorts: int = 1) -> list[str]:
+def check(root: Path, *, cohorts: int = 1, truths: int = 1) -> list[str]:
     """Hold the stored result against its seal, the configuration and the code as they stand; return what was found.
 
     Parameters
@@ -221,11 +228,14 @@ def check(root: Path, *, cohorts: int = 1) -> list[str]:
         Repository.
     cohorts : int
         Cohorts of every scenario and size to recompute, spread over those whose intervals are stored.
+    truths : int
+        Scenarios whose true values are recomputed, the last ones declared first.
 
     Raises
     ------
     SealError
-        If a stored file is not what the seal says, or a recomputed cohort does not come out with the stored digits.
+        If a stored file is not what the seal says, the table not what the intervals say, or a recomputed cohort or
+        true value does not come out with the stored digits.
     InputError
         If the stored result is not of the study as declared.
     """
@@ -245,7 +255,11 @@ def check(root: Path, *, cohorts: int = 1) -> list[str]:
     before = stored.seal["code_files"]
     changed = sorted(path for path in {*now, *before} if now.get(path) != before.get(path))
     said.append(f"code changed since: {', '.join(changed)}" if changed else "code unchanged since")
-    problems: list[Problem] = []
+    problems = table_against_intervals(stored.performance, stored.intervals, declared.plan.confidence_level)
+    said.append("the table follows from the stored intervals and true values")
+    for scenario in declared.study.scenarios[::-1][:truths]:
+        own = stored.performance[stored.performance["scenario"] == scenario]
+        problems += _other_truths(own, _true_values(root, declared, scenario))
     count = 0
     shown = int(stored.intervals["replicate"].max()) + 1
     numbers = [int((k + 0.5) * shown / cohorts) for k in range(cohorts)]
@@ -261,8 +275,107 @@ def check(root: Path, *, cohorts: int = 1) -> list[str]:
             count += len(numbers)
     if problems:
         raise SealError(problems)
+    if truths:
+        said.append(f"true values of {', '.join(declared.study.scenarios[::-1][:truths])} recomputed: as stored")
     said.append(f"{count} cohorts recomputed: all estimates and standard errors as stored")
     return said
+
+
+def table_against_intervals(table: pd.DataFrame, intervals: pd.DataFrame, level: float) -> list[Problem]:
+    """Return where the table is not what its true values and the stored intervals make it.
+
+    Only cells of which all cohorts are stored can be held against them; intervals are in single precision.
+
+    Parameters
+    ----------
+    table, intervals : DataFrame
+        As :func:`sorafenib_rfa.validation.performance.performance` returns them.
+    level : float
+        Of the intervals.
+    """
+    import numpy as np
+    from scipy.special import ndtri
+
+    from sorafenib_rfa.validation.performance import SHOWN_REPLICATES
+
+    z = float(ndtri(0.5 + level / 2))
+    key = ["scenario", "screened", "endpoint", "estimator", "measure"]
+    groups = dict(list(intervals.groupby(key, observed=True)))
+    problems = []
+    for row in table.to_dict("records"):
+        place = tuple(row[name] for name in key)
+        own = groups.get(place, intervals.iloc[:0])
+        if row["replicates"] + row["failed"] > SHOWN_REPLICATES:
+            continue
+        if len(own) != row["replicates"]:
+            problems.append(_not_of_table(place, "replicates", row["replicates"], len(own)))
+            continue
+        value, error = own["estimate"].to_numpy(float), own["std_err"].to_numpy(float)
+        n = len(own)
+        # limits in single precision: a cohort whose interval ends at the value asked about may fall to either side
+        one, rounding = 1.5 / n, 1e-5 * (np.abs(value).mean() + error.mean())
+        again = {
+            "bias": (value.mean() - row["truth"], rounding),
+            "empirical_se": (value.std(ddof=1), rounding),
+            "model_se": (float(np.sqrt(np.mean(error**2))), rounding),
+            "mse": (float(np.mean((value - row["truth"]) ** 2)), 4 * rounding * value.std(ddof=1) + rounding),
+            "coverage": (own["covers"].mean(), 1e-12),
+            "bias_eliminated_coverage": ((np.abs(value - value.mean()) <= z * error).mean(), one),
+            "rejection": ((np.abs(value) > z * error).mean(), one),
+        }
+        if abs((np.abs(value - row["truth"]) <= z * error).mean() - row["coverage"]) > one:
+            problems.append(_not_of_table(place, "coverage", row["coverage"], "otherwise by the stored limits"))
+        problems += [
+            _not_of_table(place, name, row[name], found)
+            for name, (found, tolerance) in again.items()
+            if not abs(found - row[name]) <= tolerance
+        ]
+    return problems
+
+
+def _not_of_table(place: tuple, name: str, stored: object, found: object) -> Problem:
+    return Problem(
+        "the table is not what the stored intervals make it",
+        file=STORED[0],
+        column=name,
+        found=f"{stored} ({', '.join(map(str, place))})",
+        expected=str(found),
+    )
+
+
+def _true_values(root: Path, declared: Declared, scenario: str) -> pd.DataFrame:
+    """Return the true values of a scenario by the code as it stands."""
+    from sorafenib_rfa.simulate import load_parameters
+    from sorafenib_rfa.validation.truths import true_values
+
+    study = declared.study
+    return true_values(
+        load_parameters(root / SIMULATION, scenario=scenario),
+        declared.plan,
+        declared.regions,
+        list(study.estimators),
+        seed=study.seed,
+        screened=study.truth_screened,
+    )
+
+
+def _other_truths(stored: pd.DataFrame, again: pd.DataFrame) -> list[Problem]:
+    """Return the true values that do not come out as they are stored."""
+    key = ["endpoint", "estimator", "measure"]
+    held = stored.merge(again, on=key, how="left", suffixes=("", "_again"))
+    # both are written and read as text with all their digits
+    wrong = held[~((held["truth"] - held["truth_again"]).abs() <= 1e-12)]
+    return [
+        Problem(
+            "the code as it stands does not find the stored true value",
+            file=STORED[0],
+            column="truth",
+            found=f"{row['truth']} ({', '.join(str(row[name]) for name in ('scenario', 'screened', *key))})",
+            expected=str(row["truth_again"]),
+            hint="run the study anew and store it",
+        )
+        for row in wrong.to_dict("records")
+    ]
 
 
 def _recomputed(root: Path, declared: Declared, scenario: str, screened: int, numbers: list[int]) -> pd.DataFrame:
@@ -318,10 +431,11 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--plan", default="default", help="plan of config/validation.yaml that was run")
     parser.add_argument("--check", action="store_true", help="check the stored result instead")
     parser.add_argument("--cohorts", type=int, default=1, help="cohorts of each scenario and size to recompute")
+    parser.add_argument("--truths", type=int, default=1, help="scenarios whose true values are recomputed")
     asked = parser.parse_args(arguments)
     try:
         if asked.check:
-            print("\n".join(check(Path.cwd(), cohorts=asked.cohorts)))
+            print("\n".join(check(Path.cwd(), cohorts=asked.cohorts, truths=asked.truths)))
         else:
             seal = store(Path.cwd(), asked.plan)
             told: Mapping[str, Any] = seal["computation"]

@@ -22,6 +22,7 @@ from sorafenib_rfa.errors import InputError, Problem, SealError
 from sorafenib_rfa.estimates.ard import ArdBuilder
 from sorafenib_rfa.estimates.common import NAN
 from sorafenib_rfa.records.record import canonical, seal_of
+from sorafenib_rfa.stats.proportions import wilson
 from sorafenib_rfa.validation import INTERVALS, SEAL, STORED, TABLE
 from sorafenib_rfa.validation.estimators import cells
 
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from sorafenib_rfa.config.models import Plan, StudyPlan
 
 ENGINE: Final = "sorafenib_rfa.validation.performance"
+FORMAT: Final = 1
+"""Of the seal."""
 UNITS: Final = {"rmst_difference": "months", "log_hr": "measure"}
 """Measure -> unit of its bias and standard errors."""
 PERFORMANCE: Final = {
@@ -48,7 +51,7 @@ PERFORMANCE: Final = {
 
 
 SHARES: Final = ("coverage", "bias_eliminated_coverage", "rejection", "failed_percent")
-"""Of :data:`PERFORMANCE` what is a share of cohorts: its Monte Carlo limits end at 0 and 100 percent."""
+"""Of :data:`PERFORMANCE` what is a share of cohorts, with Wilson's interval."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -161,23 +164,28 @@ def sealed(found: Mapping[str, Path]) -> dict[str, Any]:
     hint = "put the files back as they were (git checkout validation), or run the study and store it anew"
     try:
         seal = json.loads(found[SEAL].read_text(encoding="utf-8"))
-        whole = isinstance(seal, dict) and seal.get("seal") == seal_of(seal)
+        whole = isinstance(seal, dict) and seal.get("seal") == seal_of(seal) and seal.get("format") == FORMAT
     except ValueError:
         whole = False
     if not whole:
         raise SealError(
-            Problem("the seal of the validation study is not as it was written", file=f"validation/{SEAL}", hint=hint)
+            Problem(
+                "the seal of the validation study is not as it was written",
+                file=f"validation/{SEAL}",
+                expected=f"format {FORMAT}, and its own digest",
+                hint=hint,
+            )
         )
     problems = [
         Problem(
             "the stored validation study is not what its seal says",
             file=f"validation/{name}",
             found=f"sha256 {digest}",
-            expected=f"sha256 {entry['sha256']}",
+            expected=f"sha256 {seal['files'][name]['sha256']}",
             hint=hint,
         )
-        for name, entry in seal["files"].items()
-        if (digest := hashlib.sha256(found[name].read_bytes()).hexdigest()) != entry["sha256"]
+        for name in (TABLE, INTERVALS)
+        if (digest := hashlib.sha256(found[name].read_bytes()).hexdigest()) != seal["files"][name]["sha256"]
     ]
     if problems:
         raise SealError(problems)
@@ -196,7 +204,9 @@ def _difference(stored: Any, declared: Any) -> str:
     return ""
 
 
-def study_ard(stored: Stored, study: StudyPlan, *, cohort_name: str, record: str) -> pd.DataFrame:
+def study_ard(
+    stored: Stored, study: StudyPlan, *, cohort_name: str, record: str, code_files_changed: int = 0
+) -> pd.DataFrame:
     """Return the performance of each estimator in each scenario and size as ARD rows, with Monte Carlo intervals.
 
     Parameters
@@ -207,6 +217,8 @@ def study_ard(stored: Stored, study: StudyPlan, *, cohort_name: str, record: str
         The declared plan: its rows are there, without value, where the study was not run.
     cohort_name, record : str
         For the ARD.
+    code_files_changed : int
+        Files of code behind the study that are not as they were when it was run.
 
     Returns
     -------
@@ -214,7 +226,8 @@ def study_ard(stored: Stored, study: StudyPlan, *, cohort_name: str, record: str
         ARD rows, part ``validation``: ``study_<endpoint>_<estimator>.<scenario>_<screened>.<measure>.<stat>`` with
         `stat` one of :data:`PERFORMANCE`, each with its 95% Monte Carlo interval, and ``replicates`` and ``failed``;
         of the whole ``study.<stat>``: ``cohorts, replicates, fits, failed, scenarios, sizes, estimators, resamples,
-        cpu_hours`` and ``study.patients.n<screened>`` (mean number analysed).
+        cpu_hours, code_files_changed``, ``study.patients.n<screened>`` (mean number analysed) and
+        ``study.<scenario>.no_effect`` (1 where all hazard ratios are one, else 0).
 
     Raises
     ------
@@ -232,7 +245,7 @@ def study_ard(stored: Stored, study: StudyPlan, *, cohort_name: str, record: str
         _add_not_run(builder, study, f"not estimable: the validation study was not run: {stored.not_run}")
         return builder.frame()
     table = stored.performance
-    needed = {"scenario", "screened", "endpoint", "estimator", "measure", "replicates", "failed", "mean_n"}
+    needed = {"scenario", "screened", "endpoint", "estimator", "measure", "replicates", "failed", "mean_n", "no_effect"}
     needed |= {column for column, *_ in PERFORMANCE.values()} | {f"{c}_mc_se" for c, *_ in PERFORMANCE.values()}
     absent = sorted(needed - set(table.columns))
     if absent:
@@ -254,17 +267,24 @@ def study_ard(stored: Stored, study: StudyPlan, *, cohort_name: str, record: str
                     "the truth is too near nought" if stat == "relative_bias" else "too few cohorts have an estimate"
                 )
             low, high = value - z * error, value + z * error
+            if stat in SHARES and value == value:
+                of = row["replicates"] + (row["failed"] if stat == "failed_percent" else 0)
+                interval = wilson(round(value / 100 * of), of)
+                low, high = 100 * interval.ci_low, 100 * interval.ci_high
+                said = said.replace("interval from the Monte Carlo standard error", "Wilson's interval")
             builder.add(
                 analysis,
                 stat,
                 value,
-                ci_low=max(low, 0.0) if stat in SHARES else low,
-                ci_high=min(high, 100.0) if stat in SHARES else high,
+                ci_low=low,
+                ci_high=high,
                 unit=unit or UNITS[row["measure"]],
                 method=said,
                 **common,
             )
-    for variable, stat, value, unit, method in _whole(study, table, float(stored.seal["computation"]["cpu_seconds"])):
+    for variable, stat, value, unit, method in _whole(
+        study, table, float(stored.seal["computation"]["cpu_seconds"]), code_files_changed
+    ):
         builder.add("study", stat, value, unit=unit, variable=variable, method=method, engine=ENGINE, population=_ALL)
     return builder.frame()
 
@@ -282,7 +302,9 @@ def _place(row: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
     }
 
 
-def _whole(study: StudyPlan, table: pd.DataFrame | None, cpu_seconds: float) -> list[tuple[str, str, float, str, str]]:
+def _whole(
+    study: StudyPlan, table: pd.DataFrame | None, cpu_seconds: float, changed: float
+) -> list[tuple[str, str, float, str, str]]:
     """Return variable, stat, value, unit and method of the numbers of the whole study; missing without a table."""
     known = table is not None
     cohorts = len(study.scenarios) * len(study.sizes) * study.replicates
@@ -295,7 +317,19 @@ def _whole(study: StudyPlan, table: pd.DataFrame | None, cpu_seconds: float) -> 
         ("", "estimators", len(study.estimators), "count", "estimators"),
         ("", "resamples", study.resamples, "count", "bootstrap resamples in each cohort"),
         ("", "cpu_hours", cpu_seconds / 3600, "measure", "processor time of all jobs of the study, hours"),
+        (
+            "",
+            "code_files_changed",
+            changed,
+            "count",
+            "files of code behind the study that have changed since it was run",
+        ),
     ]
+    for scenario in study.scenarios:
+        same = bool(table.loc[table["scenario"] == scenario, "no_effect"].all()) if known else False
+        rows.append(
+            (scenario, "no_effect", float(same), "measure", "1 where all hazard ratios of the scenario are one")
+        )
     failed = int(table["failed"].sum()) if known else 0
     rows.append(("", "failed", failed, "count", "estimates that a cohort did not allow, all measures together"))
     for screened in study.sizes:
@@ -324,5 +358,5 @@ def _add_not_run(builder: ArdBuilder, study: StudyPlan, why: str) -> None:
                     builder.add(analysis, stat, NAN, unit="count", method=why, **common)
                 for stat, (_, _, unit, _) in PERFORMANCE.items():
                     builder.add(analysis, stat, NAN, unit=unit or UNITS[measure], method=why, **common)
-    for variable, stat, _, unit, _ in _whole(study, None, NAN):
+    for variable, stat, _, unit, _ in _whole(study, None, NAN, NAN):
         builder.add("study", stat, NAN, unit=unit, variable=variable, method=why, engine=ENGINE, population=_ALL)

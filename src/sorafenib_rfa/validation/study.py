@@ -454,8 +454,3 @@ def simulate_estimates(
     table.insert(0, "screened", parameters.size)
     table.insert(0, "scenario", parameters.scenario)
     return table.astype({"screened": "int32", "replicate": "int32", "n": "int32"})
-
-
-def cohorts_of(chunk: int, cohorts_per_job: int, replicates: int) -> range:
-    """Return the numbers of the cohorts of a job, counted from 0."""
-    return range(chunk * cohorts_per_job, min((chunk + 1) * cohorts_per_job, replicates))
