@@ -61,7 +61,7 @@ def test_biased_cells_are_counted_and_their_p_value_is_that_of_bonferroni():
     rows = study_rows(table)
     assert value(rows, f"{KEY}.cells")["value"] == 12
     assert value(rows, f"{KEY}.bias_outside")["value"] == 1
-    assert value(rows, f"{KEY}.bias_p")["value"] == pytest.approx(12 * 2 * NormalDist().cdf(-3), rel=1e-9)
+    assert value(rows, f"{KEY}.bias_p")["value"] == pytest.approx(24 * 2 * NormalDist().cdf(-3), rel=1e-9)
     largest = value(rows, f"{KEY}.largest_bias")
     assert largest["value"] == -0.06
     assert (largest["ci_low"], largest["ci_high"]) == pytest.approx((-0.06 - 0.0392, -0.06 + 0.0392), abs=1e-5)
@@ -69,7 +69,10 @@ def test_biased_cells_are_counted_and_their_p_value_is_that_of_bonferroni():
     assert value(rows, "validation.cells_rfs_naive.rmst_difference.bias_p")["value"] == 1
     share = 100 * 0.06 / table.loc[at & (table["screened"] == 740), "empirical_se"].iloc[0]
     other = 100 * 0.03 / table.loc[at & (table["screened"] == 1500), "empirical_se"].iloc[0]
-    assert value(rows, f"{KEY}.largest_bias_share")["value"] == pytest.approx(max(share, other))
+    found = value(rows, f"{KEY}.largest_bias_share")
+    assert found["value"] == pytest.approx(max(share, other))
+    assert found["ci_low"] < found["value"] < found["ci_high"]
+    assert value(rows, f"{KEY}.widest_bias")["value"] == pytest.approx(0.0392, abs=1e-4)
 
 
 def test_coverage_is_held_against_what_right_intervals_would_show():
@@ -84,12 +87,15 @@ def test_coverage_is_held_against_what_right_intervals_would_show():
     assert value(rows, f"{KEY}.lowest_coverage")["value"] == pytest.approx(91)
     assert value(rows, f"{KEY}.highest_coverage")["value"] == pytest.approx(98.5)
     z = 4 / np.sqrt(95 * 5 / COHORTS)
-    assert value(rows, f"{KEY}.coverage_p")["value"] == pytest.approx(12 * 2 * NormalDist().cdf(-z), rel=1e-9)
+    # twelve cells of two measures; the coverage farthest from 95% is also the lowest
+    expected = pytest.approx(24 * 2 * NormalDist().cdf(-z), rel=1e-9)
+    assert value(rows, f"{KEY}.coverage_p")["value"] == expected
+    assert value(rows, f"{KEY}.coverage_low_p")["value"] == expected
 
 
-def test_type_i_error_is_of_the_scenario_without_effect():
-    rejection = primary().query("scenario == 'null'")["rejection"]
-    rows = study_rows()
+def test_what_excludes_no_difference_without_effect_is_told_by_the_hazard_ratios_and_not_by_the_name():
+    rejection = primary().query("scenario == 'harm'")["rejection"]
+    rows = study_rows(performance().assign(no_effect=performance()["scenario"] == "harm"))
     assert value(rows, f"{KEY}.lowest_rejection")["value"] == pytest.approx(100 * rejection.min())
     assert value(rows, f"{KEY}.highest_rejection")["value"] == pytest.approx(100 * rejection.max())
 

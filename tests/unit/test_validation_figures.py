@@ -121,6 +121,21 @@ def test_every_point_and_interval_is_its_ard_row(name):
         assert own["x"].round(6).is_unique
 
 
+def test_where_others_dwarf_the_primary_design_it_is_enlarged_and_wholly_shown():
+    naive = performance()["estimator"] == "naive"
+    biased = performance().assign(bias=performance()["bias"].where(~naive, 3.0), coverage=0.95)
+    figure, data = drawn("study_loop_rmst", study_rows(biased))
+    limits = data[data["element"] == "limits"].set_index("panel")
+    assert list(limits.index) == ["Bias, months\n(enlarged)"]
+    points = data[(data["panel"] == "Bias, months") & data["series"].str.startswith("Clone-censor-weight, o")]
+    assert points["low"].min() > limits["low"].iloc[0]
+    assert points["high"].max() < limits["high"].iloc[0]
+    shown = next(ax for ax in figure.axes if ax.get_ylabel() == "Bias, months\n(enlarged)")
+    assert shown.get_ylim() == (limits["low"].iloc[0], limits["high"].iloc[0])
+    alike = study_rows(performance().assign(bias=0.01, coverage=0.95))
+    assert "limits" not in set(drawn("study_loop_rmst", alike)[1]["element"])
+
+
 def test_sizes_are_nested_in_scenarios_and_say_how_many_patients():
     figure, data = drawn("study_loop_hr")
     loops = data[data["element"] == "loop"]

@@ -23,15 +23,16 @@ _STATS: Final = {
     "model_se": ("Model SE", None, False),
     "se_error": ("Error of model SE", 0, True),
     "coverage": ("Coverage", 1, True),
-    "bias_eliminated_coverage": ("Coverage, bias eliminated", 1, False),
+    "bias_eliminated_coverage": ("Coverage, bias left out", 1, False),
     "rejection": ("Power", 0, True),
 }
 _TERMS: Final = (
     "In brackets the 95% interval of Monte Carlo error. SE: standard error; empirical, the standard deviation of the "
     "estimates; the model's, the root mean square of those estimated; its error, by how much it exceeds the former. "
-    "Coverage: {level} intervals that hold the truth; with bias eliminated, those that hold the mean of the estimates. "
-    "Power: intervals that exclude no difference, with no effect the type I error (recurrence is then seen a little "
-    "sooner on sorafenib, because patients are examined more often)."
+    "Coverage: {level} intervals that hold the truth; with bias left out, those that hold the mean of the estimates. "
+    "Power: intervals that exclude no difference; where the truth is none, as that of overall survival without effect, "
+    "the type I error. Recurrence is seen a little sooner on sorafenib even without effect, because patients are "
+    "examined more often: there the type I errors are the intervals that miss the truth."
 )
 
 
@@ -89,8 +90,8 @@ def study_failures_table(source: Source, cohort: CohortConfig, plan: Plan) -> Dr
         draft.rows.append([[f"{cell.title}, ", _patients(source, cell)], *counts])
     draft.notes += [
         _cohorts(source),
-        "Counted: cohorts without an estimate of the log hazard ratio. A cohort without an estimate leaves the "
-        "performance of that estimator alone.",
+        "Counted: cohorts without an estimate of the log hazard ratio. Such a cohort is left out of the performance of "
+        "that estimator only, so that estimators are not all judged by the same cohorts.",
     ]
     return draft
 

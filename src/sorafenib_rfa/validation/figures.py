@@ -34,7 +34,7 @@ from sorafenib_rfa.exhibits.figures.canvas import (
     mark_synthetic,
     new_figure,
 )
-from sorafenib_rfa.validation.cells import Cell, Series, Study
+from sorafenib_rfa.validation.cells import PRIMARY, Cell, Series, Study
 
 MEASURE_OF: Final = {
     "study_zip_rmst": "rmst_difference",
@@ -272,43 +272,48 @@ def _signed(value: float, _: object = None) -> str:
 
 # --- nested-loop plot ------------------------------------------------------------------------------------------------
 
-_LOOP_PANEL_IN = 1.85
+_LOOP_PANEL_IN = {3: 1.85, 4: 1.6, 5: 1.4}
+"""Height of a panel by their number."""
 _LOOP_GAP_IN, _LOOP_LOOPS_IN = 0.26, 0.62
 
 
 class _Panel(NamedTuple):
+    """A performance measure, its value if all is right and, in an enlarged panel, how far from that it reaches."""
+
     stat: str
     label: str
     right: float
+    reach: float = np.inf
 
 
 def _nested_loop(inputs: Inputs, study: Study, measure: str) -> tuple[Figure, pd.DataFrame]:
     """Draw bias, error of the standard error and coverage of each estimator over sizes nested in scenarios."""
     series, cells = study.series(measure), study.cells
     unit = ", months" if measure == "rmst_difference" else ""
-    panels = (
-        _Panel("bias", f"Bias{unit}", 0.0),
-        _Panel("se_error", "Error of model SE, %", 0.0),
-        _Panel("coverage", "Coverage, %", _nominal(inputs)),
-    )
+    panels = [
+        *_enlarged(study, measure, _Panel("bias", f"Bias{unit}", 0.0)),
+        _Panel("se_error", "Error of\nmodel SE, %", 0.0),
+        *_enlarged(study, measure, _Panel("coverage", "Coverage, %", _nominal(inputs))),
+    ]
+    each_in = _LOOP_PANEL_IN[len(panels)]
     columns = 3
     legend_in = 0.19 * -(-len(series) // columns)
     head_in, foot_in = 0.34 + legend_in, 0.06 + _LOOP_LOOPS_IN
-    height = head_in + foot_in + len(panels) * _LOOP_PANEL_IN + (len(panels) - 1) * _LOOP_GAP_IN + 0.1
+    height = head_in + foot_in + len(panels) * each_in + (len(panels) - 1) * _LOOP_GAP_IN + 0.1
     figure, drawn = new_figure(height), Drawn()
-    left, width = 0.098, 0.892
+    left, width = 0.12, 0.87
     figure.text(0.012, 1 - 0.06 / height, _WORDS[measure], fontsize=8.5, fontweight="bold", va="top")
     axes = []
     for place, panel in enumerate(panels):
-        bottom = height - head_in - (place + 1) * _LOOP_PANEL_IN - place * _LOOP_GAP_IN
-        ax = figure.add_axes((left, bottom / height, width, _LOOP_PANEL_IN / height))
+        bottom = height - head_in - (place + 1) * each_in - place * _LOOP_GAP_IN
+        ax = figure.add_axes((left, bottom / height, width, each_in / height))
         axes.append(ax)
         _loop_panel(ax, study, series, cells, measure, panel, drawn)
     loops = figure.add_axes((left, 0.06 / height, width, _LOOP_LOOPS_IN / height))
     _loops(loops, inputs, cells, drawn)
     handles = [
-        Line2D([], [], color=look.colour, marker=look.marker, markersize=look.size + 0.7, linewidth=0.9, label=one.label,
-               markerfacecolor=look.colour if look.filled else "white")
+        Line2D([], [], color=look.colour, marker=look.marker, markersize=look.size + 0.7, linewidth=0.9,
+               label=one.label, markerfacecolor=look.colour if look.filled else "white")
         for one, look in ((one, LOOKS[one]) for one in series)
     ]  # fmt: skip
     figure.legend(
@@ -318,6 +323,21 @@ def _nested_loop(inputs: Inputs, study: Study, measure: str) -> tuple[Figure, pd
     if inputs.cohort.synthetic:
         mark_synthetic(figure, axes, size=14)
     return figure, drawn.frame()
+
+
+def _enlarged(study: Study, measure: str, panel: _Panel) -> list[_Panel]:
+    """Return a panel and, where others dwarf the primary design, a second one that reaches about as far as it does."""
+
+    def farthest(series: Sequence[Series]) -> float:
+        rows = [study.get(one, cell, measure, panel.stat) for one in series for cell in study.cells]
+        ends = np.array([row[end] for row in rows for end in ("ci_low", "ci_high")], dtype=float)
+        return float(np.nanmax(np.abs(ends - panel.right), initial=0.0))
+
+    every = study.series(measure)
+    reach = 1.6 * farthest([one for one in every if one.estimator == PRIMARY.estimator])
+    if not 0 < 2 * reach < farthest(every):
+        return [panel]
+    return [panel, panel._replace(label=f"{panel.label}\n(enlarged)", reach=reach)]
 
 
 def _loop_panel(
@@ -338,9 +358,11 @@ def _loop_panel(
         x = np.arange(len(cells)) + 0.08 + (number + 0.5) * dodge
         ax.vlines(x, low, high, color=look.colour, linewidth=0.9, zorder=3)
         ax.plot(
-            x, value, linestyle="none", marker=look.marker, markersize=look.size, color=look.colour, markeredgewidth=0.8,
-            markerfacecolor=look.colour if look.filled else "white", zorder=5 if strong else 4,
+            x, value, linestyle="none", marker=look.marker, markersize=look.size, color=look.colour,
+            markeredgewidth=0.8, markerfacecolor=look.colour if look.filled else "white", zorder=5 if strong else 4,
         )  # fmt: skip
+        if np.isfinite(panel.reach):  # the same points again
+            continue
         drawn.add(
             "point", panel=panel.label, series=one.label, x=x, y=value, low=low, high=high,
             text=[cell.name for cell in cells],
@@ -349,10 +371,13 @@ def _loop_panel(
     ax.set_xlim(0, len(cells))
     ax.set_xticks([])
     ax.set_ylabel(panel.label)
-    ax.yaxis.set_label_coords(-0.086, 0.5)
+    ax.yaxis.set_label_coords(-0.075, 0.5)
     ax.yaxis.set_major_locator(MaxNLocator(6))
     ax.yaxis.set_major_formatter(_signed)
     ax.margins(y=0.06)
+    if np.isfinite(panel.reach):
+        ax.set_ylim(panel.right - panel.reach, panel.right + panel.reach)
+        drawn.add("limits", panel=panel.label, low=panel.right - panel.reach, high=panel.right + panel.reach)
     _rules(ax, cells)
 
 
