@@ -158,6 +158,13 @@ class Slurm:
         root = Path(__file__).resolve().parents[2]
         return subprocess.Popen(command, cwd=root, stdin=subprocess.PIPE, start_new_session=True)
 
+    def pid(self, name: str) -> int:
+        """Return the id of a daemon: ``munged``, ``slurmctld``, or ``slurmd.`` and a node's name."""
+        lines = (self.folder / "pids").read_text(encoding="utf-8").splitlines()
+        pid, started = next(line.split()[1:] for line in reversed(lines) if line.split()[0] == name)
+        assert _started(int(pid)) == started, f"{name} does not run"
+        return int(pid)
+
     # --- nodes ---------------------------------------------------------------------------------------------------
 
     def start_node(self, node: str) -> None:
@@ -167,13 +174,7 @@ class Slurm:
 
     def crash_node(self, node: str) -> None:
         """Let a node go down with all that runs on it, without a word to the controller."""
-        name, pid, started = next(
-            entry
-            for line in reversed((self.folder / "pids").read_text(encoding="utf-8").splitlines())
-            if (entry := line.split())[0] == f"slurmd.{node}"
-        )
-        assert _started(int(pid)) == started, f"{name} does not run"
-        os.kill(int(pid), signal.SIGKILL)
+        os.kill(self.pid(f"slurmd.{node}"), signal.SIGKILL)
         self._end_steps(node)
 
     def recover_node(self, node: str) -> None:

@@ -20,6 +20,7 @@ from sorafenib_rfa.records.digests import Digests, members, sha256_of
 from sorafenib_rfa.records.record import FAILED, FOLDER, Record, Records, read_record, record_paths, seal_of
 from sorafenib_rfa.records.run_log import NAME as RUN_LOG
 from sorafenib_rfa.records.run_log import Entry, ends, read_log
+from sorafenib_rfa.records.whole import is_partial
 
 CACHE: Final = ".snakemake/digests.json"
 """Where the start of each run remembers digests, relative to the repository."""
@@ -133,7 +134,8 @@ def check_seals(root: Path, cache: Path | None = None) -> list[Breach]:
 def _digests(root: Path, records: Mapping[str, Record], cache: Path | None) -> dict[str, str | None]:
     names = {entry["path"] for record in records.values() for entry in [*record.inputs, *record.outputs]}
     names |= set(_kept_code(records))
-    names |= {path.relative_to(root).as_posix() for path in (root / "results").glob(f"*/{FOLDER}/{CODE}/*")}
+    copies = (root / "results").glob(f"*/{FOLDER}/{CODE}/*")
+    names |= {path.relative_to(root).as_posix() for path in copies if not is_partial(path)}
     return Digests(cache).of_each(root, names)
 
 
@@ -282,6 +284,8 @@ def _unclaimed(root: Path, records: Records) -> Iterable[Breach]:
                 if len(parts) == 1 or parts[0] in (FAILED, CODE) or name in records:
                     continue
                 if path.suffix == ".json" and len(parts) == 2:  # a record that cannot be read is named as such
+                    continue
+                if is_partial(path):
                     continue
             if records.maker(name) is None:
                 yield _breach(name, "unclaimed")

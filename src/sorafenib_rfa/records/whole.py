@@ -4,8 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import tempfile
 from pathlib import Path
+from typing import Final
+
+_PARTIAL: Final = re.compile(r"\..+\.[a-z0-9_]{8}")
+
+
+def is_partial(path: Path) -> bool:
+    """Return whether a file is one that somebody still writes, or did when the machine went down."""
+    return _PARTIAL.fullmatch(path.name) is not None
 
 
 def write_whole(path: Path, content: bytes) -> None:
