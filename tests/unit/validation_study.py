@@ -85,7 +85,14 @@ def performance() -> pd.DataFrame:
         }
         rows.append(
             dict(zip(("scenario", "screened", "endpoint", "estimator", "measure"), key, strict=True))
-            | {"truth": truth, "truth_mc_se": 0.001, "replicates": n, "failed": 0, "reasons": "", "no_effect": key[0] == "null"}
+            | {
+                "truth": truth,
+                "truth_mc_se": 0.001,
+                "replicates": n,
+                "failed": 0,
+                "reasons": "",
+                "no_effect": key[0] == "null",
+            }
             | {"mean_n": PATIENTS[key[1]], "mean_estimate": float(np.mean(estimate))}
             | {name: value for name, (value, _) in found.items()}
             | {f"{name}_mc_se": error for name, (_, error) in found.items()}
