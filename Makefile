@@ -23,6 +23,7 @@ BIN := $(VENV)/bin
 ARGS ?=
 # Where the jobs run: a folder of profiles/; none: this machine. Later profiles win key by key, site.yaml is yours.
 PROFILE ?=
+override PROFILE := $(filter-out default,$(PROFILE))
 PROFILES := $(if $(PROFILE),--workflow-profile none --profile profiles/default --profile profiles/$(PROFILE) \
   $(patsubst %,--profile %,$(wildcard profiles/$(PROFILE)/site.yaml)))
 # A folder made by `make wheelhouse`: packages come from there, and from nowhere else.
@@ -38,7 +39,7 @@ export LC_ALL := C.UTF-8
 unexport PYTHONPATH
 
 # In a clone that came with results, those that match this tree are taken over instead of being made again.
-paper audit release validation_study: environment $(if $(PROFILE),$(VENV)/.executor-$(PROFILE))
+paper audit release validation_study: environment
 	test -z "$$(find .snakemake/incomplete -type f -print -quit 2>/dev/null)" || $(BIN)/python -m sorafenib_rfa.cluster.earlier_run
 	test -d .snakemake/metadata || test -z "$(wildcard results/*/records)" || $(BIN)/sorafenib-rfa adopt
 	$(BIN)/snakemake $@ $(PROFILES) $(ARGS)
@@ -65,7 +66,7 @@ bench: environment-dev
 clean:
 	rm -rf results logs benchmarks/rules data/raw/synthetic data/raw/colon_adjuvant .snakemake
 
-environment: $(VENV)/.paper
+environment: $(VENV)/.paper $(if $(PROFILE),$(VENV)/.executor-$(PROFILE))
 environment-dev: $(VENV)/.dev
 
 $(VENV)/.paper: requirements.lock pyproject.toml

@@ -1,6 +1,7 @@
 """The paper on a cluster: the same files, byte for byte, as on one machine."""
 
 import json
+import re
 
 import pytest
 
@@ -9,12 +10,26 @@ from tests.checkout import COMMAND, ROOT, copy_of_repository
 VOLATILE = ("run_log.jsonl",)
 
 
+GUIDE = (ROOT / "docs/cluster.md").read_text(encoding="utf-8")
+FROM_CLONE = re.search(r"## From clone to paper\n.*?```bash\n(.*?)```", GUIDE, re.DOTALL)[1].splitlines()
+
+
 @pytest.fixture(scope="module")
 def by_slurm(login_node, slurm, tmp_path_factory):
-    """The tiny paper made through the shipped profile: its checkout, and what Snakemake said."""
+    """The tiny paper as the guide has it made, by its commands: the checkout, what was said, submissions."""
+    clone, *commands = FROM_CLONE
+    assert clone.startswith("git clone ")
     checkout = copy_of_repository(tmp_path_factory.mktemp("paper") / "repository", screened=150)
+    # in place of installing the locks, which takes minutes: the environment the tests run in, and the plugin
+    (checkout.folder / ".venv").symlink_to(login_node.environment.folder)
+    for stamp in (".paper", ".executor-slurm"):
+        (checkout.folder / ".venv" / stamp).touch()
     before = slurm.submissions()
-    _, said = login_node.run(checkout.folder, *login_node.snakemake("paper", profiles=ROOT / "profiles"))
+    said = ""
+    for command in commands:
+        # the doctor ends with 1 for anything it finds; what it finds is not what is tested here
+        code, said = login_node.run(checkout.folder, "bash", "-c", command, check="doctor" not in command)
+        assert code in (0, 1), said
     return checkout, said, slurm.submissions() - before
 
 
