@@ -58,6 +58,14 @@ def test_nothing_is_claimed_of_a_study_that_was_not_run(name):
     assert "{{< val" not in text
 
 
+def test_a_study_made_by_other_code_says_so():
+    text = said("study_performed", study_rows())
+    assert text.endswith("The code that made it is the code of this paper.")
+    rows = study_rows()
+    changed = rows.assign(value=rows["value"].where(rows["ard_id"] != "validation.study.code_files_changed", 2.0))
+    assert "made by an earlier state of the code" in said("study_performed", changed)
+
+
 def test_no_bias_is_not_said_to_be_shown_and_not_to_be_absent():
     text = said("study_primary_bias", study({}))
     assert text.startswith("No bias of the primary analysis was shown")
