@@ -40,6 +40,19 @@ def read_coded(path: str | Path, *, leave_out: Collection[str] = ()) -> pd.DataF
     return pd.DataFrame({name: _column(table.column(name)) for name in names}, copy=False)
 
 
+def row_groups(path: str | Path, columns: Sequence[str] | None = None) -> Iterator[pd.DataFrame]:
+    """Yield a parquet file a row group at a time as :func:`read_coded` reads the whole; all columns, or some."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    schema = pq.read_schema(path)
+    texts = [name for name in columns or schema.names if pa.types.is_string(schema.field(name).type)]
+    file = pq.ParquetFile(path, read_dictionary=texts)
+    for number in range(file.num_row_groups):
+        table = file.read_row_group(number, columns=columns)
+        yield pd.DataFrame({name: _column(table.column(name)) for name in table.column_names}, copy=False)
+
+
 class CodedFiles(Mapping[str, pd.DataFrame]):
     """Parquet files by file name without suffix, each read anew whenever it is asked for, so that none stays in memory.
 

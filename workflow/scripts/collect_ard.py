@@ -5,9 +5,11 @@ from sorafenib_rfa.records.job import job
 with job(snakemake) as this:
     from pathlib import Path
 
-    from sorafenib_rfa.estimates.collect import collect_ard, collect_members
-    from sorafenib_rfa.files import read_tables, write_parquet, write_table
+    from sorafenib_rfa.coded import write_blocks
+    from sorafenib_rfa.estimates.collect import collect_ard, member_files
+    from sorafenib_rfa.estimates.counted import MEMBER_COLUMNS
+    from sorafenib_rfa.files import read_tables, write_table
 
     ard = collect_ard(read_tables(snakemake.input.parts).values())
     write_table(ard, Path(snakemake.output.ard[0]).with_suffix(""))
-    write_parquet(collect_members(read_tables(snakemake.input.members).values(), ard), snakemake.output.members)
+    write_blocks(member_files(snakemake.input.members, ard), MEMBER_COLUMNS, snakemake.output.members)

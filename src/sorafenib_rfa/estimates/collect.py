@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import pandas as pd
 
+from sorafenib_rfa.coded import row_groups
 from sorafenib_rfa.estimates.ard import NUMERIC, UNITS, as_ard
 from sorafenib_rfa.estimates.counted import MEMBER_COLUMNS, has_members
 
@@ -78,12 +79,43 @@ def collect_members(parts: Iterable[pd.DataFrame], ard: pd.DataFrame) -> pd.Data
         members = pd.concat(filled, ignore_index=True)
     else:
         members = pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in MEMBER_COLUMNS.items()})
+    _check_counts(members["ard_id"].value_counts(), ard)
+    return members
+
+
+def member_files(paths: Iterable[str], ard: pd.DataFrame) -> Iterator[pd.DataFrame]:
+    """Yield what :func:`collect_members` returns, from the files of the parts, a row group at a time, text as codes.
+
+    Parameters
+    ----------
+    paths : iterable of str
+        Members of each part.
+    ard : DataFrame
+        The ARD of all parts.
+
+    Raises
+    ------
+    ValueError
+        As :func:`collect_members`.
+    """
+    found = {path: counts for path in paths if len(counts := _rows_of_ids(path))}
+    _check_counts(pd.concat([pd.Series(dtype="int64"), *found.values()]), ard)
+    for path in sorted(found, key=lambda path: found[path].index[0]):
+        yield from row_groups(path)
+
+
+def _rows_of_ids(path: str) -> pd.Series:
+    """Return how many members each id of a part has, by id."""
+    blocks = [block["ard_id"].astype(object).value_counts() for block in row_groups(path, ["ard_id"])]
+    return pd.concat([pd.Series(dtype="int64"), *blocks]).groupby(level=0, sort=True).sum()
+
+
+def _check_counts(found: pd.Series, ard: pd.DataFrame) -> None:
+    """Raise ValueError unless each count has as many members as it counted, and none belong to no count."""
     part = ard["ard_id"].str.partition(".")[0]
     counts = [has_members(*row) for row in zip(part, ard["stat_name"], ard["unit"], strict=True)]
     value = ard[counts].set_index("ard_id")["value"].fillna(0)
-    found = members["ard_id"].value_counts().reindex(value.index, fill_value=0)
-    wrong = value.index[found.to_numpy() != value.to_numpy()].tolist()
-    wrong += sorted(set(members["ard_id"]) - set(value.index))
+    wrong = value.index[found.reindex(value.index, fill_value=0).to_numpy() != value.to_numpy()].tolist()
+    wrong += sorted(set(found.index) - set(value.index))
     if wrong:
         raise ValueError(f"the members are not who was counted: {wrong[:5]}")
-    return members
