@@ -15,7 +15,7 @@ from sorafenib_rfa.cluster.settings import parse_arguments, read_settings
 from sorafenib_rfa.cluster.slurm import Unanswered, minutes, pairs, read_cluster
 from sorafenib_rfa.cluster.submissions import submissions
 from sorafenib_rfa.errors import UserError
-from sorafenib_rfa.provenance.plan import PlannedJob
+from sorafenib_rfa.provenance.plan import Option, PlannedJob
 from tests.checkout import copy_of_repository
 
 # --- what a real Slurm 22.05.8 printed (the cluster of tests/cluster), shortened to the lines and fields that are read
@@ -67,6 +67,26 @@ def cluster(tmp_path, monkeypatch):
     return say
 
 
+# the options of Snakemake 9.27 that these tests use, as its own parser has them
+OPTIONS = {
+    name: Option((f"--{name}", *more), values, default)
+    for name, values, default, *more in [
+        ("executor", None, None, "-e"),
+        ("jobs", "?", None, "-j"),
+        ("cores", "?", None, "-c"),
+        ("retries", None, 0, "--restart-times", "-T"),
+        ("keep-going", 0, False, "-k"),
+        ("printshellcmds", 0, False, "-p"),
+        ("config", "*", None, "-C"),
+        ("default-resources", "*", None, "--default-res"),
+        *((name, "+", None) for name in ("groups", "group-components", "set-resources")),
+        *((name, None, None) for name in ("scheduler", "latency-wait", "slurm-status-command", "slurm-array-jobs")),
+        *((name, None, None) for name in ("htcondor-held-timeout",)),
+        ("slurm-no-requeue", 0, False),
+    ]
+}
+
+
 # --- settings ------------------------------------------------------------------------------------------------------
 
 
@@ -99,7 +119,7 @@ def site(root, text):
 
 def test_each_setting_says_where_it_stands_and_what_it_takes_the_place_of(root):
     site(root, "# mine\ndefault-resources:\n  slurm_partition: main\n")
-    settings = read_settings(root, "slurm", "--jobs 5 --config cohort=other")
+    settings = read_settings(root, "slurm", "-j5 --config cohort=other", OPTIONS)
     assert settings.files == [
         f"profiles/{name}" for name in ("default/config.yaml", "slurm/config.yaml", "slurm/site.yaml")
     ]
@@ -120,10 +140,10 @@ def test_each_setting_says_where_it_stands_and_what_it_takes_the_place_of(root):
 
 def test_a_profile_that_is_not_there_or_no_yaml_is_told_with_its_file(root):
     with pytest.raises(UserError, match=r"(?s)profiles/slurmm/config.yaml.*default, slurm"):
-        read_settings(root, "slurmm")
+        read_settings(root, "slurmm", "", OPTIONS)
     site(root, "a: [1\n")
     with pytest.raises(UserError, match=r"profiles/slurm/site.yaml: this is no YAML"):
-        read_settings(root, "slurm")
+        read_settings(root, "slurm", "", OPTIONS)
 
 
 @pytest.mark.parametrize(
@@ -131,16 +151,27 @@ def test_a_profile_that_is_not_there_or_no_yaml_is_told_with_its_file(root):
     [
         ("", {}, []),
         ("paper audit", {}, ["paper", "audit"]),
-        ("data --jobs 5 --keep-going analysis", {"jobs": "5", "keep-going": True}, ["data", "analysis"]),
+        ("data --jobs 5 --keep-going", {"jobs": "5", "keep-going": True}, ["data"]),
         (
-            "--default-resources mem_mb=1 slurm_extra=\"'-C x'\" --retries=3",
+            "-j4 -c2 -k -p results/x",
+            {"jobs": "4", "cores": "2", "keep-going": True, "printshellcmds": True},
+            ["results/x"],
+        ),
+        (
+            "--default-res mem_mb=1 slurm_extra=\"'-C x'\" --restart-times=3",
             {"default-resources": ["mem_mb=1", "slurm_extra='-C x'"], "retries": "3"},
             [],
         ),
     ],
 )
 def test_a_command_line_is_read_as_snakemake_reads_it(text, options, targets):
-    assert parse_arguments(text) == (options, targets)
+    assert parse_arguments(text, OPTIONS) == (options, targets, [])
+
+
+def test_an_argument_that_snakemake_does_not_know_or_that_lacks_its_value_is_told():
+    assert parse_arguments("paper --job-count 5", OPTIONS)[2] == ["--job-count"]
+    with pytest.raises(UserError, match=r"(?s)could not read this command line.*--retries"):
+        parse_arguments("--retries", OPTIONS)
 
 
 # --- what is submitted ---------------------------------------------------------------------------------------------
@@ -163,7 +194,7 @@ def job(name, *inputs, rule=None, mem_mb=800, minutes=10, attempts=3, **more):
 def grouped(root, *, cores=2, groups, components=None):
     text = json.dumps({"groups": groups, "group-components": components or {}, "cores": cores})
     site(root, text)
-    return read_settings(root, "slurm")
+    return read_settings(root, "slurm", "", OPTIONS)
 
 
 def test_members_of_a_group_that_rest_on_each_other_are_submitted_together(root):
@@ -190,7 +221,7 @@ def test_of_those_that_do_not_as_many_travel_together_as_the_profile_says(root):
 def test_what_is_made_already_and_targets_are_not_submitted(root):
     plan = [job("a"), PlannedJob("paper", {}, ["a.out"], [], None, {}, {}, [], True, [])]
     done = PlannedJob("b", {}, [], ["b.out"], "b.json", {}, {}, [], False, [])
-    assert [each.name for each in submissions([*plan, done], read_settings(root, "slurm"))] == ["a"]
+    assert [each.name for each in submissions([*plan, done], read_settings(root, "slurm", "", OPTIONS))] == ["a"]
 
 
 def measured(root, **seconds):
@@ -204,7 +235,7 @@ def test_a_forecast_plays_the_graph_through_on_the_slots(root):
     # by hand: a (10 s), then b, c, d (20 s each, two at a time: 40 s), then e (30 s): 80 s, never less than 60 s
     plan = [job("a"), job("b", "a"), job("c", "a"), job("d", "a"), job("e", "b", "c", "d")]
     measured(root, a=[8, 12], b=[20], c=[20], d=[20], e=[30])
-    made = submissions(plan, read_settings(root, "slurm"))
+    made = submissions(plan, read_settings(root, "slurm", "", OPTIONS))
     expected = forecast(root, made, slots=2, start_seconds=0)
     assert (expected.wall_seconds, expected.longest_seconds) == (80, 60)
     assert expected.core_hours == pytest.approx(100 / 3600)
@@ -217,7 +248,7 @@ def test_a_forecast_plays_the_graph_through_on_the_slots(root):
 def test_a_job_without_a_benchmark_is_taken_as_its_rule_or_at_its_limit_and_that_is_said(root):
     plan = [job("a", rule="site"), job("b", rule="site"), job("c", minutes=7)]
     measured(root, a=[30])
-    expected = forecast(root, submissions(plan, read_settings(root, "slurm")), slots=1, start_seconds=0)
+    expected = forecast(root, submissions(plan, read_settings(root, "slurm", "", OPTIONS)), slots=1, start_seconds=0)
     assert expected.wall_seconds == 30 + 30 + 7 * 60
     assert (expected.measured, expected.by_rule, expected.at_limit) == (1, 1, 1)
     assert expected.at_limit_rules == ["c"]
@@ -227,7 +258,7 @@ def test_what_was_measured_with_other_wildcards_counts_for_the_rule(root):
     measured(root, **{"part-default-1": [10], "part-default-2": [20], "party": [999]})
     new = job("part-large-7", rule="part")
     plan = [PlannedJob(**{**vars(new), "wildcards": {"plan": "large", "chunk": "7"}})]
-    expected = forecast(root, submissions(plan, read_settings(root, "slurm")), slots=1, start_seconds=0)
+    expected = forecast(root, submissions(plan, read_settings(root, "slurm", "", OPTIONS)), slots=1, start_seconds=0)
     assert (expected.wall_seconds, expected.by_rule, expected.at_limit) == (15, 1, 0)
 
 
@@ -278,11 +309,6 @@ def test_a_controller_that_does_not_answer_is_told_within_seconds(cluster):
 
 
 # --- findings ------------------------------------------------------------------------------------------------------
-
-OPTIONS = dict.fromkeys(
-    "executor jobs cores retries scheduler default-resources slurm-status-command slurm-no-requeue slurm-array-jobs "
-    "groups group-components set-resources latency-wait htcondor-held-timeout".split()
-)
 
 
 @pytest.fixture
@@ -457,7 +483,7 @@ def test_the_command_on_the_real_workflow(cluster, tmp_path_factory):
         "default-resources:\n  slurm_partition: main\n", encoding="utf-8"
     )
     cluster(node=NODES.replace("RealMemory=8000", "RealMemory=2000"))
-    arguments = ["doctor", "data", "--profile", "slurm", "--root", str(checkout.folder)]
+    arguments = ["doctor", "data", "--profile", "slurm", "--args", "-j4 -p", "--root", str(checkout.folder)]
     said = CliRunner().invoke(main, [*arguments, "--json"])
     answer = json.loads(said.stdout)
     assert said.exit_code == 1 and not answer["good"]
@@ -471,8 +497,12 @@ def test_the_command_on_the_real_workflow(cluster, tmp_path_factory):
     assert rules["build_adam"]["resources"]["slurm_partition"] == ["main"] * 3
     assert rules["build_adam"]["origins"]["slurm_partition"] == "profiles/slurm/site.yaml:1"
     settings = {setting["key"]: setting for setting in answer["settings"]}
+    assert not any(
+        "has no option" in finding["text"] for finding in answer["findings"] if "slurm-" not in finding["text"]
+    )
     assert settings["rerun-triggers"]["place"].startswith("profiles/default/config.yaml:")
     assert settings["retries"]["value"] == 2
+    assert (settings["jobs"]["value"], settings["jobs"]["origin"]) == ("4", "command line")
     assert any("mem_mb" in finding["text"] and finding["kind"] == "loses" for finding in answer["findings"])
     assert answer["forecast"]["jobs"] == sum(rule["jobs"] for rule in answer["rules"])
     assert answer["forecast"]["at_limit"] == answer["forecast"]["jobs"]  # nothing was ever run here

@@ -10,7 +10,7 @@ import getpass
 import importlib.util
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -19,7 +19,7 @@ from sorafenib_rfa.cluster.forecast import START_SECONDS, Forecast, forecast
 from sorafenib_rfa.cluster.settings import COMMAND_LINE, DEFAULT, Setting, Settings, read_settings
 from sorafenib_rfa.cluster.slurm import SECONDS, Cluster, Partition, Unanswered, here, read_cluster
 from sorafenib_rfa.cluster.submissions import Submission, submissions
-from sorafenib_rfa.provenance.plan import Asked, PlannedJob, read_options, read_plan
+from sorafenib_rfa.provenance.plan import Asked, Option, PlannedJob, read_options, read_plan
 
 STOPS, LOSES, UNCHECKED = "stops", "loses", "unchecked"
 """The run cannot be what is wanted; something is lost or repeated without a word; could not be looked at."""
@@ -160,7 +160,8 @@ def diagnose(
     PlanError
         If Snakemake cannot make the graph.
     """
-    settings = read_settings(root, profile, arguments)
+    options = read_options(root)
+    settings = read_settings(root, profile, arguments, options)
     found = Diagnosis(profile, settings.executor, list(targets) or settings.targets)
     attempts = 1 + _whole(settings.value("retries"), 0)
     defaults = tuple(f"{name}={value}" for name, value in settings.resources("default-resources").items())
@@ -170,7 +171,6 @@ def diagnose(
         if setting.key.startswith("config:") and setting.origin == COMMAND_LINE
     }
     plan = read_plan(root, found.targets, config, Asked(attempts, defaults, settings.set_resources()))
-    options = read_options(root)
     found.settings = _settings(settings, options)
     found.rules = _rules(root, plan, settings, attempts)
     _look_at_settings(found, settings, options)
@@ -198,12 +198,12 @@ def _scalar(text: Any) -> Any:
     return yaml.safe_load(text) if isinstance(text, str) else text
 
 
-def _settings(settings: Settings, options: dict[str, Any]) -> list[Setting]:
+def _settings(settings: Settings, options: Mapping[str, Option]) -> list[Setting]:
     """Return the settings that count, then the defaults of the executor and of what else matters."""
     chosen = list(settings.by_key.values())
     own = sorted(name for name in options if name.startswith(f"{settings.executor}-"))
     silent = [name for name in (*SHOWN, *own) if name in options and name not in settings.by_key]
-    return [*chosen, *(Setting(name, options[name], DEFAULT, DEFAULT) for name in silent)]
+    return [*chosen, *(Setting(name, options[name].default, DEFAULT, DEFAULT) for name in silent)]
 
 
 def _rules(root: Path, plan: Sequence[PlannedJob], settings: Settings, attempts: int) -> list[RuleAsks]:
@@ -256,7 +256,9 @@ def _line_of(root: Path, source: str, name: str) -> str | None:
 # --- settings ---------------------------------------------------------------------------------------------------------
 
 
-def _look_at_settings(found: Diagnosis, settings: Settings, options: dict[str, Any]) -> None:
+def _look_at_settings(found: Diagnosis, settings: Settings, options: Mapping[str, Option]) -> None:
+    for word in settings.unknown:
+        found.add(STOPS, f"Snakemake has no option {word}", COMMAND_LINE)
     for setting in settings.by_key.values():
         if setting.key.startswith("config:"):
             continue

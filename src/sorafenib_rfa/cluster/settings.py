@@ -7,27 +7,18 @@ read as Snakemake reads them, and what is lost is kept beside what counts.
 
 from __future__ import annotations
 
+import argparse
 import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 from sorafenib_rfa.errors import Problem, UserError
+from sorafenib_rfa.provenance.plan import Option
 
 COMMAND_LINE: Final = "command line"
 DEFAULT: Final = "Snakemake's default"
-ALIASES: Final = {
-    "default-res": "default-resources",
-    "restart-times": "retries",
-    "c": "cores",
-    "j": "jobs",
-    "T": "retries",
-    "e": "executor",
-    "k": "keep-going",
-    "w": "latency-wait",
-}
-"""Other spellings of options, as Snakemake 9.27 takes them."""
 
 
 @dataclass(frozen=True)
@@ -81,12 +72,15 @@ class Settings:
         The files that were read, in their order.
     targets : list of str
         What the command line names besides options.
+    unknown : list of str
+        What Snakemake's command line does not know of it.
     """
 
     profile: str
     by_key: dict[str, Setting] = field(default_factory=dict)
     files: list[str] = field(default_factory=list)
     targets: list[str] = field(default_factory=list)
+    unknown: list[str] = field(default_factory=list)
 
     def value(self, key: str, otherwise: Any = None) -> Any:
         """Return the value that counts."""
@@ -160,7 +154,7 @@ def profile_files(root: Path, profile: str) -> list[tuple[str, Path]]:
     return [(origin, path) for origin, path in [*files, ("site", folder / "site.yaml")] if path.is_file()]
 
 
-def read_settings(root: Path, profile: str, arguments: str = "") -> Settings:
+def read_settings(root: Path, profile: str, arguments: str, options: Mapping[str, Option]) -> Settings:
     """Return the settings of a run with this profile and these further arguments of the command line.
 
     Parameters
@@ -171,27 +165,30 @@ def read_settings(root: Path, profile: str, arguments: str = "") -> Settings:
         A folder of ``profiles/``.
     arguments : str
         What ``ARGS=`` of make would say.
+    options : mapping of str to Option
+        What Snakemake's command line knows.
 
     Raises
     ------
     UserError
-        If there is no such profile, or a file of it is no YAML mapping.
+        If there is no such profile, a file of it is no YAML mapping, or the arguments cannot be read.
     """
     settings = Settings(profile)
+    names = {spelling.lstrip("-"): name for name, option in options.items() for spelling in option.spellings}
     for key, value, place in _of_file(root, root / "config" / "config.yaml"):
         settings.put(f"config:{key}", value, "config", place)
     for origin, path in profile_files(root, profile):
         settings.files.append(path.relative_to(root).as_posix())
         for key, value, place in _of_file(root, path):
-            settings.put(ALIASES.get(key, key), value, origin, place)
-    options, settings.targets = parse_arguments(arguments)
-    for key, value in options.items():
-        if key in ("config", "C"):
+            settings.put(names.get(key, key), value, origin, place)
+    given, settings.targets, settings.unknown = parse_arguments(arguments, options)
+    for key, value in given.items():
+        if key == "config":
             for entry in _listed(value):
                 name, _, said = str(entry).partition("=")
                 settings.put(f"config:{name}", said, COMMAND_LINE, COMMAND_LINE)
         else:
-            settings.put(ALIASES.get(key, key), value, COMMAND_LINE, COMMAND_LINE)
+            settings.put(key, value, COMMAND_LINE, COMMAND_LINE)
     return settings
 
 
@@ -213,28 +210,26 @@ def _of_file(root: Path, path: Path) -> list[tuple[str, Any, str]]:
     return [(str(key), value, f"{shown}:{lines.get(str(key), 1)}") for key, value in content.items()]
 
 
-SWITCHES: Final = frozenset(
-    {"keep-going", "dry-run", "n", "quiet", "q", "rerun-incomplete", "forceall", "F", "verbose"}
-)
-"""Options that are followed by no value: what comes after them may be a target."""
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise UserError(Problem("Snakemake could not read this command line", found=message))
 
 
-def parse_arguments(arguments: str) -> tuple[dict[str, Any], list[str]]:
-    """Return the options of a command line, each with its value or values, and the targets it names.
+def parse_arguments(arguments: str, options: Mapping[str, Option]) -> tuple[dict[str, Any], list[str], list[str]]:
+    """Return what a command line sets, the targets it names, and what Snakemake does not know of it.
 
-    Only what stands before the first option, or after a switch, is taken for a target, as Snakemake advises.
+    Raises
+    ------
+    UserError
+        If an option lacks its value.
     """
-    options: dict[str, Any] = {}
-    targets: list[str] = []
-    key: str | None = None
-    for word in shlex.split(arguments):
-        if word.startswith("-") and not word.lstrip("-").isdigit() and word.strip("-"):
-            key, _, value = word.lstrip("-").partition("=")
-            options[key] = value if value else True
-        elif key is None or key in SWITCHES:
-            targets.append(word)
-        elif options[key] is True:
-            options[key] = word
+    parser = _Parser(add_help=False, argument_default=argparse.SUPPRESS)
+    for name, option in options.items():
+        if option.values == 0:
+            parser.add_argument(*option.spellings, dest=name, action="store_const", const=True)
         else:
-            options[key] = [*_listed(options[key]), word]
-    return options, targets
+            parser.add_argument(*option.spellings, dest=name, nargs=option.values)
+    parser.add_argument("targets", nargs="*")
+    known, unknown = parser.parse_known_args(shlex.split(arguments))
+    given = vars(known)
+    return given, given.pop("targets", []), [word for word in unknown if word.startswith("-")]

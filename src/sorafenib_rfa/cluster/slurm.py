@@ -160,7 +160,7 @@ def read_cluster(user: str, seconds: float = SECONDS) -> Cluster:
     nodes = [pairs(line) for line in ask("scontrol", "show", "node", "--oneliner", seconds=seconds).splitlines()]
     said = ask("scontrol", "show", "partition", "--oneliner", seconds=seconds)
     partitions = [_partition(pairs(line), nodes) for line in said.splitlines() if "PartitionName=" in line]
-    keeps_accounts = not settings.get("AccountingStorageType", "").endswith("/none")
+    keeps_accounts = settings.get("AccountingStorageType", "") not in ("", "(null)", "accounting_storage/none")
     accounts, unchecked = None, []
     if keeps_accounts:
         command = ("sacctmgr", "--noheader", "--parsable2", "show", "associations", f"user={user}", "format=account")

@@ -136,9 +136,28 @@ def read_plan(
     return [PlannedJob(**job) for job in _answer(root, question)]
 
 
-def read_options(root: Path) -> dict[str, Any]:
-    """Return option -> default of the command line of Snakemake, with those of the executor plugins installed here."""
-    return _answer(root, {"options": True})
+@dataclass(frozen=True)
+class Option:
+    """One option of Snakemake's command line.
+
+    Attributes
+    ----------
+    spellings : tuple of str
+        As they are typed: ``--jobs``, ``-j``.
+    values : str or int or None
+        How many values follow, as argparse has it; 0: none.
+    default : object
+    """
+
+    spellings: tuple[str, ...]
+    values: str | int | None
+    default: Any = None
+
+
+def read_options(root: Path) -> dict[str, Option]:
+    """Return name -> option of Snakemake's command line, with those of the executor plugins installed here."""
+    answer = _answer(root, {"options": True})
+    return {name: Option(tuple(option.pop("spellings")), **option) for name, option in answer.items()}
 
 
 def _answer(root: Path, question: Mapping[str, Any]) -> Any:
@@ -168,17 +187,25 @@ def _options() -> dict[str, Any]:
     from snakemake.cli import get_argument_parser
     from snakemake_interface_executor_plugins.registry import ExecutorPluginRegistry
 
-    defaults = {
-        name.removeprefix("--"): action.default
-        for action in get_argument_parser()._actions  # argparse tells of its options nowhere else
-        for name in action.option_strings
-    }
+    options = {}
+    for action in get_argument_parser()._actions:  # argparse tells of its options nowhere else
+        named = [spelling for spelling in action.option_strings if spelling.startswith("--")]
+        if named:
+            options[named[0].removeprefix("--")] = {
+                "spellings": list(action.option_strings),
+                "values": action.nargs,
+                "default": action.default,
+            }
     for plugin in ExecutorPluginRegistry().plugins.values():  # the parser has no defaults of plugins
         for each in fields(plugin.settings_cls) if plugin.settings_cls else ():
             default = each.default if each.default_factory is MISSING else each.default_factory()
-            defaults[f"{plugin.cli_prefix}-{each.name.replace('_', '-')}"] = None if default is MISSING else default
-    plain = (str, int, float, bool, type(None))
-    return {name: value if isinstance(value, plain) else str(value) for name, value in defaults.items()}
+            name = f"{plugin.cli_prefix}-{each.name.replace('_', '-')}"
+            if name in options:
+                options[name]["default"] = None if default is MISSING else default
+    for option in options.values():
+        if not isinstance(option["default"], str | int | float | None):
+            option["default"] = str(option["default"])
+    return options
 
 
 def _plan(targets: Sequence[str], config: Mapping[str, Any], asked: Asked) -> list[PlannedJob]:
