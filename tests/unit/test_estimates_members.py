@@ -455,3 +455,35 @@ def test_members_that_do_not_fit_the_ard_are_refused_when_parts_are_put_together
         collect_members([part.iloc[:-1] for part in parts[-1:]] + parts[:-1], made.ard)
     with pytest.raises(ValueError, match="not who was counted: \\['baseline"):
         collect_members(parts, made.ard[~made.ard["ard_id"].str.startswith("baseline")])
+
+
+def test_members_of_files_are_those_of_frames(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Put together a row group at a time they are the same, and a member too many is noticed as well."""
+    from sorafenib_rfa import coded
+    from sorafenib_rfa.estimates.collect import member_files
+    from sorafenib_rfa.estimates.counted import MEMBER_COLUMNS, member_blocks
+
+    monkeypatch.setattr(coded, "ROW_GROUP", 2)
+    rows = pd.DataFrame(
+        {"USUBJID": ["p3", "p1", "p1"], "src_file": ["b", None, "a"], "src_sheet": None, "src_row": [2, 7, None]}
+    )
+    said = {"unit": "count", "method": "counted", "engine": "test", "population": "all"}
+    parts = {}
+    for name in ("flow", "baseline"):
+        part = ArdBuilder("study", name, "record.json")
+        part.add("rows", "n", 3, members=rows, **said)
+        part.add("patients", "n", 2, members=pd.Series(["p2", "p1"]), **said)
+        part.add("patients", "none", 0, members=pd.Series([], dtype="string"), **said)
+        parts[name] = part.estimates({})
+        blocks = member_blocks(parts[name].counts, parts[name].known)
+        coded.write_blocks(blocks, MEMBER_COLUMNS, tmp_path / f"{name}.parquet")
+        pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / f"{name}.parquet"), parts[name].members)
+    ard = collect_ard(part.ard for part in parts.values())
+    paths = [str(tmp_path / f"{name}.parquet") for name in parts]
+    found = pd.concat([coded.decoded(block) for block in member_files(paths, ard)], ignore_index=True)
+    expected = collect_members((part.members for part in parts.values()), ard)
+    pd.testing.assert_frame_equal(found, expected)
+    assert found["USUBJID"].head(5).tolist() == ["p1", "p2", "p1", "p1", "p3"]
+    wrong = ard.assign(value=ard["value"].where(ard["ard_id"] != "flow.rows.n", 4.0))
+    with pytest.raises(ValueError, match=r"not who was counted: \['flow.rows.n'\]"):
+        list(member_files(paths, wrong))
