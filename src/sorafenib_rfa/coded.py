@@ -1,5 +1,6 @@
 """Tables whose text is held as codes of its distinct values (pandas categories), so that large cohorts fit in memory.
 
+Not to be confused with :mod:`sorafenib_rfa.ingest.coded`, which holds the cells of one export while they are read.
 Categories are sorted, so codes sort, group and compare as the text does. On disk such a table is what it would be with
 text: :func:`write_coded` writes the bytes that :func:`sorafenib_rfa.files.write_parquet` would.
 """

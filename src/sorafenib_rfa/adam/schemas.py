@@ -937,7 +937,11 @@ def empty(name: str, cohort: CohortConfig) -> pd.DataFrame:
 
 
 def schema(name: str, cohort: CohortConfig) -> pa.DataFrameSchema:
-    """Return the pandera schema of one dataset: columns, order, types, code lists, missing values, keys."""
+    """Return the pandera schema of one dataset: columns, order, types, code lists, missing values, keys.
+
+    Checks are of single rows: :func:`validate` looks at large datasets a part after the other, and over the whole only
+    at the keys.
+    """
     import pandera.pandas as pa
 
     spec = dataset(name, cohort)

@@ -29,7 +29,11 @@ def clean_columns(table: str, cohort: CohortConfig) -> list[str]:
 
 
 def clean_schema(table: str, cohort: CohortConfig) -> pa.DataFrameSchema:
-    """Return the schema of a clean table: exact columns and dtypes, codes, bounds, keys, order in time."""
+    """Return the schema of a clean table: exact columns and dtypes, codes, bounds, keys, order in time.
+
+    Checks are of single rows: :func:`validate_clean` looks at large tables a part after the other, and over the whole
+    only at the keys.
+    """
     import pandera.pandas as pa
 
     needed = {"subject_id", *KEY_COLUMNS.get(table, ()), *_ALWAYS.get(table, ())}
