@@ -3,6 +3,7 @@
 from sorafenib_rfa.records.job import job
 
 with job(snakemake) as this:
+    import time
     from pathlib import Path
 
     from sorafenib_rfa.config.models import Plan
@@ -11,6 +12,7 @@ with job(snakemake) as this:
     from sorafenib_rfa.validation.study import simulate_estimates
 
     study, wildcards = snakemake.params.study, snakemake.wildcards
+    began = time.perf_counter()
     estimates = simulate_estimates(
         load_parameters(Path(snakemake.input.parameters), size=int(wildcards.screened), scenario=wildcards.scenario),
         Plan.model_validate(snakemake.params.plan),
@@ -21,4 +23,6 @@ with job(snakemake) as this:
         seed=study["seed"],
         resamples=study["resamples"],
     )
+    # in the log: how long the cohorts took of the job's time
+    print(f"{estimates['replicate'].nunique()} cohorts in {time.perf_counter() - began:.2f} seconds")
     write_parquet(estimates, snakemake.output.estimates)
