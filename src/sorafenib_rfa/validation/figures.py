@@ -371,7 +371,7 @@ def _loop_panel(
     ax.set_xlim(0, len(cells))
     ax.set_xticks([])
     ax.set_ylabel(panel.label)
-    ax.yaxis.set_label_coords(-0.075, 0.5)
+    ax.yaxis.set_label_coords(-0.086, 0.5)
     ax.yaxis.set_major_locator(MaxNLocator(6))
     ax.yaxis.set_major_formatter(_signed)
     ax.margins(y=0.06)
