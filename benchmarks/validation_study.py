@@ -323,7 +323,7 @@ def table(result: dict) -> str:
         ),
         "",
         f"All eight estimators; jobs of {work['cohorts_a_job']} cohorts. Efficiency: seconds that the jobs spend on "
-        "their cohorts over cores times seconds of the call of Snakemake. In a process alone, in the same run, a cohort "
+        "their cohorts over cores times seconds of the call of Snakemake. In a process alone, in the same run, one "
         f"took {1000 * work['seconds_a_cohort_alone']:.0f} ms.",
         "",
         "| engine | ms a cohort | cohorts a second | times as long as this package |\n|---|---:|---:|---:|",
