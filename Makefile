@@ -14,7 +14,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
-.PHONY: paper audit release validation_study test lint schemas crosscheck bench clean lock environment environment-dev wheelhouse
+.PHONY: paper audit release validation_study test cluster-test lint schemas crosscheck bench clean lock environment environment-dev wheelhouse
 
 PYTHON ?= python3
 VENV := .venv

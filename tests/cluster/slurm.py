@@ -14,6 +14,7 @@ By hand, with Slurm and munge installed (Debian: slurm-wlm, munge)::
 from __future__ import annotations
 
 import os
+import pwd
 import shutil
 import signal
 import socket
@@ -138,12 +139,11 @@ class Slurm:
         pids = self.folder / "pids"
         known = [line.split() for line in pids.read_text(encoding="utf-8").splitlines()] if pids.exists() else []
         for name, pid, started in reversed(known):
-            if _started(int(pid)) != started:
-                continue
-            with suppress(ProcessLookupError):
-                if name.startswith("slurmd."):
-                    self._end_steps(name.removeprefix("slurmd."))
-                os.kill(int(pid), signal.SIGTERM)
+            if name.startswith("slurmd."):  # its steps may be there even if it is not
+                self._end_steps(name.removeprefix("slurmd."))
+            if _started(int(pid)) == started:
+                with suppress(ProcessLookupError):
+                    os.kill(int(pid), signal.SIGTERM)
         ends = time.monotonic() + 5
         while any(_started(int(pid)) == started for _, pid, started in known) and time.monotonic() < ends:
             time.sleep(0.05)
@@ -262,7 +262,7 @@ class Slurm:
     def _write_config(self) -> None:
         host = socket.gethostname().partition(".")[0]
         controller, *daemons = _free_ports(1 + len(self.nodes))
-        user = "root" if os.getuid() == 0 else os.environ.get("USER") or str(os.getuid())
+        user = pwd.getpwuid(os.getuid()).pw_name
         nodes = [
             f"NodeName={node} NodeHostname={host} NodeAddr=127.0.0.1 Port={port} CPUs={self.cpus} "
             f"RealMemory={self.memory_mb} State=UNKNOWN"

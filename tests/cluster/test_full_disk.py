@@ -37,7 +37,11 @@ def test_a_full_disk_is_reported_as_such_and_the_job_runs_again_with_room(slurm,
     folder = checkout.folder
     command = login_node.snakemake(RAW, "--config", "cohort=colon_adjuvant", profiles=ROOT / "profiles")
 
-    with small_disk(folder / RAW.rpartition("/")[0], kilobytes=16):
+    disk = folder / RAW.rpartition("/")[0]
+    with small_disk(disk, kilobytes=16):
+        (disk / "neighbour.txt").write_text(
+            "Snakemake removes a folder that it leaves empty, and a disk cannot be removed"
+        )
         code, said = login_node.run(folder, *command, "--retries", "0", check=False)
         assert code == 1
         assert not (folder / RAW).exists()  # half of it was there

@@ -2,10 +2,11 @@
 
 import json
 import re
+import shutil
 
 import pytest
 
-from tests.checkout import COMMAND, ROOT, copy_of_repository
+from tests.checkout import BUILT, COMMAND, ROOT, Checkout
 
 VOLATILE = ("run_log.jsonl",)
 
@@ -15,11 +16,12 @@ FROM_CLONE = re.search(r"## From clone to paper\n.*?```bash\n(.*?)```", GUIDE, r
 
 
 @pytest.fixture(scope="module")
-def by_slurm(login_node, slurm, tmp_path_factory):
+def by_slurm(login_node, slurm, finished, tmp_path_factory):
     """The tiny paper as the guide has it made, by its commands: the checkout, what was said, submissions."""
     clone, *commands = FROM_CLONE
     assert clone.startswith("git clone ")
-    checkout = copy_of_repository(tmp_path_factory.mktemp("paper") / "repository", screened=150)
+    checkout = Checkout(tmp_path_factory.mktemp("paper") / "repository")
+    shutil.copytree(finished.folder, checkout.folder, ignore=shutil.ignore_patterns(*BUILT))
     # in place of installing the locks, which takes minutes: the environment the tests run in, and the plugin
     (checkout.folder / ".venv").symlink_to(login_node.environment.folder)
     for stamp in (".paper", ".executor-slurm"):

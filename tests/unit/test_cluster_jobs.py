@@ -10,7 +10,7 @@ import types
 
 import pytest
 
-from sorafenib_rfa.cluster import earlier_run, slurm_reasons
+from sorafenib_rfa.cluster import earlier_run, slurm_reasons, slurm_silence
 from sorafenib_rfa.cluster.slurm_silence import keep_jobs_without_answer
 from sorafenib_rfa.errors import SealError, UserError
 from sorafenib_rfa.records import job as job_module
@@ -244,7 +244,8 @@ def test_patience_ends_and_here_there_is_none(late):
 # --- a silent controller ----------------------------------------------------------------------------------------------
 
 
-def test_no_answer_is_one_that_names_no_job():
+def test_no_answer_is_one_that_names_no_job(monkeypatch):
+    monkeypatch.setattr(slurm_silence, "version", lambda name: slurm_silence.MENDED)
     answers = [(None, None), ({"7": "RUNNING"}, 0.2)]
 
     async def query_job_status(command, logger):
@@ -252,8 +253,23 @@ def test_no_answer_is_one_that_names_no_job():
 
     plugin = types.SimpleNamespace(query_job_status=query_job_status)
     keep_jobs_without_answer(plugin)
+    mended = plugin.query_job_status
+    keep_jobs_without_answer(plugin)
+    assert plugin.query_job_status is mended
     assert asyncio.run(plugin.query_job_status("squeue", None)) == ({}, 0.0)
     assert asyncio.run(plugin.query_job_status("squeue", None)) == ({"7": "RUNNING"}, 0.2)
+
+
+def test_another_release_of_the_plugin_is_left_as_it_is(monkeypatch, capsys):
+    monkeypatch.setattr(slurm_silence, "version", lambda name: "3.0.0")
+
+    async def query_job_status(command, logger):
+        return None, None
+
+    plugin = types.SimpleNamespace(query_job_status=query_job_status)
+    keep_jobs_without_answer(plugin)
+    assert plugin.query_job_status is query_job_status
+    assert "3.0.0" in capsys.readouterr().err
 
 
 # --- an earlier run ---------------------------------------------------------------------------------------------------
@@ -270,7 +286,7 @@ def squeue(folder, text, code=0):
 @pytest.fixture
 def left(tmp_path):
     """A folder in which a run with Slurm ended without having seen the end of its jobs."""
-    (tmp_path / earlier_run.LOGS).mkdir(parents=True)
+    (tmp_path / earlier_run.LOGS[0]).mkdir(parents=True)
     (tmp_path / earlier_run.MARKERS).mkdir(parents=True)
     (tmp_path / earlier_run.MARKERS / "b3V0").write_text("{}")
     return tmp_path
@@ -295,6 +311,12 @@ def test_slurm_that_does_not_answer_is_no_leave_to_start(left, monkeypatch):
     monkeypatch.setenv("PATH", squeue(left / "bin", "", code=1))
     with pytest.raises(earlier_run.StillAtWorkError, match="does not answer"):
         earlier_run.left_at_work(left)
+
+
+def test_without_squeue_it_is_said_that_nobody_could_be_asked(left, monkeypatch, capsys):
+    monkeypatch.setenv("PATH", "")
+    assert earlier_run.left_at_work(left) == []
+    assert "no squeue on this machine" in capsys.readouterr().err
 
 
 def test_nobody_is_asked_where_no_run_with_slurm_was_cut_short(left, monkeypatch):

@@ -19,7 +19,8 @@ from sorafenib_rfa.errors import Problem, UserError
 MARKERS = ".snakemake/incomplete"
 """Here Snakemake notes each output whose job has begun, until it sees the job end."""
 LOCKS = ".snakemake/locks"
-LOGS = ".snakemake/slurm_logs"
+LOGS = (".snakemake/slurm_logs", ".snakemake/cluster_logs")
+"""Slurm's logs of jobs, by the profiles slurm and cluster-generic."""
 ENDED = frozenset(
     ("BOOT_FAIL", "CANCELLED", "COMPLETED", "DEADLINE", "FAILED", "NODE_FAIL", "OUT_OF_MEMORY", "PREEMPTED", "TIMEOUT")
 )
@@ -55,7 +56,8 @@ class Left:
 
 def _left_something(root: Path) -> bool:
     """Return whether a run with Slurm ended without having seen the end of all its jobs."""
-    return (root / LOGS).is_dir() and any(mark.is_file() for mark in (root / MARKERS).rglob("*"))
+    with_slurm = any((root / logs).is_dir() for logs in LOGS)
+    return with_slurm and any(mark.is_file() for mark in (root / MARKERS).rglob("*"))
 
 
 def left_at_work(root: Path) -> list[Left]:
@@ -77,7 +79,10 @@ def left_at_work(root: Path) -> list[Left]:
     command = ["squeue", "--noheader", "--states=all", user, form]  # by default those that are suspended are left out
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=_SECONDS)
-    except FileNotFoundError:  # it was another cluster, or another machine of it
+    except FileNotFoundError:
+        sys.stderr.write(
+            "Slurm jobs of an earlier run may still write here; there is no squeue on this machine to ask.\n"
+        )
         return []
     except subprocess.TimeoutExpired:
         done = None

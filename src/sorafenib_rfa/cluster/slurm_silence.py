@@ -7,8 +7,14 @@ without accounting), the list is empty, no job of the run is ever asked about ag
 
 from __future__ import annotations
 
+import sys
+from importlib.metadata import version
 from types import ModuleType
-from typing import Any
+from typing import Any, Final
+
+DISTRIBUTION: Final = "snakemake-executor-plugin-slurm"
+MENDED: Final = "2.8.0"
+"""The release that was read and tried."""
 
 
 def keep_jobs_without_answer(plugin: ModuleType) -> None:
@@ -20,9 +26,19 @@ def keep_jobs_without_answer(plugin: ModuleType) -> None:
         ``snakemake_executor_plugin_slurm``, in which :func:`query_job_status` is looked up at each call.
     """
     ask = plugin.query_job_status
+    if getattr(ask, "keeps_jobs", False):  # a Snakefile may be read twice in one process
+        return
+    found = version(DISTRIBUTION)
+    if found != MENDED:
+        sys.stderr.write(
+            f"{DISTRIBUTION} is {found}, and {MENDED} is known to forget jobs while Slurm does not answer: "
+        )
+        sys.stderr.write("whether this one does is not known, and it is left as it is.\n")
+        return
 
     async def query_job_status(command: str, logger: Any) -> tuple[dict[str, str], float]:
         states, seconds = await ask(command, logger)
         return ({}, 0.0) if states is None else (states, seconds)
 
+    query_job_status.keeps_jobs = True  # type: ignore[attr-defined]
     plugin.query_job_status = query_job_status
