@@ -2,6 +2,7 @@
 
 import calendar
 import datetime
+import json
 import os
 import platform
 import sys
@@ -300,6 +301,49 @@ def audited(*patterns, patients=False):
         return expand(list(patterns), cohort=[name for name in cohorts if has_patients(name) or not patients])
 
     return paths
+
+
+# --- validation ------------------------------------------------------------------------------------------------------------
+
+
+def study_code_changed(wildcards):
+    """Files of code behind the stored study that are not as they were when it was run; the job judges the seal itself."""
+    try:
+        before = json.loads((ROOT / "validation/study.json").read_text(encoding="utf-8"))["code_files"]
+    except (OSError, ValueError, KeyError):
+        return 0
+    now = CODE.files(*(f"workflow/scripts/study_{step}.py" for step in ("truth", "estimates", "performance")))
+    return sum(now.get(path) != before.get(path) for path in {*now, *before})
+
+
+def validation_files(folder, names, *endings):
+    """Files of what is shown of the validation, in the results or in the release."""
+    return expand(f"results/synthetic/{folder}/{{name}}{{ending}}", name=names, ending=endings)
+
+
+def study_plan(wildcards):
+    """The plan of the study that a job belongs to."""
+    return VALIDATION.plans[wildcards.study]
+
+
+def of_study(*keys):
+    """Those parts of the plan on which a job's result depends: one more replicate or other chunks make nothing anew."""
+    return lambda wildcards: study_plan(wildcards).model_dump(mode="json", include=set(keys))
+
+
+def study_chunks(wildcards):
+    """Estimates of all cohorts of a plan."""
+    return [
+        f"results/synthetic/validation/study/{wildcards.study}/estimates/{scenario}-{screened}-{chunk}.parquet"
+        for scenario in study_plan(wildcards).scenarios
+        for screened in study_plan(wildcards).sizes
+        for chunk in range(study_plan(wildcards).chunks(screened))
+    ]
+
+
+def cohorts_of_chunk(wildcards):
+    """First cohort of a job, and the first after its last."""
+    return list(study_plan(wildcards).cohorts(int(wildcards.screened), int(wildcards.chunk)))
 
 
 # --- release ---------------------------------------------------------------------------------------------------------------
