@@ -171,13 +171,13 @@ def exponent(decades: list[dict[str, Any]], of: str) -> float:
     return float(np.polyfit(sizes, [math.log10(each[of]) for each in decades], 1)[0])
 
 
-def table(decades: list[dict[str, Any]]) -> list[str]:
+def table(decades: list[dict[str, Any]], note: str) -> list[str]:
     """Return the lines of benchmarks/scale.md."""
     largest = decades[-1]
     lines = [
         f"Cohort path on {CORES} cores of {os.cpu_count()} ({platform.machine()}, Python {platform.python_version()}). "
         "Synthetic data; `make bench-scale`. Load is that of others as a run began: where they want the cores too, "
-        "wall time is longer than on an idle machine.",
+        "wall time is longer than on an idle machine." + (f" {note}" if note else ""),
         "",
         "| patients | raw, MB | wall, s | CPU, s | peak memory, all processes, MB | largest job, MB | load |",
         "|---:|---:|---:|---:|---:|---:|---:|",
@@ -219,6 +219,7 @@ def main() -> None:
     parser.add_argument("--patients", type=int, nargs="+", default=[10**3, 10**4, 10**5, 10**6])
     parser.add_argument("--scratch", type=Path, default=None, help="folder for the copies (default: a temporary one)")
     parser.add_argument("--exports", type=Path, help="exports made before, by decade: <folder>/<patients>/<site>/")
+    parser.add_argument("--note", default="", help="what a reader should know of the machine while it was measured")
     parser.add_argument("--keep", action="store_true", help="add to the decades that are stored, in place of their own")
     options = parser.parse_args()
     stored = ROOT / "benchmarks" / "scale.json"
@@ -230,9 +231,14 @@ def main() -> None:
             found = decades[patients]
             print(f"{patients:,}: {found['seconds']:.1f} s, {found['peak_mb']:,.0f} MB", flush=True)
     measured = [decades[patients] for patients in sorted(decades)]
-    machine = {"cores": os.cpu_count(), "machine": platform.machine(), "python": platform.python_version()}
+    machine = {
+        "cores": os.cpu_count(),
+        "machine": platform.machine(),
+        "python": platform.python_version(),
+        "note": options.note,
+    }
     stored.write_text(json.dumps({"machine": machine, "decades": measured}, indent=1) + "\n", encoding="utf-8")
-    lines = table(measured)
+    lines = table(measured, options.note)
     stored.with_suffix(".md").write_text("\n".join(lines) + "\n", encoding="utf-8")
     print("\n".join(lines))
 
