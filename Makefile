@@ -9,12 +9,13 @@
 #   make cluster-test check what happens on a cluster, on a real Slurm on this machine (docs/cluster.md)
 #   make crosscheck   recompute the reference values in R (needs R with survival, cmprsk, MatchIt, metafor, mets and survey)
 #   make bench        measure
+#   make bench-scale  measure the cohort path from a thousand to a million patients (some ten minutes, 8 GB of memory)
 #   make clean        remove everything that is built
 #   make lock         renew the locks (maintainers)
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
-.PHONY: paper audit release validation_study test cluster-test lint schemas crosscheck bench clean lock environment environment-dev wheelhouse
+.PHONY: paper audit release validation_study test cluster-test lint schemas crosscheck bench bench-scale clean lock environment environment-dev wheelhouse
 
 PYTHON ?= python3
 VENV := .venv
@@ -62,6 +63,9 @@ crosscheck: environment-dev
 bench: environment-dev
 	$(BIN)/python benchmarks/cox_engine.py
 	$(BIN)/python benchmarks/bench.py $(ARGS)
+
+bench-scale: environment-dev
+	$(BIN)/python benchmarks/scale.py $(ARGS)
 
 clean:
 	rm -rf results logs benchmarks/rules data/raw/synthetic data/raw/colon_adjuvant .snakemake
