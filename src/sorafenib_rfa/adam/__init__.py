@@ -115,7 +115,7 @@ def coded_adam(
         adex = coded("adex", build_adex(adsl, read("drug_exposure")), config)
         yield finish("adex", adex)
     if config.offers("adverse_events"):
-        yield finish("adae", coded("adae", build_adae(adsl, adex, read("adverse_events"), plan), config))
+        yield finish("adae", coded("adae", build_adae(adsl, adex, decoded(read("adverse_events")), plan), config))
     ablations = read("ablations") if config.offers("ablations") else None
     if config.offers("labs"):
         yield finish("adlb", coded("adlb", build_adlb(adsl, read("labs"), ablations, plan), config))
