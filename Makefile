@@ -63,6 +63,8 @@ crosscheck: environment-dev
 bench: environment-dev
 	$(BIN)/python benchmarks/cox_engine.py
 	$(BIN)/python benchmarks/bench.py $(ARGS)
+	$(BIN)/python benchmarks/validation_study.py
+	$(BIN)/python benchmarks/slurm_overhead.py
 
 bench-scale: environment-dev
 	$(BIN)/python benchmarks/scale.py $(ARGS)
