@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import shutil
 import subprocess
 
 import pytest
@@ -55,17 +56,20 @@ def test_a_full_disk_is_reported_as_such_and_the_job_runs_again_with_room(slurm,
     assert json.loads(failed.read_text())["error"]["type"] == "NoRoomError"
 
     # the records' own disk: the log of runs keeps whole lines only
-    lines = (folder / RECORDS / "run_log.jsonl").read_bytes()
-    with small_disk(folder / RECORDS, kilobytes=4):
-        (folder / RECORDS / "run_log.jsonl").write_bytes(lines)
-        with contextlib.suppress(OSError), (folder / RECORDS / "ballast").open("wb") as ballast:
-            ballast.write(b"0" * 8192)
+    records = folder / RECORDS
+    lines = (records / "run_log.jsonl").read_bytes()
+    shutil.copytree(records, folder.parent / "kept")
+    with small_disk(records, kilobytes=4096):
+        shutil.copytree(folder.parent / "kept", records, dirs_exist_ok=True)
+        with contextlib.suppress(OSError), (records / "ballast").open("wb", buffering=0) as ballast:
+            while ballast.write(b"0" * 4096):
+                pass
         code, said = login_node.run(folder, *command, "--retries", "0", check=False)
         assert code == 1
         assert "a disk was full or over quota" in said
-        assert (folder / RECORDS / "run_log.jsonl").read_bytes().startswith(lines)
-        assert (folder / RECORDS / "run_log.jsonl").read_bytes().endswith(b"\n")
-        assert not list((folder / RECORDS).glob("*/*.json"))
+        assert (records / "run_log.jsonl").read_bytes().startswith(lines)
+        assert (records / "run_log.jsonl").read_bytes().endswith(b"\n")
+        assert not list(records.glob("*/*.json"))
 
     login_node.run(folder, *command)
     assert (folder / RAW).stat().st_size > 16 * 1024
