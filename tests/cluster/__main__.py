@@ -21,6 +21,7 @@ def main():
     else:
         if arguments.do == "guard":
             sys.stdin.read()
+            cluster.end_users()
         cluster.down()
 
 

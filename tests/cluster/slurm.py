@@ -152,8 +152,20 @@ class Slurm:
                 os.kill(int(pid), signal.SIGKILL)
         shutil.rmtree(self.folder, ignore_errors=True)
 
+    def end_users(self) -> None:
+        """Kill what uses the cluster on its login node: such as a Snakemake whose test was killed."""
+        ours = f"SLURM_CONF={self.config}\0".encode()
+        for process in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError):
+                if ours in (process / "environ").read_bytes() + b"\0" and not self._serves(process):
+                    os.kill(int(process.name), signal.SIGKILL)
+
+    @staticmethod
+    def _serves(process: Path) -> bool:
+        return (process / "comm").read_text().startswith(("slurm", "munged"))
+
     def guard(self) -> subprocess.Popen:
-        """Start a process that ends the cluster as soon as this process is gone, even if it is killed."""
+        """Start a process that ends the cluster, and who uses it, as soon as this one is gone, even if it is killed."""
         command = [sys.executable, "-m", "tests.cluster", "guard", str(self.folder)]
         root = Path(__file__).resolve().parents[2]
         return subprocess.Popen(command, cwd=root, stdin=subprocess.PIPE, start_new_session=True)

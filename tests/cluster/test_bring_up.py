@@ -45,13 +45,14 @@ def test_a_request_that_no_node_can_meet_is_refused_at_once(slurm):
 
 
 OWNER = """
-import sys, time
+import subprocess, sys, time
 from pathlib import Path
 from tests.cluster.slurm import Slurm
 cluster = Slurm(Path(sys.argv[1]), nodes=1)
 guard = cluster.guard()
 cluster.up()
-print("up", flush=True)
+user = subprocess.Popen(["sleep", "600"], env=cluster.environment, start_new_session=True)
+print(user.pid, flush=True)
 time.sleep(600)
 """
 
@@ -69,17 +70,26 @@ def daemons(folder):
     return found
 
 
+def lives(pid):
+    """Return whether a process does something yet."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
 def test_it_is_taken_down_when_the_test_run_is_killed(slurm):
     folder = slurm.folder.with_name(f"{slurm.folder.name}-owned")
     owner = subprocess.Popen(
         [sys.executable, "-c", OWNER, str(folder)], cwd=ROOT, stdout=subprocess.PIPE, text=True, env=dict(os.environ)
     )
-    assert owner.stdout.readline() == "up\n"
+    user = int(owner.stdout.readline())
     assert len(daemons(folder)) >= 3
     owner.kill()
     owner.wait()
     ends = time.monotonic() + 20
-    while (folder.exists() or daemons(folder)) and time.monotonic() < ends:
+    while (folder.exists() or daemons(folder) or lives(user)) and time.monotonic() < ends:
         time.sleep(0.1)
     assert not daemons(folder)
+    assert not lives(user)
     assert not folder.exists()
