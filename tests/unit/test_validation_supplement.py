@@ -125,6 +125,18 @@ def test_the_naive_analysis_is_called_what_it_is(changes, begins):
     assert said("study_naive", study(changes, **MAIN, estimator="naive")).startswith(begins)
 
 
+def test_estimators_whose_standard_errors_are_wrong_are_named():
+    neutral = said("study_other_se", study({}))
+    assert neutral.startswith("Over all scenarios and sizes")
+    table = performance().assign(bias=0.0, bias_mc_se=0.01, coverage=0.95)
+    everywhere = table["measure"] == "log_hr"
+    table.loc[everywhere & (table["estimator"] == "time_varying"), ["coverage", "se_error_percent"]] = [0.85, -20.0]
+    at = (table["measure"] == "rmst_difference") & (table["estimator"] == "ccw_ate")
+    table.loc[at, ["se_error_percent", "se_error_percent_mc_se"]] = [20.0, 2.0]
+    text = said("study_other_se", study_rows(table))
+    assert text.startswith("Other estimators misjudge their own error")
+
+
 def test_a_hazard_ratio_that_looks_right_by_chance_of_two_biases_is_not_praised():
     table = performance().assign(bias=0.0, bias_mc_se=0.01, coverage=0.95)
     naive = (table["estimator"] == "naive") & ~((table["scenario"] == "waning") & (table["measure"] == "log_hr"))
