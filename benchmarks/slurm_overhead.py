@@ -1,11 +1,10 @@
-"""Measure what it costs to hand a job over, on this machine and to a real Slurm on it; part of `make bench`.
+"""Measure what a job costs beyond its work, here and on Slurm, in one run; needs slurm-wlm and munge.
 
-The same jobs, each of which only writes a line, run three ways in one go: by Snakemake on this machine, as Slurm jobs
-of their own, and as Slurm jobs in groups of the size that profiles/slurm declares. The cost of a job is the wall time
-of the run less that of a call with nothing to do, divided by the number of jobs, side by side on two cores as they are.
-The cluster is that of the tests (tests/cluster), the profiles are the shipped ones. Results are written to
-benchmarks/slurm_overhead.json and, as a table, to benchmarks/slurm_overhead.md; where Slurm is not installed, nothing
-is measured and it is said.
+Jobs that do nothing, under the shipped profiles: one, and several that do not rest on each other, run here, as single
+Slurm jobs and in groups as the profile groups them. The cost of a job is the time that each further one adds; the first
+alone also has the start of Snakemake, its turn in the queue and the wait until its end is noticed. The cluster is a
+real Slurm of two nodes on this machine (tests/cluster), which share its cores. Medians of the repeats are written to
+benchmarks/slurm_overhead.json and, as a table, to benchmarks/slurm_overhead.md.
 """
 
 from __future__ import annotations
@@ -27,95 +26,94 @@ sys.path.insert(0, str(ROOT))
 from tests.cluster.slurm import Slurm, missing_programs  # noqa: E402
 from tests.layered import Layered, layered  # noqa: E402
 
-# a rule that the shipped profile groups, named as the real one, and one that it does not know
 SNAKEFILE = """
 rule all:
-    input: expand("out/{{number}}.txt", number=range({jobs}))
+    input: expand("out/{{job}}", job=range({jobs}))
 
 rule {rule}:
-    output: "out/{{number}}.txt"
+    output: "out/{{job}}"
     resources: mem_mb=400, runtime=2
-    shell: "echo {{wildcards.number}} > {{output}}"
+    shell: "touch {{output}}"
 """
-GROUPED, ALONE = "ingest_site", "write_a_line"
-PROFILES = [ROOT / "profiles/default", ROOT / "profiles/slurm", ROOT / "profiles/slurm/site.example.yaml"]
+HERE = ["--workflow-profile", "none", "--profile", f"{ROOT}/profiles/default"]
+FORMS = {
+    "here": ("on this machine", "short", HERE),
+    "slurm": ("Slurm, each job alone", "short", [*HERE, "--profile", f"{ROOT}/profiles/slurm"]),
+    "groups": ("Slurm, in groups of the profile", "ingest_site", [*HERE, "--profile", f"{ROOT}/profiles/slurm"]),
+}
 
 
-def seconds(command: list[str], folder: Path, environment: dict[str, str]) -> float:
-    """Return the wall time of a command; what it said is shown if it fails."""
-    began = time.perf_counter()
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
-    elapsed = time.perf_counter() - began
-    if done.returncode:
-        sys.exit(f"{' '.join(command)} failed:\n{done.stdout}\n{done.stderr}")
-    return elapsed
+def seconds(rule: str, jobs: int, profiles: list[str], environment: Layered, cluster: Slurm) -> float:
+    """Return the wall time of one call of Snakemake."""
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "Snakefile").write_text(SNAKEFILE.format(rule=rule, jobs=jobs), encoding="utf-8")
+        path = os.pathsep.join([str(environment.bin), cluster.environment["PATH"]])
+        variables = {**cluster.environment, "PATH": path}
+        began = time.perf_counter()
+        done = subprocess.run(
+            [str(environment.snakemake), "--quiet", *profiles],
+            cwd=folder,
+            env=variables,
+            capture_output=True,
+            text=True,
+        )
+        took = time.perf_counter() - began
+        if done.returncode != 0:
+            raise RuntimeError(done.stdout + done.stderr)
+        return took
 
 
-def cost_of_a_job(rule: str, jobs: int, command: list[str], environment: dict[str, str]) -> float:
-    """Return seconds a job, of `jobs` jobs of a rule, beyond those of a call with nothing to do."""
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        (folder / "Snakefile").write_text(SNAKEFILE.format(rule=rule, jobs=jobs), encoding="utf-8")
-        busy = seconds(command, folder, environment)
-        return (busy - seconds(command, folder, environment)) / jobs
-
-
-def ways(cluster: Slurm, plugin: Layered) -> dict[str, tuple[str, list[str], dict[str, str]]]:
-    """Return rule, command and environment of each way to run the jobs."""
-    at_login = plugin.environment()
-    at_login |= {"SLURM_CONF": str(cluster.config)}
-    at_login["PATH"] = os.pathsep.join([str(plugin.bin), str(cluster.folder / "bin"), os.environ["PATH"]])
-    profiles = [str(part) for path in PROFILES for part in ("--profile", path)]
-    to_slurm = [str(plugin.snakemake), "--workflow-profile", "none", *profiles]
-    here = [str(plugin.snakemake), "--workflow-profile", "none", "--profile", str(PROFILES[0])]
-    return {
-        "this machine, 2 cores": (ALONE, [*here, "--cores", "2"], at_login),
-        "Slurm, a submission each": (ALONE, to_slurm, at_login),
-        "Slurm, grouped by the profile": (GROUPED, to_slurm, at_login),
-    }
-
-
-def main() -> None:
+def main() -> int:
     """Measure, print and store."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--jobs", type=int, default=40)
-    parser.add_argument("--runs", type=int, default=3)
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--jobs", type=int, default=20, help="jobs that do not rest on each other")
+    parser.add_argument("--repeats", type=int, default=3)
     arguments = parser.parse_args()
-    missing = missing_programs()
-    if missing:
-        print(f"not measured: Slurm is not installed, no {', '.join(missing)}")
-        return
-    measured: dict[str, list[float]] = {}
-    with tempfile.TemporaryDirectory(prefix="sorafenib-rfa-bench-") as scratch:
-        cluster = Slurm(Path(tempfile.mkdtemp(prefix="sorafenib-rfa-slurm-")))
+    if missing := missing_programs():
+        print(f"not measured: Slurm is not installed here (no {', '.join(missing)})")
+        return 0
+    measured = {form: {"one": [], "several": []} for form in FORMS}
+    with tempfile.TemporaryDirectory(prefix="slurm-overhead-") as scratch:
+        environment = layered(Path(scratch) / "layered", "slurm")
+        cluster = Slurm(Path(scratch) / "cluster")
         guard = cluster.guard()
         try:
             cluster.up()
-            chosen = ways(cluster, layered(Path(scratch) / "plugin", "slurm"))
-            for _ in range(arguments.runs):
-                for name, (rule, command, environment) in chosen.items():
-                    measured.setdefault(name, []).append(cost_of_a_job(rule, arguments.jobs, command, environment))
+            for _ in range(arguments.repeats):
+                for form, (_, rule, profiles) in FORMS.items():
+                    for name, jobs in (("one", 1), ("several", arguments.jobs)):
+                        measured[form][name].append(seconds(rule, jobs, profiles, environment, cluster))
         finally:
             guard.stdin.close()
             guard.wait(timeout=60)
-    lines = [
-        f"Seconds a job beyond a call with nothing to do; medians of {arguments.runs} runs of {arguments.jobs} jobs "
-        f"that write a line each, in one go on {os.cpu_count()} cores ({platform.machine()}, Python "
-        f"{platform.python_version()}), Slurm with two nodes of two cores on the same two.",
+    rows = {}
+    for form, times in measured.items():
+        one, several = statistics.median(times["one"]), statistics.median(times["several"])
+        rows[form] = {
+            "one_seconds": round(one, 2),
+            "several_seconds": round(several, 2),
+            "seconds_a_further_job": round((several - one) / (arguments.jobs - 1), 2),
+            "runs": times,
+        }
+    machine = f"{os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}"
+    stored = {"machine": machine, "jobs": arguments.jobs, "repeats": arguments.repeats, "forms": rows}
+    text = [
+        "# What a job costs beyond its work",
+        f"Medians of {arguments.repeats} runs; {machine}; Slurm of two nodes on it. Made by `slurm_overhead.py`.",
         "",
-        "| how | s a job | min to max |",
-        "|---|---:|---:|",
+        f"| | one job, s | {arguments.jobs} jobs, s | each further job, s |",
+        "|---|---|---|---|",
         *(
-            f"| {name} | {statistics.median(values):.2f} | {min(values):.2f} to {max(values):.2f} |"
-            for name, values in measured.items()
+            f"| {FORMS[form][0]} | {row['one_seconds']:.1f} | {row['several_seconds']:.1f} "
+            f"| {row['seconds_a_further_job']:.2f} |"
+            for form, row in rows.items()
         ),
     ]
-    stored = ROOT / "benchmarks" / "slurm_overhead.json"
-    content = {"jobs": arguments.jobs, "seconds_a_job": measured}
-    stored.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    stored.with_suffix(".md").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    print("\n".join(lines))
+    (ROOT / "benchmarks/slurm_overhead.json").write_text(json.dumps(stored, indent=1) + "\n", encoding="utf-8")
+    (ROOT / "benchmarks/slurm_overhead.md").write_text("\n".join(text) + "\n", encoding="utf-8")
+    print("\n".join(text))
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
