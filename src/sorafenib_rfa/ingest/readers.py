@@ -39,6 +39,8 @@ _BOMS = (
 _CANDIDATES = ("utf-8", "gb18030", "big5", "shift_jis", "euc_kr", "cp1252", "cp1250", "cp1251", "iso8859-15")
 _DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 _BATCH = 50_000
+_LONGEST_FIELD = 131_072
+"""Characters; what is longer is a quotation mark that was never closed."""
 
 
 @dataclass(frozen=True)
@@ -284,7 +286,7 @@ def _cut_plain(data: bytes, header_row: int, delimiter: str, wanted: Collection[
     lengths = ends - starts - ((ends > starts) & (buffer[np.maximum(ends, 1) - 1] == ord("\r")))
     header = data[starts[header_row - 1] : starts[header_row - 1] + lengths[header_row - 1]].decode("utf-8")
     cells = header.split(delimiter)
-    if not any(cell.strip() for cell in cells) or lengths.max() > csv.field_size_limit():
+    if not any(cell.strip() for cell in cells) or lengths.max() > _LONGEST_FIELD:
         return None
     width = len(cells)
     starts, ends, lengths = starts[header_row:], ends[header_row:], lengths[header_row:]
@@ -341,6 +343,7 @@ def _arrow_columns(body: memoryview, delimiter: str, width: int, kept: Sequence[
 def _read_records(data: bytes, shown: str, header_row: int, delimiter: str, wanted: Collection[str]) -> RawTable:
     """Return the table of any delimited text, record by record."""
     lines = io.TextIOWrapper(io.BytesIO(data), encoding="utf-8", newline="")
+    csv.field_size_limit(_LONGEST_FIELD)  # of the whole process: an imported library may have raised it
     reader = csv.reader(lines, delimiter=delimiter, strict=True)
     headers: tuple[str, ...] | None = None
     kept: list[int] = []

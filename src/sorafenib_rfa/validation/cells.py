@@ -16,8 +16,8 @@ import numpy as np
 import pandas as pd
 
 from sorafenib_rfa.estimates.ard import ArdBuilder
+from sorafenib_rfa.validation import UNITS
 from sorafenib_rfa.validation.estimators import ESTIMATORS
-from sorafenib_rfa.validation.stored import UNITS
 
 ENGINE: Final = "sorafenib_rfa.validation.cells"
 WHOLE: Final = "validation.study.cohorts"

@@ -23,7 +23,7 @@ from sorafenib_rfa.estimates.ard import ArdBuilder
 from sorafenib_rfa.estimates.common import NAN
 from sorafenib_rfa.records.record import canonical, seal_of
 from sorafenib_rfa.stats.proportions import wilson
-from sorafenib_rfa.validation import INTERVALS, SEAL, STORED, TABLE
+from sorafenib_rfa.validation import INTERVALS, SEAL, STORED, TABLE, UNITS
 from sorafenib_rfa.validation.estimators import cells
 
 if TYPE_CHECKING:
@@ -32,8 +32,6 @@ if TYPE_CHECKING:
 ENGINE: Final = "sorafenib_rfa.validation.performance"
 FORMAT: Final = 1
 """Of the seal."""
-UNITS: Final = {"rmst_difference": "months", "log_hr": "measure"}
-"""Measure -> unit of its bias and standard errors."""
 PERFORMANCE: Final = {
     # stat: (column, factor, unit or '' for that of the measure, in words)
     "truth": ("truth", 1.0, "", "true value of the scenario"),
